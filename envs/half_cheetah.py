@@ -1,0 +1,237 @@
+"""HalfCheetah tasks: run forwards or backwards (`HalfCheetahDir`), or at a velocity (`HalfCheetahVel`).
+
+With v the cheetah's velocity along x (m/s) and a its controls in [-1, 1]^6, the reward is
+
+    direction * v - control_cost * Σ a²         or         -|v - velocity| - control_cost * Σ a²
+
+(Finn et al. 2017, MAML) and an episode never terminates. Every project simulates its own cheetah under that name;
+`DIR_VARIANTS` and `VEL_VARIANTS` hold the published definitions. The model is Gymnasium's half_cheetah.xml.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import gymnasium
+import mujoco
+import numpy as np
+
+from envs.base import Choice, InputError, TaskDistribution, Uniform, resolve
+from envs.mujoco_tasks import MujocoTasks, load_model
+
+XML = Path(gymnasium.__file__).parent / "envs/mujoco/assets/half_cheetah.xml"
+
+
+@dataclass(frozen=True)
+class HalfCheetahConfig:
+    variant: str = "metarl"
+    """Published definition that fills every option left open."""
+    horizon: int | None = None
+    """Steps in an episode."""
+    timestep: float | None = None
+    """Seconds in a physics step."""
+    frame_skip: int | None = None
+    """Physics steps in a step."""
+    action_scale: float | None = None
+    """Half the side of the action box, whose border means full torque."""
+    control_cost: float | None = None
+    """Weight of the squared controls in the reward."""
+    torso_position: bool | None = None
+    """Whether the observation ends with the torso's place (x, y, z); x reveals the distance run."""
+    mass_center: bool | None = None
+    """Whether velocity and torso place are those of the centre of mass; otherwise of the root joint, the velocity being
+    the step's displacement over its duration."""
+    reset_law: Literal["uniform", "normal"] | None = None
+    """Law of the initial joint positions around those of the model."""
+    reset_position: float | None = None
+    """Bound, or standard deviation, of the initial joint positions (m, rad)."""
+    reset_velocity: float | None = None
+    """Standard deviation of the initial joint velocities (m/s, rad/s), which are normal."""
+
+
+@dataclass(frozen=True)
+class HalfCheetahVelConfig(HalfCheetahConfig):
+    min_velocity: float | None = None
+    """Lowest velocity of a task (m/s)."""
+    max_velocity: float | None = None
+    """Highest velocity of a task (m/s)."""
+
+
+GYM: dict[str, Any] = {
+    "horizon": 200,
+    "timestep": 0.01,
+    "frame_skip": 5,
+    "action_scale": 1.0,
+    "control_cost": 0.05,
+    "torso_position": True,
+    "mass_center": False,
+    "reset_law": "uniform",
+    "reset_position": 0.1,
+    "reset_velocity": 0.1,
+}
+# rllab's simulation: a step is 0.01 s, so that an episode is 2 s of running instead of 5 or 10.
+RLLAB = GYM | {"frame_skip": 1, "mass_center": True, "reset_law": "normal", "reset_position": 0.01}
+# Actions in ±10 divided by 10: a policy with standard deviation 1 then explores with 0.1.
+SCALED = GYM | {"action_scale": 10.0}
+
+DIR_VARIANTS: dict[str, dict[str, Any]] = {
+    "metarl": SCALED,
+    "maml": RLLAB,
+    "deleu": SCALED | {"horizon": 100},
+    "promp": SCALED | {"horizon": 100, "torso_position": False},
+    "pearl": GYM,
+    "varibad": GYM,
+    "l2l": GYM | {"horizon": 100},
+    "garage": SCALED | {"horizon": 100},
+}
+VEL_VARIANTS: dict[str, dict[str, Any]] = {
+    name: DIR_VARIANTS[name] | {"min_velocity": 0.0, "max_velocity": max_velocity}
+    for name, max_velocity in {
+        "metarl": 3.0,
+        "maml": 2.0,
+        "deleu": 2.0,
+        "promp": 3.0,
+        "pearl": 3.0,
+        "varibad": 3.0,
+    }.items()
+}
+VEL_VARIANTS["garage"] = VEL_VARIANTS["deleu"] | {"horizon": 200}
+VEL_VARIANTS["amago"] = VEL_VARIANTS["pearl"] | {"horizon": 1000, "torso_position": False}
+
+
+class HalfCheetah(MujocoTasks):
+    """What both families share: all but the tasks and what they reward.
+
+    Observation: joint positions but for x (8), joint velocities (9) and, if configured, the torso's place (3).
+    """
+
+    def __init__(
+        self,
+        num_tasks: int,
+        lanes_per_task: int,
+        options: Any,
+        *,
+        task_distribution: TaskDistribution,
+        threads: int,
+    ) -> None:
+        model = load_model(
+            XML, timestep=options.timestep, edit=_sense_mass_center if options.mass_center else None
+        )
+        stage = mujoco.mjtStage.mjSTAGE_VEL if options.mass_center else mujoco.mjtStage.mjSTAGE_NONE
+        super().__init__(
+            num_tasks,
+            lanes_per_task,
+            options,
+            model=model,
+            frame_skip=options.frame_skip,
+            horizon=options.horizon,
+            task_distribution=task_distribution,
+            observation_size=20 if options.torso_position else 17,
+            action_scale=options.action_scale,
+            stage=stage,
+            threads=threads,
+        )
+        self._torso = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, "torso")
+        self._torso_height = model.body_pos[self._torso, 2]  # of the torso where the root joints are at 0
+
+    def task_reward(self, velocity: np.ndarray) -> np.ndarray:
+        """The reward but for the control cost, [num_envs], at the given velocities along x."""
+        raise NotImplementedError
+
+    def initial_state(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        width, shape = self.config.reset_position, (self.lanes_per_task, self.model.nq)
+        qpos = (
+            rng.uniform(-width, width, shape)
+            if self.config.reset_law == "uniform"
+            else rng.normal(0.0, width, shape)
+        )
+        return self.model.qpos0 + qpos, rng.normal(
+            0.0, self.config.reset_velocity, (self.lanes_per_task, self.model.nv)
+        )
+
+    def observe(self) -> np.ndarray:
+        observation = np.zeros(self.observation_space.shape)
+        observation[:, :8], observation[:, 8:17] = self.qpos[:, 1:], self.qvel
+        if self.config.torso_position and self.config.mass_center:
+            observation[:, 17:] = self.batch.bind("subtree_com")[:, self._torso]
+        elif self.config.torso_position:
+            # The root slides are the torso's own: this is its place now, while MuJoCo's xpos lags a physics step.
+            observation[:, 17] = self.qpos[:, 0]
+            observation[:, 19] = self._torso_height + self.qpos[:, 1]
+        return observation
+
+    def reward(self, controls: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        if self.config.mass_center:
+            velocity = self.batch.bind("sensordata")[:, 0]
+        else:
+            velocity = (self.qpos[:, 0] - self.qpos_before[:, 0]) / self.dt
+        cost = self.config.control_cost * np.square(controls).sum(axis=1)
+        return self.task_reward(velocity) - cost, {"velocity": velocity, "control_cost": cost}
+
+
+class HalfCheetahDir(HalfCheetah):
+    """Run forwards or backwards. Task parameter: `direction`, 1 or -1."""
+
+    Config = HalfCheetahConfig
+
+    def __init__(
+        self,
+        num_tasks: int,
+        lanes_per_task: int,
+        config: HalfCheetahConfig | None = None,
+        *,
+        threads: int = 0,
+    ) -> None:
+        """Raises: InputError on an impossible option."""
+        options = _resolve(config or HalfCheetahConfig(), DIR_VARIANTS)
+        tasks = TaskDistribution(direction=Choice((-1.0, 1.0)))
+        super().__init__(num_tasks, lanes_per_task, options, task_distribution=tasks, threads=threads)
+
+    def task_reward(self, velocity: np.ndarray) -> np.ndarray:
+        return self.lane_tasks["direction"] * velocity
+
+
+class HalfCheetahVel(HalfCheetah):
+    """Run at a velocity. Task parameter: `velocity`, m/s."""
+
+    Config = HalfCheetahVelConfig
+
+    def __init__(
+        self,
+        num_tasks: int,
+        lanes_per_task: int,
+        config: HalfCheetahVelConfig | None = None,
+        *,
+        threads: int = 0,
+    ) -> None:
+        """Raises: InputError on an impossible option."""
+        options = _resolve(config or HalfCheetahVelConfig(), VEL_VARIANTS)
+        low, high = options.min_velocity, options.max_velocity
+        if low > high:
+            raise InputError(
+                f"env.min_velocity is {low} and above env.max_velocity, {high} — give the lower one first"
+            )
+        tasks = TaskDistribution(velocity=Uniform(low, high))
+        super().__init__(num_tasks, lanes_per_task, options, task_distribution=tasks, threads=threads)
+
+    def task_reward(self, velocity: np.ndarray) -> np.ndarray:
+        return -np.abs(velocity - self.lane_tasks["velocity"])
+
+
+def _resolve(config: HalfCheetahConfig, variants: dict[str, dict[str, Any]]) -> Any:
+    return resolve(
+        config,
+        variants,
+        positive=("horizon", "timestep", "frame_skip", "action_scale"),
+        nonnegative=("control_cost", "reset_position", "reset_velocity"),
+    )
+
+
+def _sense_mass_center(spec: mujoco.MjSpec) -> None:
+    """Add the velocity of the torso subtree's centre of mass as the only sensor."""
+    spec.add_sensor(
+        name="mass_center_velocity",
+        type=mujoco.mjtSensor.mjSENS_SUBTREELINVEL,
+        objtype=mujoco.mjtObj.mjOBJ_BODY,
+        objname="torso",
+    )

@@ -1,0 +1,118 @@
+"""The environments by name, and how a name becomes an environment.
+
+The table holds strings, so that listing it imports no simulator. A user's own environment needs no entry: it is named
+`module:attribute`, or `path/to/file.py:attribute`.
+"""
+
+import dataclasses
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from envs.base import TaskEnv
+from envs.errors import InputError, nearest
+
+
+class Entry(NamedTuple):
+    """A registered environment."""
+
+    target: str
+    """`module:attribute` of its class."""
+    description: str
+    """One line."""
+
+
+ENVIRONMENTS: dict[str, Entry] = {
+    "point-nav": Entry("envs.navigation:PointNav", "a point in the plane finds a goal that it does not see"),
+    "half-cheetah-dir": Entry("envs.half_cheetah:HalfCheetahDir", "a cheetah runs forwards or backwards"),
+    "half-cheetah-vel": Entry(
+        "envs.half_cheetah:HalfCheetahVel", "a cheetah runs at a velocity that it is not told"
+    ),
+}
+
+
+def names() -> list[str]:
+    """The registered names."""
+    return list(ENVIRONMENTS)
+
+
+def describe() -> dict[str, str]:
+    """One line about every registered environment, by name."""
+    return {name: entry.description for name, entry in ENVIRONMENTS.items()}
+
+
+def environment_class(name: str) -> type[TaskEnv]:
+    """The class behind a registered name, `module:attribute` or `path/to/file.py:attribute`.
+
+    Raises: InputError on a name that is not registered, a module that does not import, and an attribute that is missing
+    or no TaskEnv.
+    """
+    target = ENVIRONMENTS[name].target if name in ENVIRONMENTS else name
+    if ":" not in target:
+        raise InputError(f"unknown environment '{name}'" + nearest(name, ENVIRONMENTS))
+    found = load_attribute(target)
+    if not (isinstance(found, type) and issubclass(found, TaskEnv)):
+        raise InputError(f"'{target}' is no environment — name a subclass of envs.TaskEnv")
+    return found
+
+
+def load_attribute(target: str) -> Any:
+    """What `module:attribute` or `path/to/file.py:attribute` names.
+
+    Raises: InputError on a module that does not import and an attribute that is missing.
+    """
+    module_name, _, attribute = target.rpartition(":")
+    module = _load_file(Path(module_name)) if module_name.endswith(".py") else _load_module(module_name)
+    if not hasattr(module, attribute):
+        raise InputError(f"'{module_name}' has no '{attribute}'" + nearest(attribute, _families(module)))
+    return getattr(module, attribute)
+
+
+def make(name: str, num_tasks: int, lanes_per_task: int, *, threads: int = 0, **fields: Any) -> TaskEnv:
+    """An environment of `num_tasks` tasks with `lanes_per_task` lanes each; its tasks are drawn from seed 0.
+
+    Args:
+        name: as for `environment_class`.
+        threads: physics threads, 0 for one per CPU; the results do not depend on it.
+        fields: options of the environment's `Config`, such as `variant="pearl"` or `horizon=50`.
+
+    Raises: InputError on an unknown name or field and on an impossible value.
+    """
+    family: Any = environment_class(name)
+    options = [field.name for field in dataclasses.fields(family.Config)]
+    for field in fields:
+        if field not in options:
+            raise InputError(f"'{name}' has no option env.{field}" + nearest(field, options))
+    environment: TaskEnv = family(num_tasks, lanes_per_task, family.Config(**fields), threads=threads)
+    return environment
+
+
+def _load_module(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise InputError(
+            f"module '{name}' does not import ({_line(error)}) — check its name, or name its file: path/to/file.py:Class"
+        ) from error
+
+
+def _load_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise InputError(f"there is no file '{path}' — check the path")
+    # Dataclasses look their module up by name, so it must be registered while it runs.
+    name = f"metarl_user_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except (ImportError, SyntaxError) as error:
+        raise InputError(f"'{path}' does not import ({_line(error)}) — repair it") from error
+    return module
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]

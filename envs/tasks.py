@@ -1,0 +1,113 @@
+"""Task distributions: a task is data, one array row per parameter, and never an object with behaviour.
+
+A distribution gives every task parameter a law. Each task is drawn from its own generator, so that its data depend on
+its own seed only, and not on how many other tasks are drawn. Letter: N tasks.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from envs.errors import InputError, nearest
+
+Tasks = dict[str, np.ndarray]
+"""Task parameters by name, each `[N, ...]`."""
+
+
+class Law(Protocol):
+    """The distribution of one task parameter."""
+
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        """One task's value, `[...]`."""
+
+    def check(self, name: str, values: Any) -> np.ndarray:
+        """A copy of `values`, `[N, ...]`; InputError if no task can have them (a value outside the law is allowed)."""
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Uniform in the box `[low, high]` of the given shape; a number by default."""
+
+    low: float
+    high: float
+    shape: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not -np.inf < self.low <= self.high < np.inf:
+            raise InputError(
+                f"no number lies between {self.low} and {self.high} — give finite bounds, the lower one first"
+            )
+
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        return np.asarray(rng.uniform(self.low, self.high, self.shape))
+
+    def check(self, name: str, values: Any) -> np.ndarray:
+        return _check(name, values, self.shape, np.dtype(np.float64))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of `values` with equal probability; the values are numbers, or tuples of numbers of one length."""
+
+    values: tuple[Any, ...]
+
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        return np.asarray(self.values)[rng.integers(len(self.values))]
+
+    def check(self, name: str, values: Any) -> np.ndarray:
+        table = np.asarray(self.values)
+        return _check(name, values, table.shape[1:], table.dtype)
+
+
+class TaskDistribution(dict[str, Law]):
+    """The law of every task parameter by name: `TaskDistribution(velocity=Uniform(0.0, 3.0))`."""
+
+    def sample(self, rngs: Sequence[np.random.Generator]) -> Tasks:
+        """One task from each generator: every parameter `[N, ...]`, N the number of generators."""
+        draws = [{name: law.draw(rng) for name, law in self.items()} for rng in rngs]
+        return {name: np.stack([draw[name] for draw in draws]) for name in self}
+
+    def check(self, tasks: Mapping[str, Any], num_tasks: int) -> Tasks:
+        """Copies of the tasks' parameters, `[N, ...]` each.
+
+        Raises: InputError on an unknown or missing parameter, on another number of tasks than `num_tasks`, and on
+        values that no task can have (wrong kind or shape, not finite).
+        """
+        for name in tasks:
+            if name not in self:
+                raise InputError(f"unknown task parameter '{name}'" + nearest(name, self))
+        for name in self:
+            if name not in tasks:
+                raise InputError(f"task parameter '{name}' is missing — give one value per task")
+        checked = {name: law.check(name, tasks[name]) for name, law in self.items()}
+        for name, values in checked.items():
+            if len(values) != num_tasks:
+                raise InputError(
+                    f"task parameter '{name}' has {len(values)} values — give one for each of {num_tasks} tasks"
+                )
+        return checked
+
+
+def _check(name: str, values: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+    """A copy of `values` as `[N, *shape]` of `dtype`, after refusing what cannot be a task parameter."""
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"task parameter '{name}' is not an array of numbers — give one row of numbers per task"
+        ) from None
+    if array.ndim == 0 or array.shape[1:] != shape:
+        wanted = ("tasks", *shape)
+        raise InputError(
+            f"task parameter '{name}' has shape {array.shape} — give shape ({', '.join(map(str, wanted))})"
+        )
+    bad = ~np.isfinite(array)
+    if dtype.kind in "iu":
+        bad |= array != np.round(array)
+    if bad.any():
+        index = tuple(np.argwhere(bad)[0])
+        kind = "a whole number" if dtype.kind in "iu" else "a finite number"
+        raise InputError(f"task parameter '{name}' of task {index[0]} is {array[index]} — give {kind}")
+    return array.astype(dtype)

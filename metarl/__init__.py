@@ -1,0 +1,23 @@
+"""metarl: policies that adapt within a few trials to tasks they have never seen.
+
+run = metarl.train("half-cheetah-vel", "promp", iterations=300, seed=0)     # the same as the command
+metarl.evaluate(run.path)                                                   # returns on unseen tasks
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from metarl.experiment.api import evaluate_run as evaluate
+    from metarl.experiment.api import train
+
+__all__ = ["evaluate", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import torch when a job is first asked for, so that `metarl list` and `--help` stay quick."""
+    names = {"train": "train", "evaluate": "evaluate_run"}
+    if name in names:
+        from metarl.experiment import api
+
+        return getattr(api, names[name])
+    raise AttributeError(f"module 'metarl' has no attribute {name!r}")

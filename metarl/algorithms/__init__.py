@@ -1,0 +1,82 @@
+"""The table of methods. Adding one is one file here and one line below, or `module:attribute` from anywhere.
+
+Nothing here imports torch: names and options are read without it.
+"""
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from envs.errors import InputError, nearest
+from envs.registry import load_attribute
+from metarl.algorithms import configs
+
+if TYPE_CHECKING:
+    import gymnasium
+    import torch
+
+    from metarl.algorithms.algorithm import Algorithm
+
+
+class Entry(NamedTuple):
+    """A registered method."""
+
+    target: str
+    """`module:attribute` of its class."""
+    config: type
+    """Its options."""
+    description: str
+    """One line."""
+
+
+ALGORITHMS = {
+    "maml-trpo": Entry(
+        "metarl.algorithms.maml:MAMLTRPO",
+        configs.MAMLTRPOConfig,
+        "gradient steps from a learned start; trust-region meta-update (Finn et al. 2017)",
+    ),
+    "maml-ppo": Entry("metarl.algorithms.maml:MAMLPPO", configs.MAMLPPOConfig, "the same; clipped meta-update by Adam"),
+    "maml-vpg": Entry(
+        "metarl.algorithms.maml:MAMLVPG", configs.MAMLVPGConfig, "the same; policy-gradient meta-update by Adam"
+    ),
+    "promp": Entry(
+        "metarl.algorithms.promp:ProMP",
+        configs.ProMPConfig,
+        "proximal meta-policy search: credit to the inner step's sampling (Rothfuss et al. 2019)",
+    ),
+}
+
+
+def config_class(name: str) -> type:
+    """The options of a registered method or of a `module:attribute` (its `Config`).
+
+    Raises:
+        InputError: an unknown name, or an attribute that is no method.
+    """
+    if name in ALGORITHMS:
+        return ALGORITHMS[name].config
+    if ":" not in name:
+        raise InputError(f"unknown algorithm '{name}'" + nearest(name, ALGORITHMS))
+    config: type = _algorithm_class(name).Config
+    return config
+
+
+def make_algorithm(
+    name: str,
+    config: Any,
+    observation_space: "gymnasium.Space",
+    action_space: "gymnasium.Space",
+    device: "torch.device",
+) -> "Algorithm":
+    """A method for (single-lane) spaces; `config` is of its `config_class`."""
+    target = ALGORITHMS[name].target if name in ALGORITHMS else name
+    algorithm: Algorithm = _algorithm_class(target)(config, observation_space, action_space, device)
+    return algorithm
+
+
+def _algorithm_class(target: str) -> Any:
+    found = load_attribute(target)
+    for attribute in ("Config", "begin", "act", "observe", "adapt", "initial_state", "update"):
+        if not hasattr(found, attribute):
+            raise InputError(
+                f"'{target}' is no algorithm (it has no {attribute}) — see metarl.algorithms.algorithm.Algorithm"
+            )
+    return found

@@ -1,0 +1,154 @@
+"""Model-agnostic meta-learning for reinforcement learning: Finn, Abbeel & Levine 2017 (algorithm 3).
+
+Inner loop: one policy-gradient step a round of experience. Meta-update, from the returns after adaptation:
+
+* `MAMLTRPO`: a natural-gradient step within a trust region on the adapted policies (the paper's choice);
+* `MAMLPPO`: several epochs of Adam on the clipped objective;
+* `MAMLVPG`: one Adam step on the policy gradient.
+
+All differentiate through the inner loop; `first_order` cuts that path.
+"""
+
+import logging
+from collections.abc import Callable
+
+import torch
+from torch.func import grad_and_value
+
+from metarl.algorithms.configs import MAMLPPOConfig, MAMLTRPOConfig, MAMLVPGConfig
+from metarl.algorithms.gradient_based import GradientBased
+from metarl.core.adaptation import for_tasks
+from metarl.core.losses import clipped_loss, likelihood_ratio_loss, log_likelihood_loss
+from metarl.core.meta_gradient import descend, differentiable_adaptation, kl_curvature, mean_over_tasks
+from metarl.core.optimiser import adam_state
+from metarl.core.randomness import Address
+from metarl.core.trust_region import backtracking_line_search, dot, require_finite, trust_region_step
+from metarl.core.types import Batch, Metrics, Params, State, Trial
+
+logger = logging.getLogger("metarl")
+
+
+class MAMLTRPO(GradientBased):
+    """MAML with a trust-region meta-update."""
+
+    Config = MAMLTRPOConfig
+    config: MAMLTRPOConfig
+
+    def outer_loss(self, params: Params, query: Batch) -> torch.Tensor:
+        """For one task: the surrogate of the negative return after adaptation."""
+        return likelihood_ratio_loss(self.distribution(params, query), query)
+
+    def update(self, state: State, trial: Trial, address: Address) -> tuple[State, Metrics]:
+        """One trust-region step on the meta-parameters."""
+        config, policy = self.config, state["policy"]
+        support, query = self.batches(trial)
+
+        adaptation = differentiable_adaptation(self.adapt_task, policy, support)
+        outer_gradient, losses = for_tasks(grad_and_value(self.outer_loss))(adaptation.adapted, query)
+        gradient = adaptation.pullback(mean_over_tasks(outer_gradient))
+        require_finite("meta-gradient", gradient)
+
+        before = self.distribution_of_all(adaptation.adapted, query)
+
+        def evaluate(candidate: Params) -> tuple[torch.Tensor, torch.Tensor]:
+            adapted = self.adapt_all(candidate, support)
+            losses = for_tasks(self.outer_loss)(adapted, query)
+            return losses.mean(), for_tasks(self.kl)(adapted, (query, before)).mean()
+
+        step = trust_region_step(
+            gradient, self.curvature(policy, support, query), config.max_kl, config.cg_iterations, config.cg_damping
+        )
+        require_finite("trust-region step", step)
+        loss = float(losses.mean())
+        search = backtracking_line_search(
+            evaluate, policy, step, loss, config.max_kl, config.backtrack_ratio, config.max_backtracks
+        )
+        if not search.accepted:
+            logger.warning("line search failed, parameters kept: %s", search.reason)
+        metrics = {
+            "update/loss_before": loss,
+            "update/loss": search.loss,
+            "update/kl": search.kl,
+            "update/gradient_norm": float(dot(gradient, gradient).sqrt()),
+            "update/accepted": float(search.accepted),
+            "update/line_search": float(search.evaluations),
+        }
+        state = {**state, "policy": search.params}
+        return state, metrics | self.policy_metrics(search.params, adaptation.adapted, query)
+
+    def curvature(self, policy: Params, support: tuple[Batch, ...], query: Batch) -> Callable[[Params], Params]:
+        """The product with the curvature of the mean KL divergence, from a share of the lanes."""
+        lanes = max(1, round(self.config.curvature_share * query.mask.shape[1]))
+        support = tuple(Batch(*(field[:, :lanes] for field in batch)) for batch in support)
+        query = Batch(*(field[:, :lanes] for field in query))
+        adaptation = differentiable_adaptation(self.adapt_task, policy, support)
+        before = self.distribution_of_all(adaptation.adapted, query)
+        return kl_curvature(adaptation, self.kl, (query, before))
+
+
+class MAMLPPO(GradientBased):
+    """MAML with several epochs of Adam on the clipped objective (Schulman et al. 2017, eq. 7)."""
+
+    Config = MAMLPPOConfig
+    config: MAMLPPOConfig
+
+    def initial_state(self, address: Address) -> State:
+        """Fresh meta-parameters and optimiser."""
+        state = super().initial_state(address)
+        return {**state, "optimiser": adam_state(state["policy"])}
+
+    def objective(self, params: Params, support: tuple[Batch, ...], query: Batch) -> torch.Tensor:
+        """For one task: the clipped surrogate of the negative return, after the inner loop."""
+        adapted = self.adapt_task(params, support)
+        return clipped_loss(self.distribution(adapted, query), query, self.config.clip)
+
+    def update(self, state: State, trial: Trial, address: Address) -> tuple[State, Metrics]:
+        """`epochs` Adam steps on the meta-parameters."""
+        support, query = self.batches(trial)
+        adapted = self.adapt_all(state["policy"], support)
+        before = self.distribution_of_all(adapted, query)
+        policy, optimiser, losses = descend(
+            self.objective,
+            state["policy"],
+            state["optimiser"],
+            (support, query),
+            self.config.learning_rate,
+            self.config.epochs,
+        )
+        kl = for_tasks(self.kl)(self.adapt_all(policy, support), (query, before)).mean()
+        require_finite("KL divergence", {"update/kl": kl})
+        metrics = {"update/loss_before": losses[0], "update/loss": losses[-1], "update/kl": float(kl)}
+        state = {**state, "policy": policy, "optimiser": optimiser}
+        return state, metrics | self.policy_metrics(policy, adapted, query)
+
+
+class MAMLVPG(GradientBased):
+    """MAML with one Adam step on the policy gradient (Finn et al. 2017, eq. 5)."""
+
+    Config = MAMLVPGConfig
+    config: MAMLVPGConfig
+
+    def initial_state(self, address: Address) -> State:
+        """Fresh meta-parameters and optimiser."""
+        state = super().initial_state(address)
+        return {**state, "optimiser": adam_state(state["policy"])}
+
+    def objective(self, params: Params, support: tuple[Batch, ...], query: Batch) -> torch.Tensor:
+        """For one task: the log-likelihood surrogate of the negative return, after the inner loop."""
+        adapted = self.adapt_task(params, support)
+        return log_likelihood_loss(self.distribution(adapted, query), query)
+
+    def update(self, state: State, trial: Trial, address: Address) -> tuple[State, Metrics]:
+        """One Adam step on the meta-parameters."""
+        support, query = self.batches(trial)
+        policy, optimiser, losses = descend(
+            self.objective,
+            state["policy"],
+            state["optimiser"],
+            (support, query),
+            self.config.learning_rate,
+            epochs=1,
+        )
+        state = {**state, "policy": policy, "optimiser": optimiser}
+        adapted = self.adapt_all(policy, support)
+        return state, {"update/loss": losses[0]} | self.policy_metrics(policy, adapted, query)

@@ -1,0 +1,101 @@
+"""Proximal meta-policy search: Rothfuss, Lee, Clavera, Asfour & Abbeel 2019 (algorithm 1).
+
+* Inner step: the likelihood-ratio objective, whose second derivative is ProMP's low-variance curvature
+  surrogate (eq. 13).
+* Meta-update: epochs of Adam on the clipped objective after adaptation, plus `η` times the KL divergence of the
+  policies that the adaptation rounds were sampled with (eq. 15), so that the sampled inner steps stay valid.
+"""
+
+import torch
+
+from metarl.algorithms.configs import ProMPConfig
+from metarl.algorithms.gradient_based import GradientBased
+from metarl.core.adaptation import for_tasks
+from metarl.core.distributions import Distribution
+from metarl.core.losses import clipped_loss
+from metarl.core.meta_gradient import descend
+from metarl.core.optimiser import adam_state
+from metarl.core.randomness import Address
+from metarl.core.trust_region import require_finite
+from metarl.core.types import Batch, Metrics, Params, State, Trial
+
+Support = tuple[tuple[Batch, Distribution], ...]
+"""Each adaptation round of one task, with the distribution that it was sampled from."""
+
+
+class ProMP(GradientBased):
+    """MAML with credit to how the inner step is sampled, and trust in it by penalty."""
+
+    Config = ProMPConfig
+    config: ProMPConfig
+
+    def initial_state(self, address: Address) -> State:
+        """Fresh meta-parameters, optimiser and penalty coefficient."""
+        state = super().initial_state(address)
+        coefficient = torch.tensor(self.config.kl_coefficient, device=self.device)
+        return {**state, "optimiser": adam_state(state["policy"]), "kl_coefficient": coefficient}
+
+    def sampled_from(self, params: Params, support: tuple[Batch, ...]) -> Support:
+        """For one task: each round with the policy that is in force when it starts."""
+        rounds = []
+        for batch in support:
+            rounds.append((batch, self.distribution(params, batch)))
+            params = self.inner_step(params, batch)
+        return tuple(rounds)
+
+    def inner_kl(self, params: Params, support: Support) -> torch.Tensor:
+        """For one task: mean over its rounds of the divergence from the policies that sampled them."""
+        divergences = []
+        for batch, sampled_from in support:
+            divergences.append(self.kl(params, (batch, sampled_from)))
+            params = self.inner_step(params, batch)
+        return torch.stack(divergences).mean()
+
+    def objective(self, params: Params, support: Support, query: Batch, coefficient: torch.Tensor) -> torch.Tensor:
+        """For one task: clipped surrogate after the inner loop, plus the penalty on the way there."""
+        penalty = torch.zeros_like(coefficient)
+        for batch, sampled_from in support:
+            penalty = penalty + self.kl(params, (batch, sampled_from)) / len(support)
+            params = self.inner_step(params, batch)
+        clipped = clipped_loss(self.distribution(params, query), query, self.config.clip)
+        return clipped + coefficient * penalty
+
+    def update(self, state: State, trial: Trial, address: Address) -> tuple[State, Metrics]:
+        """`epochs` Adam steps on the meta-parameters, and perhaps a new penalty coefficient."""
+        policy, coefficient = state["policy"], state["kl_coefficient"]
+        batches, query = self.batches(trial)
+        adapted = self.adapt_all(policy, batches)
+        before = self.distribution_of_all(adapted, query)
+        support = for_tasks(self.sampled_from, shared=[0])(policy, batches)
+        coefficients = coefficient.expand(query.mask.shape[0])
+        policy, optimiser, losses = descend(
+            self.objective,
+            policy,
+            state["optimiser"],
+            (support, query, coefficients),
+            self.config.learning_rate,
+            self.config.epochs,
+        )
+        kl = for_tasks(self.kl)(self.adapt_all(policy, batches), (query, before)).mean()
+        inner_kl = for_tasks(self.inner_kl, shared=[0])(policy, support).mean()
+        require_finite("KL divergence", {"update/kl": kl, "update/inner_kl": inner_kl})
+        metrics = {
+            "update/loss_before": losses[0],
+            "update/loss": losses[-1],
+            "update/kl": float(kl),
+            "update/inner_kl": float(inner_kl),
+            "update/kl_coefficient": float(coefficient),
+        }
+        if self.config.adaptive_kl:
+            coefficient = adapted_coefficient(coefficient, float(inner_kl), self.config.target_kl)
+        state = {**state, "policy": policy, "optimiser": optimiser, "kl_coefficient": coefficient}
+        return state, metrics | self.policy_metrics(policy, adapted, query)
+
+
+def adapted_coefficient(coefficient: torch.Tensor, kl: float, target: float) -> torch.Tensor:
+    """Twice the penalty where the divergence is 1.5 times too large, half where it is as much too small."""
+    if kl > 1.5 * target:
+        return coefficient * 2
+    if kl < target / 1.5:
+        return coefficient / 2
+    return coefficient

@@ -1,0 +1,267 @@
+"""The command line: `metarl train | evaluate | benchmark | list`.
+
+It joins names to things, and turns what goes wrong into one line and an exit code. torch is imported only once the
+input is known to be good.
+"""
+
+import dataclasses
+import logging
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.table import Table
+
+from envs.errors import InputError, NonFiniteError
+from envs.registry import describe
+from metarl.algorithms import ALGORITHMS
+from metarl.core.errors import EnvironmentBroke, StorageError
+from metarl.experiment.config import TrainConfig
+from metarl.experiment.presets import DEFAULT_ALGORITHM, PRESETS, default_config
+
+EXIT_BUG, EXIT_INPUT, EXIT_NUMBERS, EXIT_ENVIRONMENT, EXIT_STORAGE = 1, 2, 3, 4, 5
+EXIT_INTERRUPT, EXIT_TERMINATED = 130, 143
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived."""
+
+
+@dataclass(frozen=True)
+class TrainCommand:
+    """Meta-train a policy on a distribution of tasks. Name ENV (and ALGO) first; each adds its own options."""
+
+    environment: tyro.conf.Positional[str]
+    """A name from `metarl list envs`, `module:attribute` or `path/to/file.py:attribute`."""
+    algorithm: tyro.conf.Positional[str] = DEFAULT_ALGORITHM
+    """A name from `metarl list algos`, `module:attribute` or `path/to/file.py:attribute`."""
+    train: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(default_factory=TrainConfig)
+    out: Path | None = None
+    """The run's folder (default: runs/ENV/ALGO/seed-S)."""
+    resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Go on with the run in --out, or with the newest one of this ENV, ALGO and seed."""
+
+
+@dataclass(frozen=True)
+class EvaluateCommand:
+    """Adapt a trained policy to unseen tasks, and print its returns after each round."""
+
+    run: tyro.conf.Positional[Path]
+    """The run's folder."""
+    tasks: int = 40
+    """Unseen tasks."""
+    rounds: int = 3
+    """Adaptation rounds K."""
+    seed: int = 0
+    """Where evaluation's own randomness starts."""
+    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Print one JSON object instead of a table."""
+
+
+@dataclass(frozen=True)
+class SpeedCommand:
+    """Measure environment steps per second, update times and memory, against bare physics and Gymnasium."""
+
+    environments: tyro.conf.Positional[tuple[str, ...]] = ("half-cheetah-dir",)
+    """MuJoCo environments to measure."""
+    tasks: int = 40
+    """Tasks N."""
+    episodes: int = 20
+    """Episodes E of each task and round."""
+    horizon: int = 100
+    """Steps of an episode."""
+    threads: int = 0
+    """Physics threads (0: one for each core)."""
+    repeats: int = 3
+    """Measurements of each row; the median counts."""
+    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Print one JSON object instead of a table."""
+
+
+@dataclass(frozen=True)
+class ListCommand:
+    """List environments, algorithms and presets."""
+
+    what: tyro.conf.Positional[Literal["all", "envs", "algos", "presets"]] = "all"
+    """What to list."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    signal.signal(signal.SIGTERM, _terminate)
+    errors = Console(stderr=True)
+    logging.basicConfig(
+        level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=errors, show_path=False)]
+    )
+    try:
+        command = parse(arguments)
+        COMMANDS[type(command).__name__](command)
+        return 0
+    except KeyboardInterrupt:
+        return _fail("interrupted — add --resume to go on", EXIT_INTERRUPT)
+    except Terminated:
+        return _fail("terminated — add --resume to go on", EXIT_TERMINATED)
+    except InputError as error:
+        return _fail(str(error), EXIT_INPUT)
+    except NonFiniteError as error:
+        return _fail(f"{error}", EXIT_NUMBERS)
+    except EnvironmentBroke as error:
+        traceback.print_exception(error.__cause__)
+        return _fail(str(error), EXIT_ENVIRONMENT)
+    except StorageError as error:
+        return _fail(str(error), EXIT_STORAGE)
+    except BrokenPipeError:
+        return 0  # whoever reads the output has seen enough
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"metarl: error: {message}", file=sys.stderr)
+    return code
+
+
+def _terminate(signal_number: int, frame: Any) -> None:
+    raise Terminated
+
+
+def parse(arguments: list[str]) -> Any:
+    """The command that `arguments` ask for.
+
+    Raises:
+        InputError: an unknown environment, algorithm or variant.
+        SystemExit: the parser refused (code 2) or printed help (code 0).
+    """
+    commands = {
+        "train": _train_command(arguments),
+        "evaluate": EvaluateCommand,
+        "benchmark speed": SpeedCommand,
+        "list": ListCommand,
+    }
+    return tyro.extras.subcommand_cli_from_dict(commands, prog="metarl", args=arguments)
+
+
+def _train_command(arguments: list[str]) -> Any:
+    """`TrainCommand`, with the options of the environment and algorithm that `arguments` name, and their presets."""
+    names = []
+    for argument in arguments[1:3] if arguments[:1] == ["train"] else ():
+        if argument.startswith("-"):
+            break
+        names.append(argument)
+    if not names:
+        return TrainCommand
+    algorithm = names[1] if len(names) > 1 else DEFAULT_ALGORITHM
+    defaults = default_config(names[0], algorithm, _value_of("--env.variant", arguments))
+    options = [
+        (room, type(value), field(default=value)) for room, value in (("env", defaults.env), ("algo", defaults.algo))
+    ]
+    train: Any = Annotated[TrainConfig, tyro.conf.arg(name="")]
+    return dataclasses.make_dataclass(
+        "TrainCommand",
+        [("train", train, field(default=defaults.train)), *options],
+        bases=(TrainCommand,),
+        namespace={"__doc__": TrainCommand.__doc__},
+        frozen=True,
+    )
+
+
+def _value_of(option: str, arguments: list[str]) -> str | None:
+    for position, argument in enumerate(arguments):
+        if argument == option and position + 1 < len(arguments):
+            return arguments[position + 1]
+        if argument.startswith(f"{option}="):
+            return argument.split("=", 1)[1]
+    return None
+
+
+def train_command(command: Any) -> None:
+    """`metarl train`."""
+    from metarl.experiment import api
+
+    if not hasattr(command, "env"):
+        raise InputError("the environment comes first — metarl train ENV [ALGO] [options]")
+    config = api.RunConfig(command.environment, command.algorithm, command.train, command.env, command.algo)
+    api.train_run(config, command.out, command.resume, Console())
+
+
+def evaluate_command(command: EvaluateCommand) -> None:
+    """`metarl evaluate`."""
+    import json
+
+    from metarl.experiment import api
+
+    record = api.evaluate_run(command.run, command.tasks, command.rounds, command.seed)
+    if command.json:
+        print(json.dumps(record))
+        return
+    console = Console()
+    title = f"{record['env']} · {record['algo']} · iteration {record['iteration']} · {record['tasks']} unseen tasks"
+    table = Table("after rounds", "mean return", "95 % interval", title=title)
+    returns = record["returns"]
+    for k, (mean, low, high) in enumerate(zip(returns["mean"], returns["low"], returns["high"], strict=True)):
+        table.add_row(str(k), f"{mean:.2f}", f"{low:.2f} … {high:.2f}")
+    console.print(table)
+    console.print(f"written: {command.run / 'evaluation.json'}", highlight=False, soft_wrap=True)
+
+
+def speed_command(command: SpeedCommand) -> None:
+    """`metarl benchmark speed`."""
+    import json
+
+    from metarl.experiment.benchmark import measure_speed, speed_table
+
+    rows = measure_speed(
+        command.environments,
+        command.tasks,
+        command.episodes,
+        command.horizon,
+        command.threads,
+        command.repeats,
+        Console(stderr=True),
+    )
+    if command.json:
+        print(json.dumps({"rows": rows}))
+    else:
+        Console().print(speed_table(rows))
+
+
+def list_command(command: ListCommand) -> None:
+    """`metarl list`."""
+    console = Console()
+    if command.what in ("all", "envs"):
+        table = Table("environment", "tasks", title="environments")
+        for name, description in describe().items():
+            table.add_row(name, description)
+        console.print(table)
+    if command.what in ("all", "algos"):
+        table = Table("algorithm", "what it is", title="algorithms")
+        for name, entry in ALGORITHMS.items():
+            table.add_row(name, entry.description)
+        console.print(table)
+    if command.what in ("all", "presets"):
+        table = Table("environment", "variant", "algorithm", "options", "source", title="presets")
+        for preset in PRESETS:
+            options = [f"{name} {value}" for name, value in preset.train.items()]
+            options += [f"algo.{name} {value}" for name, value in preset.algo.items()]
+            table.add_row(
+                preset.environment,
+                preset.variant or "any",
+                preset.algorithm or "any",
+                ", ".join(options),
+                preset.source,
+            )
+        console.print(table)
+
+
+COMMANDS = {
+    "TrainCommand": train_command,
+    "EvaluateCommand": evaluate_command,
+    "SpeedCommand": speed_command,
+    "ListCommand": list_command,
+}

@@ -1,0 +1,119 @@
+"""The gradient of what happens after adaptation, with respect to what it started from.
+
+With `θ'_n(θ)` the parameters of task `n` after the inner loop, and `J_n = dθ'_n/dθ`:
+
+* the meta-gradient is `mean_n J_nᵀ ∇L_n(θ'_n)` (Finn et al. 2017);
+* at the parameters that collected the data, the Hessian of the mean KL divergence of the adapted policies is
+  `mean_n J_nᵀ F_n J_n`, with `F_n` the Fisher matrix at `θ'_n`: first derivatives of the KL vanish there,
+  so no derivative of `J` enters.
+
+`J` and `Jᵀ` are never formed. Both are products through a graph that is built once and used for every vector.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch.func import grad, grad_and_value, vjp
+
+from metarl.core.adaptation import for_tasks
+from metarl.core.optimiser import adam_step
+from metarl.core.trust_region import require_finite
+from metarl.core.types import Params, State
+
+
+class Adaptation(NamedTuple):
+    """All tasks' adapted parameters, and the way back."""
+
+    adapted: Params  # leading N
+    pullback: Callable[[Params], Params]  # [N, ...] -> [...]: u -> Σ_n J_nᵀ u_n
+
+
+def differentiable_adaptation(
+    adapt: Callable[[Params, Any], Params], params: Params, support: Any, chunk_size: int | None = None
+) -> Adaptation:
+    """Adapt every task from shared `params`, keeping the graph.
+
+    Args:
+        adapt: the inner loop of one task, `(params, support) -> adapted`.
+        params: meta-parameters, shared by all tasks.
+        support: any pytree of tensors with a leading `N`.
+        chunk_size: how many tasks are worked on at once.
+    """
+    adapt_all = for_tasks(adapt, shared=[0], chunk_size=chunk_size)
+    adapted, backward = vjp(lambda shared: adapt_all(shared, support), params)
+    return Adaptation(adapted, lambda vector: backward(vector)[0])
+
+
+def meta_gradient(
+    objective: Callable[..., torch.Tensor], params: Params, *data: Any, chunk_size: int | None = None
+) -> tuple[Params, torch.Tensor]:
+    """Gradient and value of the mean over tasks of `objective(params, *data)`, inner loop and all.
+
+    Args:
+        objective: for one task; whatever it adapts on the way is differentiated through.
+        params: meta-parameters, shared by all tasks.
+        data: pytrees of tensors with a leading `N`.
+        chunk_size: how many tasks are worked on at once.
+    """
+
+    def mean_objective(params: Params) -> torch.Tensor:
+        return for_tasks(objective, shared=[0], chunk_size=chunk_size)(params, *data).mean()
+
+    return grad_and_value(mean_objective)(params)
+
+
+def descend(
+    objective: Callable[..., torch.Tensor],
+    params: Params,
+    optimiser: State,
+    data: tuple[Any, ...],
+    learning_rate: float,
+    epochs: int,
+) -> tuple[Params, State, list[float]]:
+    """`epochs` Adam steps down the meta-gradient of `objective`, each on all of `data`.
+
+    Returns the parameters, the optimiser's memory, and the objective before each step.
+
+    Raises:
+        NonFiniteError: the meta-gradient is not finite.
+    """
+    values = []
+    for _ in range(epochs):
+        gradient, value = meta_gradient(objective, params, *data)
+        require_finite("meta-gradient", gradient)
+        params, optimiser = adam_step(params, gradient, optimiser, learning_rate)
+        values.append(float(value))
+    return params, optimiser, values
+
+
+def mean_over_tasks(vector: Params) -> Params:
+    """Each task's share of a mean: `[N, ...]` divided by `N`."""
+    return {name: value / value.shape[0] for name, value in vector.items()}
+
+
+def kl_curvature(
+    adaptation: Adaptation,
+    kl: Callable[[Params, Any], torch.Tensor],
+    query: Any,
+    chunk_size: int | None = None,
+) -> Callable[[Params], Params]:
+    """The product `v -> mean_n J_nᵀ F_n J_n v`.
+
+    Args:
+        adaptation: of the meta-parameters that collected the data.
+        kl: for one task, the mean KL divergence from the adapted policy (a constant within `query`) to the
+            policy of its first argument.
+        query: any pytree of tensors with a leading `N`.
+        chunk_size: how many tasks are worked on at once.
+    """
+    kl_gradient = for_tasks(grad(kl), chunk_size=chunk_size)
+    adapted = {name: value.detach() for name, value in adaptation.adapted.items()}
+    _, fisher = vjp(lambda params: kl_gradient(params, query), adapted)
+    # Jᵀ is linear, so the pullback of the pullback is J itself
+    _, pushforward = vjp(adaptation.pullback, {name: torch.zeros_like(value) for name, value in adapted.items()})
+
+    def product(vector: Params) -> Params:
+        return adaptation.pullback(mean_over_tasks(fisher(pushforward(vector)[0])[0]))
+
+    return product

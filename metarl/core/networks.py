@@ -1,0 +1,121 @@
+"""Policies: modules that are only ever called through `functional_call`, with parameters as values.
+
+Layers are written with broadcasting products, so the same module takes one task's parameters
+(`weight [H, O]`, input `[..., O]`) or all tasks' (`weight [N, H, O]`, input `[N, ..., O]`).
+"""
+
+from collections.abc import Callable, Sequence
+
+import gymnasium
+import numpy as np
+import torch
+from torch import nn
+from torch.func import functional_call
+
+from metarl.core.distributions import Categorical, Distribution, Gaussian
+from metarl.core.errors import InputError
+from metarl.core.types import Params
+
+ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {"tanh": torch.tanh, "relu": torch.relu}
+
+
+class Linear(nn.Module):
+    """`x Wᵀ + b`, with or without a leading task axis on `W` and `b`."""
+
+    def __init__(self, inputs: int, outputs: int, gain: float = 1.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(outputs, inputs))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.gain = gain
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Glorot-uniform weights, zero biases (as rllab and pytorch-maml-rl do)."""
+        nn.init.xavier_uniform_(self.weight, gain=self.gain, generator=generator)
+        nn.init.zeros_(self.bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        weight, bias = self.weight, self.bias
+        if weight.dim() == 2:  # one task: x [..., O]
+            return x @ weight.mT + bias
+        flat = x.reshape(x.shape[0], -1, x.shape[-1])  # all tasks: x [N, ..., O] -> [N, B, O]
+        return torch.baddbmm(bias.unsqueeze(-2), flat, weight.mT).reshape(*x.shape[:-1], -1)
+
+
+class MLP(nn.Module):
+    """Fully connected layers; the output layer is linear."""
+
+    def __init__(self, inputs: int, hidden: Sequence[int], outputs: int, activation: str = "tanh") -> None:
+        super().__init__()
+        sizes = [inputs, *hidden, outputs]
+        self.layers = nn.ModuleList(Linear(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+        self.activation = ACTIVATIONS[activation]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        *hidden, last = self.layers
+        for layer in hidden:
+            x = self.activation(layer(x))
+        return last(x)
+
+
+class GaussianPolicy(nn.Module):
+    """Observation -> `Gaussian`, with a log standard deviation that does not depend on the state."""
+
+    def __init__(
+        self, observation_size: int, action_size: int, hidden: Sequence[int], activation: str, initial_std: float
+    ) -> None:
+        super().__init__()
+        self.body = MLP(observation_size, hidden, action_size, activation)
+        self.log_std = nn.Parameter(torch.full((action_size,), float(np.log(initial_std))))
+
+    def forward(self, observation: torch.Tensor) -> Gaussian:
+        mean = self.body(observation)
+        log_std = self.log_std
+        if log_std.dim() == 2:  # [N, A] -> [N, 1, ..., A]
+            log_std = log_std.reshape(log_std.shape[0], *[1] * (mean.dim() - 2), log_std.shape[-1])
+        return Gaussian(mean, torch.clamp(log_std, min=-13.8))  # a standard deviation of 1e-6 at the least
+
+
+class CategoricalPolicy(nn.Module):
+    """Observation -> `Categorical`."""
+
+    def __init__(self, observation_size: int, actions: int, hidden: Sequence[int], activation: str) -> None:
+        super().__init__()
+        self.body = MLP(observation_size, hidden, actions, activation)
+
+    def forward(self, observation: torch.Tensor) -> Categorical:
+        return Categorical(self.body(observation))
+
+
+def make_policy(
+    observation_space: gymnasium.Space,
+    action_space: gymnasium.Space,
+    hidden: Sequence[int],
+    activation: str,
+    initial_std: float,
+) -> nn.Module:
+    """A policy whose sizes come from the (single-lane) spaces.
+
+    Raises:
+        InputError: an observation that is not a flat `Box`, or an action neither `Box` nor `Discrete`.
+    """
+    if not isinstance(observation_space, gymnasium.spaces.Box) or len(observation_space.shape) != 1:
+        raise InputError(f"observations of {observation_space} — flatten them to a one-dimensional Box")
+    observation_size = observation_space.shape[0]
+    if isinstance(action_space, gymnasium.spaces.Box) and len(action_space.shape) == 1:
+        return GaussianPolicy(observation_size, action_space.shape[0], hidden, activation, initial_std)
+    if isinstance(action_space, gymnasium.spaces.Discrete):
+        return CategoricalPolicy(observation_size, int(action_space.n), hidden, activation)
+    raise InputError(f"actions of {action_space} — use a one-dimensional Box or a Discrete space")
+
+
+def initial_parameters(module: nn.Module, generator: torch.Generator) -> Params:
+    """Fresh parameters of `module`, drawn from `generator` alone."""
+    for layer in module.modules():
+        if isinstance(layer, Linear):
+            layer.initialise(generator)
+    return {name: value.detach().clone() for name, value in module.named_parameters()}
+
+
+def apply(module: nn.Module, params: Params, observation: torch.Tensor) -> Distribution:
+    """The distribution of actions at `observation`, under `params`."""
+    return functional_call(module, params, (observation,))

@@ -1,0 +1,158 @@
+"""Whole jobs, as the command line and Python call them: train a run, evaluate a run."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from envs.registry import environment_class
+from metarl.algorithms import config_class
+from metarl.core.errors import InputError
+from metarl.core.types import Metrics
+from metarl.experiment.config import RunConfig, TrainConfig, options_from_dict, read_yaml
+from metarl.experiment.evaluate import check_evaluation, evaluate, evaluation_record, write_evaluation
+from metarl.experiment.logger import read_metrics
+from metarl.experiment.presets import default_config
+from metarl.experiment.run_directory import RunDirectory, latest_run_path, new_run_path
+from metarl.experiment.trainer import set_up, train as train_setup
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A finished run: where it is, and what it measured."""
+
+    path: Path
+    metrics: list[Metrics]
+    """One for each iteration, as in `metrics.jsonl`."""
+
+
+def train(
+    environment: str,
+    algorithm: str | None = None,
+    *,
+    out: str | Path | None = None,
+    resume: bool = False,
+    env: dict[str, Any] | None = None,
+    algo: dict[str, Any] | None = None,
+    **train: Any,
+) -> Run:
+    """Meta-train a policy; the same as `metarl train`.
+
+    Args:
+        environment: a registered name, `module:attribute` or `path/to/file.py:attribute`.
+        algorithm: likewise; default `maml-trpo`.
+        out: the run's folder; default `runs/ENV/ALGO/seed-S`.
+        resume: go on with the run in `out`.
+        env: options of the environment's `Config`.
+        algo: options of the algorithm's `Config`.
+        train: fields of `TrainConfig`: `iterations`, `seed`, `tasks`, `episodes`, `device`, …
+
+    Raises:
+        InputError: anything impossible, named.
+    """
+    env, algo = env or {}, algo or {}
+    defaults = default_config(environment, algorithm, env.get("variant"))
+    config = RunConfig(
+        environment,
+        defaults.algorithm,
+        _changed(defaults.train, train),
+        _changed(defaults.env, env),
+        _changed(defaults.algo, algo),
+    )
+    return train_run(config, None if out is None else Path(out), resume, Console())
+
+
+def _changed(options: Any, values: dict[str, Any]) -> Any:
+    """`options` with some fields replaced."""
+    current = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
+    return options_from_dict(type(options), current | values)
+
+
+def train_run(config: RunConfig, out: Path | None, resume: bool, console: Console) -> Run:
+    """Train a new run, or go on with an old one. Nothing is written before the input is known to be good."""
+    names = (config.environment, config.algorithm, config.train.seed)
+    if resume:
+        run = RunDirectory.existing(out or latest_run_path(*names))
+        recorded = read_yaml(run.config_path)["train"].get("torch_threads", 0)
+        torch_threads = config.train.torch_threads or recorded
+        config = dataclasses.replace(config, train=dataclasses.replace(config.train, torch_threads=torch_threads))
+    else:
+        run = RunDirectory(out or new_run_path(*names))
+    setup = set_up(config)
+    if resume:
+        run.reopen(setup.config)
+    else:
+        run.create(setup.config)
+    console.print(
+        f"{config.environment} · {config.algorithm} · {setup.env.num_tasks} tasks × {setup.env.lanes_per_task} episodes"
+        f" × {setup.env.horizon} steps · {setup.algorithm.device}",
+        highlight=False,
+    )
+    train_setup(setup, run, console)
+    metrics = read_metrics(run.metrics_path)
+    console.print(_summary(metrics))
+    _print_paths(run, console)
+    return Run(run.path, metrics)
+
+
+def _summary(metrics: list[Metrics]) -> Table:
+    """Returns of every round, at the start and at the end of training."""
+    window = min(5, len(metrics))
+    first, last = metrics[:window], metrics[-window:]
+    table = Table("return", f"first {window} iterations", f"last {window} iterations", title="training")
+    rounds = [name for name in metrics[-1] if name.startswith("return/round_")]
+    for k, name in enumerate(rounds):
+        label = "before adaptation" if k == 0 else f"after {k} round{'s' if k > 1 else ''}"
+        means = [sum(line[name] for line in lines) / window for lines in (first, last)]
+        table.add_row(label, *(f"{mean:.2f}" for mean in means))
+    return table
+
+
+def _print_paths(run: RunDirectory, console: Console) -> None:
+    for what, path in (
+        ("metrics", run.metrics_path),
+        ("checkpoints", run.checkpoints),
+        ("curves", f"tensorboard --logdir {run.path}"),
+        ("next", f"metarl evaluate {run.path}"),
+    ):
+        console.print(f"{what + ':':13}{path}", highlight=False, soft_wrap=True)
+
+
+def load_config(run: RunDirectory) -> RunConfig:
+    """The config that a run directory holds.
+
+    Raises:
+        InputError: it is broken.
+    """
+    values = read_yaml(run.config_path)
+    try:
+        return RunConfig(
+            values["environment"],
+            values["algorithm"],
+            options_from_dict(TrainConfig, values["train"]),
+            options_from_dict(environment_class(values["environment"]).Config, values["env"]),
+            options_from_dict(config_class(values["algorithm"]), values["algo"]),
+        )
+    except (TypeError, AttributeError) as error:
+        raise InputError(f"{run.config_path} is damaged ({error}) — train again") from error
+
+
+def evaluate_run(path: Path, tasks: int, rounds: int, seed: int) -> dict[str, Any]:
+    """Evaluate a run's last checkpoint on unseen tasks, store the result beside it, and return it.
+
+    Raises:
+        InputError: no such run, one without a checkpoint, or impossible numbers.
+        StorageError: all checkpoints are damaged.
+    """
+    check_evaluation(tasks, rounds, seed)
+    run = RunDirectory.existing(path)
+    setup = set_up(load_config(run), num_tasks=tasks)
+    checkpoint = run.load(setup.algorithm.device)
+    if checkpoint is None:
+        raise InputError(f"{path} has no checkpoint yet — train it first: metarl train … --out {path} --resume")
+    curve = evaluate(setup, checkpoint.state, rounds, seed)
+    record = evaluation_record(setup, checkpoint.iteration, curve)
+    write_evaluation(run, record)
+    return record

@@ -1,0 +1,127 @@
+"""Checkpoints: weights without code, a manifest that proves them, and never a half-written file.
+
+A checkpoint is two files, `iteration-000060.safetensors` and `iteration-000060.json`. Each is written aside, synced
+and moved into place, the manifest last: whoever finds a manifest finds the weights. The manifest holds their SHA-256,
+since a flipped bit mostly goes unnoticed otherwise.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import safetensors.torch
+import torch
+
+from metarl.core.errors import StorageError
+from metarl.core.types import State
+
+SEPARATOR = "/"
+
+
+class Checkpoint(NamedTuple):
+    """What a run continues from."""
+
+    iteration: int  # meta-updates done
+    env_steps: int  # environment steps taken
+    state: State
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write a file so that it holds either its old content or all of the new, whatever happens.
+
+    Raises:
+        StorageError: the file system refused.
+    """
+    aside = path.with_name(f".{path.name}.partial")
+    try:
+        with open(aside, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)  # the new name itself must survive a power cut
+        finally:
+            os.close(directory)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written ({error.strerror}) — free space or fix permissions") from error
+
+
+def save_checkpoint(directory: Path, checkpoint: Checkpoint, keep: int) -> None:
+    """Add a checkpoint to `directory` and drop all but the last `keep`.
+
+    Raises:
+        StorageError: the file system refused.
+    """
+    tensors = {name: value.detach().cpu().contiguous() for name, value in _flatten(checkpoint.state).items()}
+    weights = safetensors.torch.save(tensors)
+    manifest = {
+        "iteration": checkpoint.iteration,
+        "env_steps": checkpoint.env_steps,
+        "sha256": hashlib.sha256(weights).hexdigest(),
+    }
+    stem = directory / f"iteration-{checkpoint.iteration:06d}"
+    write_atomic(stem.with_suffix(".safetensors"), weights)
+    write_atomic(stem.with_suffix(".json"), json.dumps(manifest, indent=1).encode())
+    for old in _manifests(directory)[keep:]:
+        old.unlink(missing_ok=True)  # manifest first: a weight file without one is not a checkpoint
+        old.with_suffix(".safetensors").unlink(missing_ok=True)
+
+
+def load_checkpoint(directory: Path, device: torch.device) -> tuple[Checkpoint | None, list[str]]:
+    """The newest sound checkpoint, and a line about each damaged one that was passed over.
+
+    Returns `None` where no checkpoint was ever finished.
+
+    Raises:
+        StorageError: there are checkpoints, and all are damaged.
+    """
+    damaged: list[str] = []
+    for manifest in _manifests(directory):
+        try:
+            return _read(manifest, device), damaged
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            damaged.append(f"{manifest} is damaged ({error})")
+    if damaged:
+        raise StorageError(f"no sound checkpoint: {damaged[0]} — train again into another --out")
+    return None, damaged
+
+
+def _read(manifest: Path, device: torch.device) -> Checkpoint:
+    facts = json.loads(manifest.read_bytes())
+    weights = manifest.with_suffix(".safetensors").read_bytes()
+    if hashlib.sha256(weights).hexdigest() != facts["sha256"]:
+        raise ValueError("its weights do not match their SHA-256")
+    if manifest.stem != f"iteration-{int(facts['iteration']):06d}":
+        raise ValueError(f"it says iteration {facts['iteration']}")
+    tensors = {name: value.to(device) for name, value in safetensors.torch.load(weights).items()}
+    return Checkpoint(int(facts["iteration"]), int(facts["env_steps"]), _unflatten(tensors))
+
+
+def _manifests(directory: Path) -> list[Path]:
+    """All manifests, newest first."""
+    return sorted(directory.glob("iteration-*.json"), reverse=True)
+
+
+def _flatten(state: State, prefix: str = "") -> dict[str, torch.Tensor]:
+    flat: dict[str, torch.Tensor] = {}
+    for name, value in state.items():
+        if isinstance(value, dict):
+            flat |= _flatten(value, f"{prefix}{name}{SEPARATOR}")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
+def _unflatten(flat: dict[str, torch.Tensor]) -> State:
+    state: dict[str, Any] = {}
+    for path, value in flat.items():
+        *rooms, name = path.split(SEPARATOR)
+        room = state
+        for part in rooms:
+            room = room.setdefault(part, {})
+        room[name] = value
+    return state

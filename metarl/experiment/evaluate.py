@@ -1,0 +1,94 @@
+"""The adaptation curve: returns on unseen tasks after 0, 1, …, K rounds of adaptation, with intervals.
+
+Evaluation draws from streams of its own, so it never changes a bit of training.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from metarl.core.errors import InputError
+from metarl.core.randomness import Address, Purpose
+from metarl.core.types import State
+from metarl.experiment.checkpoint import write_atomic
+from metarl.experiment.run_directory import RunDirectory
+from metarl.experiment.trainer import Setup, task_seeds
+from metarl.sampling.collect import collect, torch_threads
+
+
+@dataclass(frozen=True)
+class AdaptationCurve:
+    """Mean undiscounted episode returns of each unseen task in each round."""
+
+    per_task: np.ndarray
+    """[N, K + 1]"""
+    mean: np.ndarray
+    """[K + 1], over tasks"""
+    low: np.ndarray
+    """[K + 1], lower end of the 95 % bootstrap interval over tasks"""
+    high: np.ndarray
+    """[K + 1], upper end"""
+    diverged: int
+    """Lanes whose physics broke, left out of the returns."""
+
+
+def evaluate(setup: Setup, state: State, rounds: int, seed: int) -> AdaptationCurve:
+    """Meet `setup.env.num_tasks` fresh tasks with `rounds` rounds of adaptation.
+
+    Args:
+        setup: environment and algorithm; `lanes_per_task` episodes are played a round.
+        state: meta-parameters.
+        rounds: adaptations K; the curve has K + 1 points.
+        seed: where evaluation's own randomness starts.
+    """
+    address = Address(seed).at(Purpose.EVALUATION)
+    env = setup.env
+    env.set_tasks(env.sample_tasks(task_seeds(address, range(env.num_tasks))))
+    with torch_threads(setup.config.train.torch_threads):
+        trial = collect(env, setup.algorithm, state, rounds + 1, address)
+    per_task = trial.returns.double().numpy()
+    low, high = bootstrap_interval(per_task)
+    return AdaptationCurve(per_task, per_task.mean(axis=0), low, high, trial.diverged)
+
+
+def bootstrap_interval(per_task: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """95 % percentile-bootstrap interval of the mean over tasks, for `[N, R]` values: two arrays `[R]`."""
+    if len(per_task) < 2:
+        return per_task[0], per_task[0]
+    interval = stats.bootstrap(
+        (per_task,), np.mean, axis=0, n_resamples=2000, method="percentile", rng=np.random.default_rng(0)
+    ).confidence_interval
+    return interval.low, interval.high
+
+
+def evaluation_record(setup: Setup, iteration: int, curve: AdaptationCurve) -> dict[str, Any]:
+    """What `metarl evaluate --json` prints and `evaluation.json` holds."""
+    return {
+        "env": setup.config.environment,
+        "algo": setup.config.algorithm,
+        "iteration": iteration,
+        "split": "train",
+        "tasks": len(curve.per_task),
+        "returns": {name: getattr(curve, name).tolist() for name in ("mean", "low", "high")},
+        "per_task": curve.per_task.tolist(),
+        "diverged": curve.diverged,
+    }
+
+
+def write_evaluation(run: RunDirectory, record: dict[str, Any]) -> None:
+    """Store an evaluation beside the run it is of."""
+    write_atomic(run.evaluation_path, (json.dumps(record) + "\n").encode())
+
+
+def check_evaluation(tasks: int, rounds: int, seed: int) -> None:
+    """Refuse impossible numbers by name.
+
+    Raises:
+        InputError: names the option.
+    """
+    for name, value, least in (("tasks", tasks, 1), ("rounds", rounds, 0), ("seed", seed, 0)):
+        if value < least:
+            raise InputError(f"--{name} is {value} — it must be at least {least}")

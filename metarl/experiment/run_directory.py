@@ -1,0 +1,116 @@
+"""A run's folder: `config.yaml`, `metrics.jsonl`, `checkpoints/`, TensorBoard events, `evaluation.json`."""
+
+import logging
+from pathlib import Path
+
+import torch
+
+from metarl.core.errors import InputError, StorageError
+from metarl.experiment.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, write_atomic
+from metarl.experiment.config import RunConfig, difference, read_yaml, to_yaml
+
+logger = logging.getLogger("metarl")
+
+
+class RunDirectory:
+    """Paths of a run, and what is read from and written to them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config_path = path / "config.yaml"
+        self.metrics_path = path / "metrics.jsonl"
+        self.checkpoints = path / "checkpoints"
+        self.evaluation_path = path / "evaluation.json"
+
+    @classmethod
+    def existing(cls, path: Path) -> "RunDirectory":
+        """The run at `path`.
+
+        Raises:
+            InputError: there is none.
+        """
+        if not path.exists():
+            raise InputError(f"no run at {path} — the folder does not exist")
+        if not path.is_dir():
+            raise InputError(f"no run at {path} — it is a file; give the run's folder")
+        if not (path / "config.yaml").exists():
+            raise InputError(f"no run at {path} — there is no config.yaml in it")
+        return cls(path)
+
+    @property
+    def config_text(self) -> str:
+        """The text of `config.yaml`."""
+        return self.config_path.read_text()
+
+    def create(self, config: RunConfig) -> None:
+        """Lay out the folder of a new run.
+
+        Raises:
+            InputError: there is something else in its place.
+            StorageError: the file system refused.
+        """
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            holds_run = self.config_path.exists()
+            remedy = "add --resume to go on with it, or choose another --out" if holds_run else "choose another --out"
+            raise InputError(f"{self.path} is not empty — {remedy}")
+        try:
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise InputError(f"{self.path} cannot be a folder ({error.strerror}) — choose another --out") from error
+        except OSError as error:
+            raise StorageError(f"{self.path} cannot be made ({error.strerror}) — choose another --out") from error
+        write_atomic(self.config_path, to_yaml(config).encode())
+
+    def reopen(self, config: RunConfig) -> None:
+        """Check that `config` continues this run, and record where it now runs.
+
+        Raises:
+            InputError: it is another run.
+        """
+        mismatch = difference(config.as_dict(), read_yaml(self.config_path))
+        if mismatch:
+            raise InputError(f"{self.path} holds another run ({mismatch}) — choose another --out")
+        write_atomic(self.config_path, to_yaml(config).encode())
+
+    def save(self, checkpoint: Checkpoint, keep: int) -> None:
+        """Add a checkpoint; see `checkpoint.save_checkpoint`."""
+        save_checkpoint(self.checkpoints, checkpoint, keep)
+
+    def load(self, device: torch.device) -> Checkpoint | None:
+        """The newest sound checkpoint, if there is any; damaged ones are named in the log."""
+        checkpoint, damaged = load_checkpoint(self.checkpoints, device)
+        for line in damaged:
+            logger.warning("%s; using the previous one", line)
+        return checkpoint
+
+
+def new_run_path(environment: str, algorithm: str, seed: int) -> Path:
+    """`runs/ENV/ALGO/seed-S`, with `-2`, `-3`, … where that is taken."""
+    base = Path("runs") / slug(environment) / slug(algorithm) / f"seed-{seed}"
+    path, number = base, 1
+    while path.exists():
+        number += 1
+        path = base.with_name(f"{base.name}-{number}")
+    return path
+
+
+def latest_run_path(environment: str, algorithm: str, seed: int) -> Path:
+    """The newest of those that `new_run_path` has made.
+
+    Raises:
+        InputError: there is none.
+    """
+    base = Path("runs") / slug(environment) / slug(algorithm) / f"seed-{seed}"
+    path, number, newest = base, 1, None
+    while path.exists():
+        newest = path
+        number += 1
+        path = base.with_name(f"{base.name}-{number}")
+    if newest is None:
+        raise InputError(f"nothing to resume at {base} — train without --resume, or give --out")
+    return newest
+
+
+def slug(name: str) -> str:
+    """A `module:attribute` as one folder name."""
+    return name.replace("/", "-").replace(":", "-")

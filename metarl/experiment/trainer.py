@@ -1,0 +1,147 @@
+"""The training loop of every method: sample tasks, collect, update, log; and what makes it resumable.
+
+    tasks -> env.set_tasks -> collect -> Trial -> algorithm.update -> metrics
+      next iteration  <-  new meta-parameters  <-
+
+Every iteration starts from reset and draws from addressed streams, so a run that was interrupted and resumed equals
+one that was not.
+"""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from envs.base import TaskEnv
+from envs.registry import environment_class
+from metarl.algorithms import make_algorithm
+from metarl.algorithms.algorithm import Algorithm
+from metarl.core.errors import InputError
+from metarl.core.randomness import Address, Purpose
+from metarl.core.types import Metrics, State, Trial
+from metarl.experiment.checkpoint import Checkpoint
+from metarl.experiment.config import RunConfig, TrainConfig
+from metarl.experiment.logger import Charts, MetricsFile, ProgressLine
+from metarl.experiment.run_directory import RunDirectory
+from metarl.sampling.collect import collect, torch_threads
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything that a config says, made real."""
+
+    config: RunConfig
+    env: TaskEnv
+    algorithm: Algorithm
+
+
+def set_up(config: RunConfig, num_tasks: int | None = None) -> Setup:
+    """Environment and algorithm of a config; nothing is written.
+
+    Raises:
+        InputError: whatever is wrong with the config.
+    """
+    train = resolve_hardware(config.train)
+    device = choose_device(train.device)
+    family: Any = environment_class(config.environment)
+    env = family(num_tasks or train.tasks, train.episodes, config.env, threads=train.threads)
+    algorithm = make_algorithm(
+        config.algorithm, config.algo, env.single_observation_space, env.single_action_space, device
+    )
+    return Setup(replace(config, train=train, env=env.config), env, algorithm)
+
+
+def resolve_hardware(train: TrainConfig) -> TrainConfig:
+    """The config with its thread counts written out."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return replace(train, threads=train.threads or cores, torch_threads=train.torch_threads or cores)
+
+
+def choose_device(name: str) -> torch.device:
+    """The device that adaptation and updates use.
+
+    Raises:
+        InputError: a GPU was asked for, and there is none.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device cuda, but torch finds no GPU — use --device cpu or auto")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def train(setup: Setup, run: RunDirectory, console: Console) -> list[Metrics]:
+    """Train until the config's last iteration, from the run directory's last checkpoint on.
+
+    Returns the metrics of the iterations done now. Whatever ends it early (Ctrl-C, SIGTERM, broken numbers, a broken
+    environment), the last finished iteration is saved first.
+    """
+    config, env, algorithm = setup.config, setup.env, setup.algorithm
+    seed = Address(config.train.seed)
+    done = run.load(algorithm.device)
+    if done is None:
+        done = Checkpoint(0, 0, algorithm.initial_state(seed.at(Purpose.PARAMETERS)))
+    saved = done.iteration
+    log = MetricsFile(run.metrics_path, done.iteration)
+    charts = Charts(run.path, run.config_text, algorithm.rounds, done.iteration)
+    history = []
+    try:
+        with (
+            torch_threads(config.train.torch_threads),
+            ProgressLine(console, config.train.iterations, done.iteration) as progress,
+        ):
+            for iteration in range(done.iteration + 1, config.train.iterations + 1):
+                address = seed.at(Purpose.TRAINING, iteration)
+                state, trial, metrics = train_iteration(env, algorithm, done.state, address)
+                env_steps = done.env_steps + count_steps(trial)
+                metrics = {"iteration": iteration, "env_steps": env_steps, **metrics}
+                log.append(metrics)
+                done = Checkpoint(iteration, env_steps, state)
+                history.append(metrics)
+                if iteration % config.train.checkpoint_every == 0 or iteration == config.train.iterations:
+                    run.save(done, config.train.keep_checkpoints)
+                    saved = iteration
+                charts.write(metrics, iteration)
+                progress.update(iteration, metrics)
+    finally:
+        if done.iteration > saved:
+            run.save(done, config.train.keep_checkpoints)
+        charts.close()
+    return history
+
+
+def train_iteration(env: TaskEnv, algorithm: Algorithm, state: State, address: Address) -> tuple[State, Trial, Metrics]:
+    """One meta-update: new tasks, a trial on each, an update from all."""
+    start = time.perf_counter()
+    env.set_tasks(env.sample_tasks(task_seeds(address, range(env.num_tasks))))
+    trial = collect(env, algorithm, state, algorithm.rounds, address)
+    collected = time.perf_counter()
+    state, metrics = algorithm.update(state, trial, address.at(Purpose.UPDATE))
+    finished = time.perf_counter()
+    returns = trial.returns.mean(dim=0)  # [K + 1]
+    return (
+        state,
+        trial,
+        {
+            **{f"return/round_{k}": float(value) for k, value in enumerate(returns)},
+            **metrics,
+            "sampling/diverged": float(trial.diverged),
+            "time/sampling": collected - start,
+            "time/update": finished - collected,
+            "time/steps_per_second": count_steps(trial) / (finished - start),
+        },
+    )
+
+
+def task_seeds(address: Address, tasks: Sequence[int]) -> list[int]:
+    """A seed for each task of a meta-batch."""
+    return [address.at(Purpose.TASKS, task).seed() for task in tasks]
+
+
+def count_steps(trial: Trial) -> int:
+    """Environment steps of a trial."""
+    return sum(int(rollout.mask.sum()) for rollout in trial.rollouts)

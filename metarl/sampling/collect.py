@@ -1,0 +1,191 @@
+"""An agent meets tasks: `K + 1` rounds of one episode in every lane, adapting in between.
+
+This is the only place where agents and environments touch, for every family of methods and for training,
+evaluation and deployment alike.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import gymnasium
+import numpy as np
+import torch
+
+from envs.base import TaskEnv
+from metarl.core.errors import EnvironmentBroke, InputError, NonFiniteError
+from metarl.core.randomness import Address, Purpose
+from metarl.core.types import Action, Rollout, State, Transition, Trial
+
+Memory = Any
+"""What an agent knows of the tasks it has met; a value that only its own functions look into."""
+
+
+class Agent(Protocol):
+    """Memory in, memory out: an agent keeps nothing about a task in `self`."""
+
+    def begin(self, state: State, num_tasks: int, lanes_per_task: int) -> Memory:
+        """The memory before anything was seen."""
+
+    def act(
+        self, state: State, memory: Memory, observation: torch.Tensor, noise: torch.Tensor
+    ) -> tuple[Action, Memory]:
+        """Actions `[N, E, A]` at `observation` `[N, E, O]`, given `noise` to sample with."""
+
+    def observe(self, state: State, memory: Memory, transition: Transition) -> Memory:
+        """Take in what one step led to."""
+
+    def adapt(self, state: State, memory: Memory, rollout: Rollout) -> Memory:
+        """Take in a whole round."""
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Use `count` torch threads inside the block.
+
+    While physics runs in its own threads torch must use one: its workers spin after each parallel region and
+    take the cores from the physics.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def collect(env: TaskEnv, agent: Agent, state: State, rounds: int, address: Address, first_task: int = 0) -> Trial:
+    """Meet the tasks that `env` is set to.
+
+    Args:
+        env: lanes of tasks, `N = env.num_tasks`, `E = env.lanes_per_task`.
+        agent: how to act and adapt.
+        state: its meta-parameters.
+        rounds: how many rounds to play, `K + 1`.
+        address: where this meeting's randomness starts; below it come purpose, task and round.
+        first_task: the number of this environment's first task within the whole meta-batch.
+
+    Raises:
+        EnvironmentBroke: the environment raised.
+        NonFiniteError: an observation, reward or action was not finite.
+    """
+    memory = agent.begin(state, env.num_tasks, env.lanes_per_task)
+    tasks = range(first_task, first_task + env.num_tasks)
+    rollouts, diverged = [], 0
+    for round_ in range(rounds):
+        noise = _draw_noise(env, [address.at(Purpose.ACTIONS, task, round_) for task in tasks])
+        seeds = [address.at(Purpose.RESET, task, round_).seed() for task in tasks]
+        with torch_threads(1):
+            rollout, memory, broken = play_round(env, agent, state, memory, seeds, noise)
+        rollouts.append(rollout)
+        diverged += broken
+        if round_ + 1 < rounds:
+            memory = agent.adapt(state, memory, rollout)
+    return Trial(rollouts, diverged)
+
+
+@torch.no_grad()
+def play_round(
+    env: TaskEnv, agent: Agent, state: State, memory: Memory, seeds: list[int], noise: np.ndarray
+) -> tuple[Rollout, Memory, int]:
+    """One episode in every lane. Returns the rollout, the memory after it, and how many lanes diverged."""
+    record = _Record(env)
+    N, E = env.num_tasks, env.lanes_per_task
+    with _blaming_environment(env, step=0):
+        observation, _ = env.reset(seed=seeds)
+    live = np.ones(N * E, dtype=bool)
+    diverged = np.zeros(N * E, dtype=bool)
+    for t in range(env.horizon):
+        seen = torch.from_numpy(observation.astype(np.float32).reshape(N, E, -1))
+        action, memory = agent.act(state, memory, seen, torch.from_numpy(noise[:, :, t]))
+        chosen = action.action.numpy()
+        with _blaming_environment(env, step=t):
+            observation, reward, terminated, truncated, info = env.step(chosen.reshape(N * E, *chosen.shape[2:]))
+        transition = record.write(t, seen, action, reward, terminated, truncated, live, observation)
+        memory = agent.observe(state, memory, transition)
+        diverged |= info["diverged"]
+        live = live & ~(terminated | truncated)
+        if not live.any():
+            break
+    return record.rollout(diverged), memory, int(diverged.sum())
+
+
+class _Record:
+    """Preallocated `[N, E, T, ...]` arrays that a round is written into, step by step."""
+
+    def __init__(self, env: TaskEnv) -> None:
+        self.shape = N, E, T = env.num_tasks, env.lanes_per_task, env.horizon
+        size = env.single_observation_space.shape[0]
+        discrete = isinstance(env.single_action_space, gymnasium.spaces.Discrete)
+        action_shape = () if discrete else env.single_action_space.shape
+
+        def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+            return torch.zeros(N, E, T, *shape, dtype=dtype)
+
+        self.fields = Rollout(
+            observation=zeros(size),
+            action=zeros(*action_shape, dtype=torch.int64 if discrete else torch.float32),
+            log_probability=zeros(),
+            reward=zeros(),
+            terminated=zeros(dtype=torch.bool),
+            truncated=zeros(dtype=torch.bool),
+            first=zeros(dtype=torch.bool),
+            mask=zeros(),
+            next_observation=zeros(size),
+        )
+
+    def write(
+        self,
+        t: int,
+        observation: torch.Tensor,
+        action: Action,
+        reward: np.ndarray,
+        terminated: np.ndarray,
+        truncated: np.ndarray,
+        live: np.ndarray,
+        next_observation: np.ndarray,
+    ) -> Transition:
+        """Store step `t`; lanes that had ended before it are masked out. Returns a view of what was stored."""
+        N, E, _ = self.shape
+        fields = self.fields
+        lanes = torch.from_numpy(live.reshape(N, E))
+        fields.observation[:, :, t] = observation
+        fields.action[:, :, t] = action.action
+        fields.log_probability[:, :, t] = action.log_probability
+        fields.reward[:, :, t] = torch.from_numpy(reward.reshape(N, E)) * lanes
+        fields.terminated[:, :, t] = torch.from_numpy(terminated.reshape(N, E)) & lanes
+        fields.truncated[:, :, t] = torch.from_numpy(truncated.reshape(N, E)) & lanes
+        fields.first[:, :, t] = lanes if t == 0 else False
+        fields.mask[:, :, t] = lanes
+        fields.next_observation[:, :, t] = torch.from_numpy(next_observation.reshape(N, E, -1))
+        return Transition(*(field[:, :, t] for field in fields))
+
+    def rollout(self, diverged: np.ndarray) -> Rollout:
+        """The finished round, without the lanes that diverged."""
+        N, E, _ = self.shape
+        kept = torch.from_numpy(~diverged.reshape(N, E))[:, :, None]
+        return self.fields._replace(mask=self.fields.mask * kept)
+
+
+def _draw_noise(env: TaskEnv, addresses: list[Address]) -> np.ndarray:
+    """Everything that actions of one round are sampled with: `[N, E, T, A]` normal, or `[N, E, T]` uniform."""
+    E, T, space = env.lanes_per_task, env.horizon, env.single_action_space
+    noise = []
+    for address in addresses:
+        generator = address.generator()
+        if isinstance(space, gymnasium.spaces.Discrete):
+            noise.append(generator.random((E, T), dtype=np.float32))
+        else:
+            noise.append(generator.standard_normal((E, T, *space.shape), dtype=np.float32))
+    return np.stack(noise)
+
+
+@contextmanager
+def _blaming_environment(env: TaskEnv, step: int) -> Iterator[None]:
+    try:
+        yield
+    except (InputError, NonFiniteError, MemoryError):
+        raise
+    except Exception as error:
+        name = type(env).__name__
+        raise EnvironmentBroke(f"{name} raised {type(error).__name__} at step {step}: {error}") from error
