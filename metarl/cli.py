@@ -23,7 +23,7 @@ from envs.errors import InputError, NonFiniteError
 from envs.registry import describe
 from metarl.algorithms import ALGORITHMS
 from metarl.core.errors import EnvironmentBroke, StorageError
-from metarl.experiment.config import TrainConfig
+from metarl.experiment.config import RunConfig, TrainConfig
 from metarl.experiment.presets import DEFAULT_ALGORITHM, PRESETS, default_config
 
 EXIT_BUG, EXIT_INPUT, EXIT_NUMBERS, EXIT_ENVIRONMENT, EXIT_STORAGE = 1, 2, 3, 4, 5
@@ -159,7 +159,8 @@ def _train_command(arguments: list[str]) -> Any:
     algorithm = names[1] if len(names) > 1 else DEFAULT_ALGORITHM
     defaults = default_config(names[0], algorithm, _value_of("--env.variant", arguments))
     options = [
-        (room, type(value), field(default=value)) for room, value in (("env", defaults.env), ("algo", defaults.algo))
+        (room, type(value), field(default=value))
+        for room, value in (("env", defaults.env), ("algo", defaults.algo))
     ]
     train: Any = Annotated[TrainConfig, tyro.conf.arg(name="")]
     return dataclasses.make_dataclass(
@@ -186,7 +187,7 @@ def train_command(command: Any) -> None:
 
     if not hasattr(command, "env"):
         raise InputError("the environment comes first — metarl train ENV [ALGO] [options]")
-    config = api.RunConfig(command.environment, command.algorithm, command.train, command.env, command.algo)
+    config = RunConfig(command.environment, command.algorithm, command.train, command.env, command.algo)
     api.train_run(config, command.out, command.resume, Console())
 
 

@@ -33,9 +33,13 @@ ALGORITHMS = {
         configs.MAMLTRPOConfig,
         "gradient steps from a learned start; trust-region meta-update (Finn et al. 2017)",
     ),
-    "maml-ppo": Entry("metarl.algorithms.maml:MAMLPPO", configs.MAMLPPOConfig, "the same; clipped meta-update by Adam"),
+    "maml-ppo": Entry(
+        "metarl.algorithms.maml:MAMLPPO", configs.MAMLPPOConfig, "the same; clipped meta-update by Adam"
+    ),
     "maml-vpg": Entry(
-        "metarl.algorithms.maml:MAMLVPG", configs.MAMLVPGConfig, "the same; policy-gradient meta-update by Adam"
+        "metarl.algorithms.maml:MAMLVPG",
+        configs.MAMLVPGConfig,
+        "the same; policy-gradient meta-update by Adam",
     ),
     "promp": Entry(
         "metarl.algorithms.promp:ProMP",
@@ -62,8 +66,8 @@ def config_class(name: str) -> type:
 def make_algorithm(
     name: str,
     config: Any,
-    observation_space: "gymnasium.Space",
-    action_space: "gymnasium.Space",
+    observation_space: "gymnasium.Space[Any]",
+    action_space: "gymnasium.Space[Any]",
     device: "torch.device",
 ) -> "Algorithm":
     """A method for (single-lane) spaces; `config` is of its `config_class`."""

@@ -4,7 +4,7 @@ A method's constructor takes `(config, observation_space, action_space, device)`
 and its class attribute `Config` names the frozen dataclass of its options.
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 
@@ -13,6 +13,7 @@ from metarl.core.types import Metrics, State, Trial
 from metarl.sampling.collect import Agent
 
 
+@runtime_checkable
 class Algorithm(Agent, Protocol):
     """The contract between methods and everything that trains, evaluates or stores them."""
 

@@ -10,8 +10,24 @@ from typing import Literal
 
 from envs.errors import InputError
 
-POSITIVE = {"inner_lr", "initial_std", "max_kl", "learning_rate", "clip", "epochs", "target_kl", "curvature_share"}
-NON_NEGATIVE = {"inner_steps", "cg_iterations", "cg_damping", "max_backtracks", "later_inner_lr", "kl_coefficient"}
+POSITIVE = {
+    "inner_lr",
+    "initial_std",
+    "max_kl",
+    "learning_rate",
+    "clip",
+    "epochs",
+    "target_kl",
+    "curvature_share",
+}
+NON_NEGATIVE = {
+    "inner_steps",
+    "cg_iterations",
+    "cg_damping",
+    "max_backtracks",
+    "later_inner_lr",
+    "kl_coefficient",
+}
 UNIT_INTERVAL = {"discount", "gae_lambda", "backtrack_ratio", "curvature_share"}
 
 

@@ -4,7 +4,7 @@ What MAML, ProMP and their kin share: how they act, how they take an inner step 
 their losses for one task. The methods differ in the meta-update alone.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import gymnasium
 import torch
@@ -39,13 +39,15 @@ class GradientBased:
     def __init__(
         self,
         config: InnerLoopConfig,
-        observation_space: gymnasium.Space,
-        action_space: gymnasium.Space,
+        observation_space: gymnasium.Space[Any],
+        action_space: gymnasium.Space[Any],
         device: torch.device,
     ) -> None:
         self.config = config
         self.device = device
-        self.policy = make_policy(observation_space, action_space, config.hidden, config.activation, config.initial_std)
+        self.policy = make_policy(
+            observation_space, action_space, config.hidden, config.activation, config.initial_std
+        )
         self.policy_loss = INNER_LOSSES[config.inner_objective]
 
     @property
@@ -126,7 +128,9 @@ class GradientBased:
 
     def inner_step(self, params: Params, batch: Batch) -> Params:
         """One inner step of meta-training, differentiable in `params`."""
-        return gradient_step(self.inner_loss, params, batch, self.config.inner_lr, first_order=self.config.first_order)
+        return gradient_step(
+            self.inner_loss, params, batch, self.config.inner_lr, first_order=self.config.first_order
+        )
 
     def adapt_task(self, params: Params, support: tuple[Batch, ...]) -> Params:
         """The inner loop of meta-training: one step on each batch."""
@@ -137,7 +141,8 @@ class GradientBased:
     def kl(self, params: Params, query: tuple[Batch, Distribution]) -> torch.Tensor:
         """Mean divergence of the policy from an older distribution at the same observations."""
         batch, older = query
-        return masked_mean(older.kl(self.distribution(params, batch)), batch.mask)
+        newer: Any = self.distribution(params, batch)  # of the same kind as the older
+        return masked_mean(older.kl(newer), batch.mask)
 
     def entropy(self, params: Params, batch: Batch) -> torch.Tensor:
         """Mean entropy of the policy over the steps of `batch`."""

@@ -56,7 +56,11 @@ class MAMLTRPO(GradientBased):
             return losses.mean(), for_tasks(self.kl)(adapted, (query, before)).mean()
 
         step = trust_region_step(
-            gradient, self.curvature(policy, support, query), config.max_kl, config.cg_iterations, config.cg_damping
+            gradient,
+            self.curvature(policy, support, query),
+            config.max_kl,
+            config.cg_iterations,
+            config.cg_damping,
         )
         require_finite("trust-region step", step)
         loss = float(losses.mean())
@@ -76,7 +80,9 @@ class MAMLTRPO(GradientBased):
         state = {**state, "policy": search.params}
         return state, metrics | self.policy_metrics(search.params, adaptation.adapted, query)
 
-    def curvature(self, policy: Params, support: tuple[Batch, ...], query: Batch) -> Callable[[Params], Params]:
+    def curvature(
+        self, policy: Params, support: tuple[Batch, ...], query: Batch
+    ) -> Callable[[Params], Params]:
         """The product with the curvature of the mean KL divergence, from a share of the lanes."""
         lanes = max(1, round(self.config.curvature_share * query.mask.shape[1]))
         support = tuple(Batch(*(field[:, :lanes] for field in batch)) for batch in support)

@@ -21,12 +21,21 @@ from metarl.core.optimiser import adam_step
 from metarl.core.trust_region import require_finite
 from metarl.core.types import Params, State
 
+Pullback = Callable[[Params], Params]
+
+
+def value_and_pullback(function: Callable[[Params], Params], point: Params) -> tuple[Params, Pullback]:
+    """`function(point)`, and `u -> Jᵀu` there, through a graph that is kept for every later `u`."""
+    result: Any = vjp(function, point)
+    value, backward = result
+    return value, lambda vector: backward(vector)[0]
+
 
 class Adaptation(NamedTuple):
     """All tasks' adapted parameters, and the way back."""
 
     adapted: Params  # leading N
-    pullback: Callable[[Params], Params]  # [N, ...] -> [...]: u -> Σ_n J_nᵀ u_n
+    pullback: Pullback  # [N, ...] -> [...]: u -> Σ_n J_nᵀ u_n
 
 
 def differentiable_adaptation(
@@ -41,8 +50,7 @@ def differentiable_adaptation(
         chunk_size: how many tasks are worked on at once.
     """
     adapt_all = for_tasks(adapt, shared=[0], chunk_size=chunk_size)
-    adapted, backward = vjp(lambda shared: adapt_all(shared, support), params)
-    return Adaptation(adapted, lambda vector: backward(vector)[0])
+    return Adaptation(*value_and_pullback(lambda shared: adapt_all(shared, support), params))
 
 
 def meta_gradient(
@@ -60,7 +68,8 @@ def meta_gradient(
     def mean_objective(params: Params) -> torch.Tensor:
         return for_tasks(objective, shared=[0], chunk_size=chunk_size)(params, *data).mean()
 
-    return grad_and_value(mean_objective)(params)
+    gradient, value = grad_and_value(mean_objective)(params)
+    return gradient, value
 
 
 def descend(
@@ -109,11 +118,12 @@ def kl_curvature(
     """
     kl_gradient = for_tasks(grad(kl), chunk_size=chunk_size)
     adapted = {name: value.detach() for name, value in adaptation.adapted.items()}
-    _, fisher = vjp(lambda params: kl_gradient(params, query), adapted)
+    _, fisher = value_and_pullback(lambda params: kl_gradient(params, query), adapted)
     # Jᵀ is linear, so the pullback of the pullback is J itself
-    _, pushforward = vjp(adaptation.pullback, {name: torch.zeros_like(value) for name, value in adapted.items()})
+    zeros = {name: torch.zeros_like(value) for name, value in adapted.items()}
+    _, pushforward = value_and_pullback(adaptation.pullback, zeros)
 
     def product(vector: Params) -> Params:
-        return adaptation.pullback(mean_over_tasks(fisher(pushforward(vector)[0])[0]))
+        return adaptation.pullback(mean_over_tasks(fisher(pushforward(vector))))
 
     return product

@@ -5,6 +5,7 @@ Layers are written with broadcasting products, so the same module takes one task
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -34,11 +35,10 @@ class Linear(nn.Module):
         nn.init.zeros_(self.bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        weight, bias = self.weight, self.bias
-        if weight.dim() == 2:  # one task: x [..., O]
-            return x @ weight.mT + bias
+        if self.weight.dim() == 2:  # one task: x [..., O]
+            return x @ self.weight.mT + self.bias
         flat = x.reshape(x.shape[0], -1, x.shape[-1])  # all tasks: x [N, ..., O] -> [N, B, O]
-        return torch.baddbmm(bias.unsqueeze(-2), flat, weight.mT).reshape(*x.shape[:-1], -1)
+        return torch.baddbmm(self.bias.unsqueeze(-2), flat, self.weight.mT).reshape(*x.shape[:-1], -1)
 
 
 class MLP(nn.Module):
@@ -61,7 +61,12 @@ class GaussianPolicy(nn.Module):
     """Observation -> `Gaussian`, with a log standard deviation that does not depend on the state."""
 
     def __init__(
-        self, observation_size: int, action_size: int, hidden: Sequence[int], activation: str, initial_std: float
+        self,
+        observation_size: int,
+        action_size: int,
+        hidden: Sequence[int],
+        activation: str,
+        initial_std: float,
     ) -> None:
         super().__init__()
         self.body = MLP(observation_size, hidden, action_size, activation)
@@ -69,7 +74,7 @@ class GaussianPolicy(nn.Module):
 
     def forward(self, observation: torch.Tensor) -> Gaussian:
         mean = self.body(observation)
-        log_std = self.log_std
+        log_std: torch.Tensor = self.log_std
         if log_std.dim() == 2:  # [N, A] -> [N, 1, ..., A]
             log_std = log_std.reshape(log_std.shape[0], *[1] * (mean.dim() - 2), log_std.shape[-1])
         return Gaussian(mean, torch.clamp(log_std, min=-13.8))  # a standard deviation of 1e-6 at the least
@@ -87,8 +92,8 @@ class CategoricalPolicy(nn.Module):
 
 
 def make_policy(
-    observation_space: gymnasium.Space,
-    action_space: gymnasium.Space,
+    observation_space: gymnasium.Space[Any],
+    action_space: gymnasium.Space[Any],
     hidden: Sequence[int],
     activation: str,
     initial_std: float,

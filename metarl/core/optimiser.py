@@ -18,7 +18,7 @@ def adam_step(params: Params, gradient: Params, state: State, learning_rate: flo
     """One Adam step (Kingma & Ba 2015) down `gradient`; nothing passed in is changed."""
     leaves = {name: value.detach().clone() for name, value in params.items()}
     optimiser = torch.optim.Adam(list(leaves.values()), lr=learning_rate)
-    memory = {name: {} for name in leaves}
+    memory: dict[str, Params] = {}
     for name, leaf in leaves.items():
         leaf.grad = gradient[name].detach()
         memory[name] = {

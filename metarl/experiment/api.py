@@ -16,7 +16,8 @@ from metarl.experiment.evaluate import check_evaluation, evaluate, evaluation_re
 from metarl.experiment.logger import read_metrics
 from metarl.experiment.presets import default_config
 from metarl.experiment.run_directory import RunDirectory, latest_run_path, new_run_path
-from metarl.experiment.trainer import set_up, train as train_setup
+from metarl.experiment.trainer import set_up
+from metarl.experiment.trainer import train as train_setup
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +78,9 @@ def train_run(config: RunConfig, out: Path | None, resume: bool, console: Consol
         run = RunDirectory.existing(out or latest_run_path(*names))
         recorded = read_yaml(run.config_path)["train"].get("torch_threads", 0)
         torch_threads = config.train.torch_threads or recorded
-        config = dataclasses.replace(config, train=dataclasses.replace(config.train, torch_threads=torch_threads))
+        config = dataclasses.replace(
+            config, train=dataclasses.replace(config.train, torch_threads=torch_threads)
+        )
     else:
         run = RunDirectory(out or new_run_path(*names))
     setup = set_up(config)
@@ -151,7 +154,9 @@ def evaluate_run(path: Path, tasks: int, rounds: int, seed: int) -> dict[str, An
     setup = set_up(load_config(run), num_tasks=tasks)
     checkpoint = run.load(setup.algorithm.device)
     if checkpoint is None:
-        raise InputError(f"{path} has no checkpoint yet — train it first: metarl train … --out {path} --resume")
+        raise InputError(
+            f"{path} has no checkpoint yet — train it first: metarl train … --out {path} --resume"
+        )
     curve = evaluate(setup, checkpoint.state, rounds, seed)
     record = evaluation_record(setup, checkpoint.iteration, curve)
     write_evaluation(run, record)

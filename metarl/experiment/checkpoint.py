@@ -47,7 +47,9 @@ def write_atomic(path: Path, content: bytes) -> None:
         finally:
             os.close(directory)
     except OSError as error:
-        raise StorageError(f"{path} cannot be written ({error.strerror}) — free space or fix permissions") from error
+        raise StorageError(
+            f"{path} cannot be written ({error.strerror}) — free space or fix permissions"
+        ) from error
 
 
 def save_checkpoint(directory: Path, checkpoint: Checkpoint, keep: int) -> None:

@@ -143,6 +143,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = getattr(error, "strerror", None) or "not valid YAML"
         raise InputError(f"{path} cannot be read ({reason}) — is {path.parent} a run directory?") from error
-    if not isinstance(values, dict) or not {"environment", "algorithm", "train", "env", "algo"} <= values.keys():
+    if (
+        not isinstance(values, dict)
+        or not {"environment", "algorithm", "train", "env", "algo"} <= values.keys()
+    ):
         raise InputError(f"{path} is not the config of a run — is {path.parent} a run directory?")
     return values

@@ -51,14 +51,22 @@ class RunDirectory:
         """
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             holds_run = self.config_path.exists()
-            remedy = "add --resume to go on with it, or choose another --out" if holds_run else "choose another --out"
+            remedy = (
+                "add --resume to go on with it, or choose another --out"
+                if holds_run
+                else "choose another --out"
+            )
             raise InputError(f"{self.path} is not empty — {remedy}")
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as error:
-            raise InputError(f"{self.path} cannot be a folder ({error.strerror}) — choose another --out") from error
+            raise InputError(
+                f"{self.path} cannot be a folder ({error.strerror}) — choose another --out"
+            ) from error
         except OSError as error:
-            raise StorageError(f"{self.path} cannot be made ({error.strerror}) — choose another --out") from error
+            raise StorageError(
+                f"{self.path} cannot be made ({error.strerror}) — choose another --out"
+            ) from error
         write_atomic(self.config_path, to_yaml(config).encode())
 
     def reopen(self, config: RunConfig) -> None:

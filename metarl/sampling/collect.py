@@ -6,7 +6,7 @@ evaluation and deployment alike.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import gymnasium
 import numpy as np
@@ -21,6 +21,7 @@ Memory = Any
 """What an agent knows of the tasks it has met; a value that only its own functions look into."""
 
 
+@runtime_checkable
 class Agent(Protocol):
     """Memory in, memory out: an agent keeps nothing about a task in `self`."""
 
@@ -54,7 +55,9 @@ def torch_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def collect(env: TaskEnv, agent: Agent, state: State, rounds: int, address: Address, first_task: int = 0) -> Trial:
+def collect(
+    env: TaskEnv, agent: Agent, state: State, rounds: int, address: Address, first_task: int = 0
+) -> Trial:
     """Meet the tasks that `env` is set to.
 
     Args:
@@ -100,7 +103,9 @@ def play_round(
         action, memory = agent.act(state, memory, seen, torch.from_numpy(noise[:, :, t]))
         chosen = action.action.numpy()
         with _blaming_environment(env, step=t):
-            observation, reward, terminated, truncated, info = env.step(chosen.reshape(N * E, *chosen.shape[2:]))
+            observation, reward, terminated, truncated, info = env.step(
+                chosen.reshape(N * E, *chosen.shape[2:])
+            )
         transition = record.write(t, seen, action, reward, terminated, truncated, live, observation)
         memory = agent.observe(state, memory, transition)
         diverged |= info["diverged"]
@@ -115,9 +120,9 @@ class _Record:
 
     def __init__(self, env: TaskEnv) -> None:
         self.shape = N, E, T = env.num_tasks, env.lanes_per_task, env.horizon
-        size = env.single_observation_space.shape[0]
+        (size,) = env.single_observation_space.shape or ()
         discrete = isinstance(env.single_action_space, gymnasium.spaces.Discrete)
-        action_shape = () if discrete else env.single_action_space.shape
+        action_shape = env.single_action_space.shape or ()
 
         def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
             return torch.zeros(N, E, T, *shape, dtype=dtype)
@@ -176,7 +181,7 @@ def _draw_noise(env: TaskEnv, addresses: list[Address]) -> np.ndarray:
         if isinstance(space, gymnasium.spaces.Discrete):
             noise.append(generator.random((E, T), dtype=np.float32))
         else:
-            noise.append(generator.standard_normal((E, T, *space.shape), dtype=np.float32))
+            noise.append(generator.standard_normal((E, T, *(space.shape or ())), dtype=np.float32))
     return np.stack(noise)
 
 
