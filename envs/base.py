@@ -1,13 +1,14 @@
-"""TaskEnv: a vector environment whose lanes are copies of N tasks, and everything a family of tasks is made of.
+"""TaskEnv: a vector environment whose lanes are copies of N tasks; the contract that every family fulfils.
 
-It is a `gymnasium.vector.VectorEnv` without autoreset: lane `task * lanes_per_task + copy` plays that task until its
-episode ends, then stands still until it is reset. Randomness has one generator per task, so that a task's numbers never
-depend on the other tasks; and whatever is not finite is named where it arises.
+It is a `gymnasium.vector.VectorEnv` without autoreset: lane `task * lanes_per_task + copy` plays that task
+until its episode ends, then stands still until it is reset. Randomness has one generator per task, so that a
+task's numbers never depend on the other tasks; and whatever is not finite is named where it arises.
 
 Letters: N tasks, E lanes per task, O observation, A action; num_envs = N * E.
 """
 
 import dataclasses
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
@@ -18,24 +19,9 @@ from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from envs.config import resolve
 from envs.errors import InputError, NonFiniteError, nearest
 from envs.seeding import RUN_LANES, SAMPLE_TASKS, Seeds, generators, is_integer
-from envs.tasks import Choice, TaskDistribution, Tasks, Uniform
-
-__all__ = [
-    "Choice",
-    "InputError",
-    "NoConfig",
-    "NonFiniteError",
-    "Outcome",
-    "TaskDistribution",
-    "TaskEnv",
-    "Tasks",
-    "Uniform",
-    "nearest",
-    "resolve",
-]
+from envs.tasks import TaskDistribution, Tasks
 
 
 class Outcome(NamedTuple):
@@ -57,24 +43,26 @@ class NoConfig:
 
 
 class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
-    """The contract between families of tasks and everything that trains on them.
+    """N tasks with E lanes each.
 
-    A family subclasses it with a constructor `Family(num_tasks, lanes_per_task, config=Config(), *, threads=0)` and
-    the hooks `reset_lanes`, `advance` and `observe`; where a task changes more than rewards, `prepare_tasks` and
-    `apply_tasks`.
+    A family is a subclass with a constructor `(num_tasks, lanes_per_task, config=None, *, threads=0)` and the
+    hooks `reset_lanes`, `advance` and `observe`; where a task changes more than what these three read from
+    `lane_tasks`, also `prepare_tasks` and `apply_tasks`.
     """
 
     Config: ClassVar[type[Any]] = NoConfig
     """The family's options: a frozen dataclass."""
+    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """The family's published definitions: name -> field of Config -> value."""
     config: Any
-    """The options of this environment, every value resolved."""
+    """The options of this environment, with a value each."""
     num_tasks: int
     lanes_per_task: int
     horizon: int
     """Steps after which an episode is truncated."""
     task_distribution: TaskDistribution
     lane_tasks: Tasks
-    """The task parameters that each lane plays with, [num_envs, ...]: the current tasks since the lane's last reset."""
+    """The task parameters that each lane plays with, [num_envs, ...]: its task's at its last reset."""
     rngs: list[np.random.Generator]
     """One generator per task, for what is random in its resets and steps."""
 
@@ -90,44 +78,37 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         action_space: Space[Any],
     ) -> None:
         """Raises: InputError on a number of tasks, lanes or steps below 1."""
-        for name, count in (
-            ("num_tasks", num_tasks),
-            ("lanes_per_task", lanes_per_task),
-            ("horizon", horizon),
-        ):
-            _require_count(name, count)
+        _require_counts(num_tasks=num_tasks, lanes_per_task=lanes_per_task, horizon=horizon)
         self.metadata = {"autoreset_mode": AutoresetMode.DISABLED}
-        self.config = config
+        self.config, self.horizon, self.task_distribution = config, horizon, task_distribution
         self.num_tasks, self.lanes_per_task, self.num_envs = (
             num_tasks,
             lanes_per_task,
             num_tasks * lanes_per_task,
         )
-        self.horizon, self.task_distribution = horizon, task_distribution
+        self.observation_size = observation_size
         self.single_observation_space = Box(-np.inf, np.inf, (observation_size,), np.float64)
         self.single_action_space = action_space
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(action_space, self.num_envs)
 
         self.rngs = []
-        self._observation: np.ndarray | None = None  # [num_envs, O], None before the first reset
+        self._observation: np.ndarray | None = None  # [num_envs, O]; None before the first reset
         self._steps = np.zeros(self.num_envs, np.int64)
         self._terminated, self._truncated, self._diverged = np.zeros((3, self.num_envs), bool)
         self.set_tasks(self.sample_tasks(0))
-        self.lane_tasks = {
-            name: np.repeat(values, lanes_per_task, axis=0) for name, values in self._tasks.items()
-        }
+        self.lane_tasks = self._per_lane(self._tasks)
 
     # Tasks
 
     def sample_tasks(self, seeds: Seeds, num_tasks: int | None = None) -> Tasks:
-        """Draw tasks: `num_tasks` (default N) of them from one seed, or one from each seed. Returns `[num_tasks, ...]` each.
+        """Draw `num_tasks` tasks (default N) from one seed, or one from each seed; `[num_tasks, ...]` each.
 
-        Raises: InputError on a seed that is not a whole number of 0 or above, or another number of seeds than `num_tasks`.
+        Raises: InputError on a seed below 0 or not whole, or on another number of seeds than `num_tasks`.
         """
         if num_tasks is None:
             num_tasks = len(seeds) if isinstance(seeds, Sequence | np.ndarray) else self.num_tasks
-        _require_count("num_tasks", num_tasks)
+        _require_counts(num_tasks=num_tasks)
         return self.task_distribution.sample(generators(seeds, num_tasks, SAMPLE_TASKS))
 
     def set_tasks(self, tasks: Mapping[str, Any]) -> None:
@@ -142,7 +123,7 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
 
     @property
     def tasks(self) -> Tasks:
-        """Copies of the parameters last set, `[N, ...]` each; tasks drawn from seed 0 in a new environment."""
+        """Copies of the parameters last set, `[N, ...]` each; at first, tasks drawn from seed 0."""
         return {name: values.copy() for name, values in self._tasks.items()}
 
     # Gymnasium's vector interface
@@ -150,11 +131,11 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     def reset(
         self, *, seed: Seeds | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Start a new episode in every lane, or in the lanes of `options["reset_mask"]` (bool `[num_envs]`) alone.
+        """Start an episode in every lane, or only in those of `options["reset_mask"]` (bool `[num_envs]`).
 
         Args:
-            seed: restarts the generators of the tasks that have a lane to reset: one seed for all, or one per task.
-                None lets them run on (and takes the first ones from the operating system).
+            seed: one for all tasks, or one per task; it restarts the generators of the tasks that have a lane
+                to reset. None lets them run on, and takes the first ones from the operating system.
             options: nothing but `reset_mask`. The other lanes keep going, and their observation stands.
 
         Returns: observations `[num_envs, O]`, float64, and `{"diverged": bool [num_envs]}`.
@@ -168,58 +149,57 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self._seed(seed, mask)
         changed = mask & self._stale
         if changed.any():
-            for name, values in self._tasks.items():
-                self.lane_tasks[name][changed] = np.repeat(values, self.lanes_per_task, axis=0)[changed]
+            for name, values in self._per_lane(self._tasks).items():
+                self.lane_tasks[name][changed] = values[changed]
             self.apply_tasks(changed)
             self._stale[changed] = False
         self.reset_lanes(mask)
         for state in (self._steps, self._terminated, self._truncated, self._diverged):
             state[mask] = 0
-        observation = self._observe(~mask)
-        self._observation = observation
-        return observation.copy(), {"diverged": self._diverged.copy()}
+        self._observation = self._observe(~mask)
+        return self._observation.copy(), {"diverged": self._diverged.copy()}
 
     def step(
         self, actions: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """One step of every live lane; the lanes whose episode has ended stand still, with reward 0 and the same flags.
+        """One step of every live lane. A lane whose episode has ended stands still: reward 0, the same flags.
 
         Args:
             actions: `[num_envs, A]`, or whole numbers `[num_envs]` where actions are discrete.
 
-        Returns: observations `[num_envs, O]`, rewards, terminated, truncated (`[num_envs]` each; a lane is never both)
-        and info: `diverged` (bool `[num_envs]`: the simulation broke, so the lane is terminated with reward 0 at its
-        last good observation) and the family's diagnostics, `[num_envs]` each. All arrays are the caller's to keep.
+        Returns: observations `[num_envs, O]`; rewards, terminated and truncated, `[num_envs]` each, a lane
+        never being both; info with the family's diagnostics, `[num_envs]` each, and `diverged`, bool
+        `[num_envs]`: the simulation broke, which terminates the lane at its last good observation with reward
+        0. All arrays are the caller's to keep.
 
-        Raises: ResetNeeded before the first reset; InputError on actions of another shape or kind; NonFiniteError on a
-        non-finite action, observation or reward of a live lane.
+        Raises: ResetNeeded before the first reset; InputError on actions of another shape or kind;
+        NonFiniteError on a non-finite action, observation or reward of a live lane.
         """
         if self._observation is None:
             raise ResetNeeded("step() before reset() — call reset() first")
         live = ~(self._terminated | self._truncated)
         outcome = self.advance(self._check_actions(actions, live), live)
         counted = live & ~outcome.diverged
-        observation = self._observe(~counted)
         reward = np.where(counted, outcome.reward, 0.0)
         self._require_finite("reward", reward)
+        self._observation = self._observe(~counted)
 
-        self._observation = observation
         self._steps += live
         self._diverged |= live & outcome.diverged
         self._terminated |= live & (outcome.terminated | outcome.diverged)
         self._truncated |= live & ~self._terminated & (self._steps >= self.horizon)
         info = {name: np.where(counted, term, 0.0) for name, term in outcome.terms.items()}
         info["diverged"] = self._diverged.copy()
-        return observation.copy(), reward, self._terminated.copy(), self._truncated.copy(), info
+        return self._observation.copy(), reward, self._terminated.copy(), self._truncated.copy(), info
 
     # Hooks of a family
 
     def reset_lanes(self, mask: np.ndarray) -> None:
-        """Put the lanes of `mask` (bool `[num_envs]`) into an initial state; draw it through `tasks_to_reset`."""
+        """Put the lanes of `mask` (bool `[num_envs]`) into initial states, drawn through `tasks_to_reset`."""
         raise NotImplementedError
 
     def advance(self, actions: np.ndarray, live: np.ndarray) -> Outcome:
-        """Move the live lanes (bool `[num_envs]`) by one step; `actions` are finite and of the action space's shape."""
+        """Move the `live` lanes (bool `[num_envs]`) by one step; the actions are finite and of good shape."""
         raise NotImplementedError
 
     def observe(self) -> np.ndarray:
@@ -227,42 +207,39 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         raise NotImplementedError
 
     def prepare_tasks(self, tasks: Tasks) -> None:
-        """Refuse (InputError) tasks that are impossible for more than their law; keep what `apply_tasks` needs."""
+        """Refuse (InputError) what the laws let pass but is impossible; keep what `apply_tasks` needs."""
 
     def apply_tasks(self, lanes: np.ndarray) -> None:
-        """Make the simulation of `lanes` (bool `[num_envs]`), which are about to be reset, that of the current tasks."""
+        """Fit `lanes` (bool `[num_envs]`), which are about to be reset, to the tasks last prepared."""
 
     def tasks_to_reset(
         self, mask: np.ndarray
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.random.Generator]]:
-        """For each task with a lane in `mask`: those lanes' numbers, which of its E copies they are, and its generator.
+        """For each task with lanes in `mask`: these lanes, which of its E copies they are, and its generator.
 
-        Draw for all E copies, then select: `state[lanes] = rng.normal(size=(E, ...))[copies]`.
+        Draw for all copies, then select: `state[lanes] = rng.normal(size=(E, ...))[copies]`.
         """
         for task, copies in enumerate(mask.reshape(self.num_tasks, self.lanes_per_task)):
             if copies.any():
                 yield task * self.lanes_per_task + np.flatnonzero(copies), copies, self.rngs[task]
 
-    # What stands between the caller and the hooks
+    # Between the caller and the hooks
+
+    def _per_lane(self, tasks: Tasks) -> Tasks:
+        return {name: np.repeat(values, self.lanes_per_task, axis=0) for name, values in tasks.items()}
 
     def _seed(self, seed: Seeds | None, mask: np.ndarray) -> None:
         if seed is None and self.rngs:
             return
-        entropy = np.random.SeedSequence().entropy
-        assert isinstance(entropy, int)
-        fresh = generators(entropy if seed is None else seed, self.num_tasks, RUN_LANES)
-        touched = mask.reshape(self.num_tasks, self.lanes_per_task).any(axis=1)
-        self.rngs = [
-            new if hit else old for new, old, hit in zip(fresh, self.rngs or fresh, touched, strict=True)
-        ]
+        fresh = generators(secrets.randbits(64) if seed is None else seed, self.num_tasks, RUN_LANES)
+        touched = set(np.flatnonzero(mask) // self.lanes_per_task)
+        self.rngs = [fresh[task] if task in touched else self.rngs[task] for task in range(self.num_tasks)]
 
     def _reset_mask(self, options: Mapping[str, Any]) -> np.ndarray:
         for name in options:
             if name != "reset_mask":
                 raise InputError(f"unknown reset option '{name}'" + nearest(name, ["reset_mask"]))
-        if "reset_mask" not in options:
-            return np.ones(self.num_envs, bool)
-        mask = np.asarray(options["reset_mask"])
+        mask = np.asarray(options.get("reset_mask", np.ones(self.num_envs, bool)))
         if mask.dtype != bool or mask.shape != (self.num_envs,):
             raise InputError(
                 f"reset_mask is {mask.dtype} {mask.shape} — give an array of bool ({self.num_envs},)"
@@ -272,16 +249,14 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     def _check_actions(self, actions: Any, live: np.ndarray) -> np.ndarray:
         actions, space = np.asarray(actions), self.single_action_space
         if actions.shape != self.action_space.shape:
-            raise InputError(
-                f"actions have shape {actions.shape} — give {self.action_space.shape}, one row per lane"
-            )
+            wanted = self.action_space.shape
+            raise InputError(f"actions have shape {actions.shape} — give {wanted}, one row per lane")
         if isinstance(space, Discrete):
-            if (
-                actions.dtype.kind not in "iu"
-                or (actions < space.start).any()
-                or (actions >= space.start + space.n).any()
-            ):
-                raise InputError(f"a discrete action is none of {space} — give whole numbers in that range")
+            last = space.start + space.n - 1
+            if actions.dtype.kind not in "iu" or ((actions < space.start) | (actions > last)).any():
+                raise InputError(
+                    f"an action is none of {space} — give whole numbers from {space.start} to {last}"
+                )
             return actions
         if actions.dtype.kind not in "iuf":
             raise InputError(f"actions are {actions.dtype} — give floating-point numbers")
@@ -291,15 +266,14 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             self._require_finite("action", actions)
         return actions
 
-    def _observe(self, stands: np.ndarray) -> np.ndarray:
-        """A fresh, checked observation of all lanes, with the last one where the lane `stands` still."""
+    def _observe(self, standing: np.ndarray) -> np.ndarray:
+        """A fresh, checked observation of all lanes; the last one where the lane stands still."""
         observation = np.array(self.observe(), np.float64)
-        if observation.shape != self.observation_space.shape:
-            raise InputError(
-                f"observe() gives shape {observation.shape} — {self.observation_space.shape} was announced"
-            )
-        if self._observation is not None and stands.any():
-            observation[stands] = self._observation[stands]
+        announced = (self.num_envs, self.observation_size)
+        if observation.shape != announced:
+            raise InputError(f"observe() gives shape {observation.shape} — it was announced as {announced}")
+        if self._observation is not None and standing.any():
+            observation[standing] = self._observation[standing]
         self._require_finite("observation", observation)
         return observation
 
@@ -310,10 +284,11 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         task, copy = divmod(lane, self.lanes_per_task)
         place = f"task {task}, lane {copy}, step {self._steps[lane]}"
         raise NonFiniteError(
-            f"{quantity}{entry or ''} is {values[(lane, *entry)]} at {place} — find what makes it"
+            f"{quantity}{entry or ''} is {values[(lane, *entry)]} at {place} — find its origin"
         )
 
 
-def _require_count(name: str, value: Any) -> None:
-    if not is_integer(value) or value < 1:
-        raise InputError(f"{name} is {value!r} — give a whole number of 1 or above")
+def _require_counts(**counts: Any) -> None:
+    for name, count in counts.items():
+        if not is_integer(count) or count < 1:
+            raise InputError(f"{name} is {count!r} — give a whole number of 1 or above")

@@ -1,6 +1,6 @@
-"""Family configs: a field left None takes the value its variant gives it, and impossible values are refused by name.
+"""Family configs: a field left None takes its variant's value, and impossible values are refused by name.
 
-A variant is a published definition of an environment; a config is its name plus whatever the user changes:
+A variant is a published definition of an environment; a config is its name and whatever the user changes:
 `resolve(Config(variant="pearl", horizon=50), VARIANTS)` is PEARL's environment with a shorter episode.
 """
 
@@ -23,8 +23,8 @@ def resolve(
 ) -> Any:
     """The same dataclass with every None filled from `variants[config.variant]`, and every value checked.
 
-    A field is annotated `int | None`, `float | None`, `bool | None` or `Literal[...] | None`. The result holds no
-    None, which the annotations cannot say: hence `Any`.
+    A field is annotated `int | None`, `float | None`, `bool | None` or `Literal[...] | None`. The result
+    has no None, which the annotations cannot say: hence `Any`.
 
     Args:
         config: a frozen dataclass with a field `variant`.
@@ -50,15 +50,8 @@ def resolve(
 
 def _kind(hint: Any) -> Any:
     """`X` of an annotation `X | None`."""
-    return (
-        next((kind for kind in typing.get_args(hint) if kind is not type(None)), hint)
-        if _optional(hint)
-        else hint
-    )
-
-
-def _optional(hint: Any) -> bool:
-    return type(None) in typing.get_args(hint)
+    parts = typing.get_args(hint)
+    return next(part for part in parts if part is not type(None)) if type(None) in parts else hint
 
 
 def _fault(value: Any, kind: Any, positive: bool, nonnegative: bool) -> str:
@@ -70,13 +63,12 @@ def _fault(value: Any, kind: Any, positive: bool, nonnegative: bool) -> str:
         return "" if isinstance(value, bool) else "true or false"
     if kind is str:
         return "" if isinstance(value, str) else "a name"
-    number, noun = (numbers.Integral, "a whole number") if kind is int else (numbers.Real, "a finite number")
-    bound = " above 0" if positive else ", 0 or above" if nonnegative else ""
-    fine = isinstance(value, number) and not isinstance(value, bool)
-    fine = (
-        fine
-        and (kind is int or math.isfinite(value))
-        and not (positive and value <= 0)
-        and not (nonnegative and value < 0)
-    )
-    return "" if fine else noun + bound
+    whole = kind is int
+    good = isinstance(value, numbers.Integral if whole else numbers.Real) and not isinstance(value, bool)
+    good = good and (whole or math.isfinite(value))
+    bound = ""
+    if positive:
+        good, bound = good and value > 0, " above 0"
+    elif nonnegative:
+        good, bound = good and value >= 0, ", 0 or above"
+    return "" if good else ("a whole number" if whole else "a finite number") + bound

@@ -13,7 +13,10 @@ class NonFiniteError(ArithmeticError):
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str:
-    """The second half of an error about an unknown name: the nearest candidate, or all of them when none is near."""
+    """How an error about an unknown name ends: with the nearest candidate, or with all of a few."""
     candidates = list(candidates)
     close = difflib.get_close_matches(name, candidates, n=1)
-    return f" — did you mean '{close[0]}'?" if close else f" — choose one of: {', '.join(candidates)}"
+    if close:
+        return f" — did you mean '{close[0]}'?"
+    few = 0 < len(candidates) <= 20
+    return f" — choose one of: {', '.join(candidates)}" if few else " — check the name"

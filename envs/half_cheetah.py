@@ -4,8 +4,9 @@ With v the cheetah's velocity along x (m/s) and a its controls in [-1, 1]^6, the
 
     direction * v - control_cost * Σ a²         or         -|v - velocity| - control_cost * Σ a²
 
-(Finn et al. 2017, MAML) and an episode never terminates. Every project simulates its own cheetah under that name;
-`DIR_VARIANTS` and `VEL_VARIANTS` hold the published definitions. The model is Gymnasium's half_cheetah.xml.
+(Finn et al. 2017, MAML) and an episode never terminates. Every project simulates its own cheetah under these
+names: `DIR_VARIANTS` and `VEL_VARIANTS` hold the published definitions. The model is Gymnasium's
+half_cheetah.xml.
 """
 
 from dataclasses import dataclass
@@ -16,14 +17,18 @@ import gymnasium
 import mujoco
 import numpy as np
 
-from envs.base import Choice, InputError, TaskDistribution, Uniform, resolve
+from envs.config import resolve
+from envs.errors import InputError
 from envs.mujoco_tasks import MujocoTasks, load_model
+from envs.tasks import Choice, TaskDistribution, Uniform
 
 XML = Path(gymnasium.__file__).parent / "envs/mujoco/assets/half_cheetah.xml"
 
 
 @dataclass(frozen=True)
 class HalfCheetahConfig:
+    """The options of every HalfCheetah; what is None comes from the variant."""
+
     variant: str = "metarl"
     """Published definition that fills every option left open."""
     horizon: int | None = None
@@ -39,8 +44,8 @@ class HalfCheetahConfig:
     torso_position: bool | None = None
     """Whether the observation ends with the torso's place (x, y, z); x reveals the distance run."""
     mass_center: bool | None = None
-    """Whether velocity and torso place are those of the centre of mass; otherwise of the root joint, the velocity being
-    the step's displacement over its duration."""
+    """Whether velocity and torso place are those of the centre of mass; otherwise they are the root's, whose
+    velocity is its displacement in the step over the step's duration."""
     reset_law: Literal["uniform", "normal"] | None = None
     """Law of the initial joint positions around those of the model."""
     reset_position: float | None = None
@@ -51,6 +56,8 @@ class HalfCheetahConfig:
 
 @dataclass(frozen=True)
 class HalfCheetahVelConfig(HalfCheetahConfig):
+    """The options of HalfCheetahVel; what is None comes from the variant."""
+
     min_velocity: float | None = None
     """Lowest velocity of a task (m/s)."""
     max_velocity: float | None = None
@@ -84,25 +91,24 @@ DIR_VARIANTS: dict[str, dict[str, Any]] = {
     "l2l": GYM | {"horizon": 100},
     "garage": SCALED | {"horizon": 100},
 }
+UP_TO_2: dict[str, Any] = {"min_velocity": 0.0, "max_velocity": 2.0}
+UP_TO_3: dict[str, Any] = {"min_velocity": 0.0, "max_velocity": 3.0}
 VEL_VARIANTS: dict[str, dict[str, Any]] = {
-    name: DIR_VARIANTS[name] | {"min_velocity": 0.0, "max_velocity": max_velocity}
-    for name, max_velocity in {
-        "metarl": 3.0,
-        "maml": 2.0,
-        "deleu": 2.0,
-        "promp": 3.0,
-        "pearl": 3.0,
-        "varibad": 3.0,
-    }.items()
+    "metarl": SCALED | UP_TO_3,
+    "maml": RLLAB | UP_TO_2,
+    "deleu": SCALED | UP_TO_2 | {"horizon": 100},
+    "promp": SCALED | UP_TO_3 | {"horizon": 100, "torso_position": False},
+    "pearl": GYM | UP_TO_3,
+    "varibad": GYM | UP_TO_3,
+    "garage": SCALED | UP_TO_2,
+    "amago": GYM | UP_TO_3 | {"horizon": 1000, "torso_position": False},
 }
-VEL_VARIANTS["garage"] = VEL_VARIANTS["deleu"] | {"horizon": 200}
-VEL_VARIANTS["amago"] = VEL_VARIANTS["pearl"] | {"horizon": 1000, "torso_position": False}
 
 
 class HalfCheetah(MujocoTasks):
     """What both families share: all but the tasks and what they reward.
 
-    Observation: joint positions but for x (8), joint velocities (9) and, if configured, the torso's place (3).
+    Observation: joint positions but for x (8), joint velocities (9) and, if asked for, the torso's place (3).
     """
 
     def __init__(
@@ -114,9 +120,9 @@ class HalfCheetah(MujocoTasks):
         task_distribution: TaskDistribution,
         threads: int,
     ) -> None:
-        model = load_model(
-            XML, timestep=options.timestep, edit=_sense_mass_center if options.mass_center else None
-        )
+        """`options` is a resolved config."""
+        edit = _sense_mass_center if options.mass_center else None
+        model = load_model(XML, timestep=options.timestep, edit=edit)
         stage = mujoco.mjtStage.mjSTAGE_VEL if options.mass_center else mujoco.mjtStage.mjSTAGE_NONE
         super().__init__(
             num_tasks,
@@ -131,38 +137,39 @@ class HalfCheetah(MujocoTasks):
             stage=stage,
             threads=threads,
         )
-        self._torso = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, "torso")
-        self._torso_height = model.body_pos[self._torso, 2]  # of the torso where the root joints are at 0
+        torso = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, "torso")
+        self._torso_height = model.body_pos[torso, 2]  # where the root joints are at 0
+        if options.mass_center:
+            self._mass_center = self.batch.bind("subtree_com")[:, torso]  # [num_envs, 3]
+            self._mass_center_velocity = self.batch.bind("sensordata")  # [num_envs, 3]
 
     def task_reward(self, velocity: np.ndarray) -> np.ndarray:
         """The reward but for the control cost, [num_envs], at the given velocities along x."""
         raise NotImplementedError
 
     def initial_state(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Noise around the model's positions, and around rest; nv = nq."""
         width, shape = self.config.reset_position, (self.lanes_per_task, self.model.nq)
-        qpos = (
-            rng.uniform(-width, width, shape)
-            if self.config.reset_law == "uniform"
-            else rng.normal(0.0, width, shape)
-        )
-        return self.model.qpos0 + qpos, rng.normal(
-            0.0, self.config.reset_velocity, (self.lanes_per_task, self.model.nv)
-        )
+        uniform = self.config.reset_law == "uniform"
+        noise = rng.uniform(-width, width, shape) if uniform else rng.normal(0.0, width, shape)
+        return self.model.qpos0 + noise, rng.normal(0.0, self.config.reset_velocity, shape)
 
     def observe(self) -> np.ndarray:
-        observation = np.zeros(self.observation_space.shape)
+        """Positions, velocities, and the torso's place."""
+        observation = np.zeros((self.num_envs, self.observation_size))
         observation[:, :8], observation[:, 8:17] = self.qpos[:, 1:], self.qvel
         if self.config.torso_position and self.config.mass_center:
-            observation[:, 17:] = self.batch.bind("subtree_com")[:, self._torso]
+            observation[:, 17:] = self._mass_center
         elif self.config.torso_position:
-            # The root slides are the torso's own: this is its place now, while MuJoCo's xpos lags a physics step.
+            # The root slides move the torso itself. MuJoCo's xpos would lag by a physics step.
             observation[:, 17] = self.qpos[:, 0]
             observation[:, 19] = self._torso_height + self.qpos[:, 1]
         return observation
 
     def reward(self, controls: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """The task's reward for the velocity, less the cost of the controls."""
         if self.config.mass_center:
-            velocity = self.batch.bind("sensordata")[:, 0]
+            velocity = self._mass_center_velocity[:, 0]
         else:
             velocity = (self.qpos[:, 0] - self.qpos_before[:, 0]) / self.dt
         cost = self.config.control_cost * np.square(controls).sum(axis=1)
@@ -173,6 +180,7 @@ class HalfCheetahDir(HalfCheetah):
     """Run forwards or backwards. Task parameter: `direction`, 1 or -1."""
 
     Config = HalfCheetahConfig
+    variants = DIR_VARIANTS
 
     def __init__(
         self,
@@ -188,6 +196,7 @@ class HalfCheetahDir(HalfCheetah):
         super().__init__(num_tasks, lanes_per_task, options, task_distribution=tasks, threads=threads)
 
     def task_reward(self, velocity: np.ndarray) -> np.ndarray:
+        """Velocity in the task's direction."""
         return self.lane_tasks["direction"] * velocity
 
 
@@ -195,6 +204,7 @@ class HalfCheetahVel(HalfCheetah):
     """Run at a velocity. Task parameter: `velocity`, m/s."""
 
     Config = HalfCheetahVelConfig
+    variants = VEL_VARIANTS
 
     def __init__(
         self,
@@ -208,13 +218,12 @@ class HalfCheetahVel(HalfCheetah):
         options = _resolve(config or HalfCheetahVelConfig(), VEL_VARIANTS)
         low, high = options.min_velocity, options.max_velocity
         if low > high:
-            raise InputError(
-                f"env.min_velocity is {low} and above env.max_velocity, {high} — give the lower one first"
-            )
+            raise InputError(f"env.min_velocity is {low}, above env.max_velocity at {high} — swap them")
         tasks = TaskDistribution(velocity=Uniform(low, high))
         super().__init__(num_tasks, lanes_per_task, options, task_distribution=tasks, threads=threads)
 
     def task_reward(self, velocity: np.ndarray) -> np.ndarray:
+        """Minus the distance to the task's velocity."""
         return -np.abs(velocity - self.lane_tasks["velocity"])
 
 

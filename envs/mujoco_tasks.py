@@ -1,14 +1,16 @@
 """MujocoTasks: tasks for a MuJoCo model, all lanes stepped together by `mujoco.batch` on native threads.
 
-A robot of your own is a subclass: a model, a task distribution, and small functions over all lanes at once, which see
-`self.qpos` [num_envs, nq], `self.qvel` [num_envs, nv], the positions before the step `self.qpos_before`, the seconds
-of a step `self.dt`, and each lane's task in `self.lane_tasks`. Only `observe` and `reward` must be written.
+A robot of your own is a subclass: a model, a task distribution, and small functions over all lanes at once,
+which see `self.qpos` [num_envs, nq], `self.qvel` [num_envs, nv], the positions before the step in
+`self.qpos_before`, the seconds of a step in `self.dt`, and each lane's task in `self.lane_tasks`. Only
+`observe` and `reward` must be written.
 
     class MyRobot(MujocoTasks):
         def __init__(self, num_tasks, lanes_per_task, config=None, *, threads=0):
             super().__init__(
-                num_tasks, lanes_per_task, config, model=load_model("my_robot.xml"), frame_skip=5, horizon=200,
-                task_distribution=TaskDistribution(velocity=Uniform(0.0, 2.0)), observation_size=17, threads=threads,
+                num_tasks, lanes_per_task, config, threads=threads, observation_size=17,
+                model=load_model("my_robot.xml"), frame_skip=5, horizon=200,
+                task_distribution=TaskDistribution(velocity=Uniform(0.0, 2.0)),
             )
 
         def observe(self):
@@ -31,22 +33,17 @@ import numpy as np
 from gymnasium.spaces import Box
 from mujoco.batch import MODEL_FIELDS, Batch
 
-from envs.base import InputError, Outcome, TaskDistribution, TaskEnv, Tasks, nearest
+from envs.base import Outcome, TaskEnv
+from envs.errors import InputError, nearest
 from envs.seeding import is_integer
+from envs.tasks import TaskDistribution, Tasks
 
-# Warnings after which MuJoCo has reset the simulation in mid-episode: bad positions, velocities or accelerations.
+# Warnings with which MuJoCo resets a simulation in mid-episode: bad positions, velocities or accelerations.
 DIVERGENCE = slice(mujoco.mjtWarning.mjWARN_BADQPOS.value, mujoco.mjtWarning.mjWARN_BADQACC.value + 1)
 
 # Model fields that mean nothing below 0, or at 0.
 POSITIVE_FIELDS = ("body_mass", "body_inertia")
-NONNEGATIVE_FIELDS = (
-    "dof_armature",
-    "dof_damping",
-    "dof_frictionloss",
-    "geom_friction",
-    "geom_size",
-    "jnt_stiffness",
-)
+NONNEGATIVE_FIELDS = ("dof_armature", "dof_damping", "dof_frictionloss", "geom_friction", "jnt_stiffness")
 
 
 def load_model(
@@ -69,9 +66,8 @@ def load_model(
         total_mass, spec.compiler.settotalmass = spec.compiler.settotalmass, -1.0
         model = spec.compile()
     except ValueError as error:
-        raise InputError(
-            f"MuJoCo refuses '{path}' ({' '.join(str(error).split())}) — repair the XML"
-        ) from error
+        reason = " ".join(str(error).split())
+        raise InputError(f"MuJoCo refuses '{path}' ({reason}) — repair the XML") from error
     if total_mass > 0:
         mujoco.mj_setTotalmass(model, total_mass)
         mujoco.mj_setConst(model, mujoco.MjData(model))
@@ -79,11 +75,11 @@ def load_model(
 
 
 class MujocoTasks(TaskEnv):
-    """Tasks for one MuJoCo model. A task changes rewards and goals, and through `field_factors` the dynamics."""
+    """Tasks for one MuJoCo model: a task changes the reward and, through `field_factors`, the dynamics."""
 
     recompute_constants = True
-    """Whether MuJoCo's derived constants follow the model fields that a task scales. (Without, bodies that MuJoCo calls
-    simple ignore a change of mass; the papers with random parameters did without.)"""
+    """Whether MuJoCo's derived constants follow the model fields that a task scales. (The papers with random
+    parameters left them; bodies that MuJoCo calls simple then ignore a change of mass.)"""
 
     def __init__(
         self,
@@ -100,13 +96,15 @@ class MujocoTasks(TaskEnv):
         stage: mujoco.mjtStage = mujoco.mjtStage.mjSTAGE_NONE,
         threads: int = 0,
     ) -> None:
-        """
+        """Build the lanes.
+
         Args:
             model: from `load_model`; every actuator needs a control range.
             frame_skip: physics steps in a step of the environment.
             action_scale: half the side of the action box, whose border means full control.
-            stage: what MuJoCo computes after a step, so that the derived fields which `observe` and `reward` bind
-                (`self.batch.bind("subtree_com")`) belong to the new state; by default they lag one physics step.
+            stage: what MuJoCo computes after a reset and a step, so that the derived fields which the
+                constructor bound (`self.batch.bind("xpos")`) are those of the new state; by default they lag
+                by a physics step.
             threads: physics threads, 0 for one per CPU; no bit of the results depends on it.
 
         Raises: InputError on an impossible count or an actuator without control range.
@@ -118,9 +116,7 @@ class MujocoTasks(TaskEnv):
             raise InputError(f"actuator {actuator} has no control range — give it a ctrlrange in the XML")
         self.model, self.frame_skip, self.action_scale = model, frame_skip, action_scale
         self.dt = frame_skip * model.opt.timestep
-        self._defaults: dict[
-            str, np.ndarray
-        ] = {}  # of the model fields ever scaled, copied before the first time
+        self._defaults: dict[str, np.ndarray] = {}  # of the model fields that tasks scale
         super().__init__(
             num_tasks,
             lanes_per_task,
@@ -156,24 +152,26 @@ class MujocoTasks(TaskEnv):
         return np.zeros(self.num_envs, bool)
 
     def initial_state(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Positions [E, nq] and velocities [E, nv] in which one task's lanes start; by default the model's, at rest."""
-        return np.tile(self.model.qpos0, (self.lanes_per_task, 1)), np.zeros(
-            (self.lanes_per_task, self.model.nv)
-        )
+        """Positions [E, nq] and velocities [E, nv] in which a task's lanes start; by default the model's."""
+        qpos = np.tile(self.model.qpos0, (self.lanes_per_task, 1))
+        return qpos, np.zeros((self.lanes_per_task, self.model.nv))
 
     def field_factors(self, tasks: Tasks) -> Mapping[str, np.ndarray]:
-        """How the tasks scale the model: field name -> factors [N, *field shape] for the field's default values."""
+        """How tasks scale the model: field name -> factors [N, *field shape] of its default values."""
         return {}
 
     # The hooks of TaskEnv
 
     def prepare_tasks(self, tasks: Tasks) -> None:
+        """Refuse tasks that scale the model impossibly."""
         self._factors = self._check_factors(self.field_factors(tasks))
 
     def apply_tasks(self, lanes: np.ndarray) -> None:
+        """Scale the lanes' models."""
         self.scale_fields(self._factors, lanes, set_const=self.recompute_constants)
 
     def reset_lanes(self, mask: np.ndarray) -> None:
+        """Reset the lanes' whole simulation (warm start, warnings, …), then draw positions and velocities."""
         self.batch.reset(mask, stage=mujoco.mjtStage.mjSTAGE_NONE.value)
         for lanes, copies, rng in self.tasks_to_reset(mask):
             qpos, qvel = self.initial_state(rng)
@@ -182,30 +180,34 @@ class MujocoTasks(TaskEnv):
             self.batch.forward(mask, self._stage)
 
     def advance(self, actions: np.ndarray, live: np.ndarray) -> Outcome:
-        controls = np.clip(actions / self.action_scale, -1.0, 1.0)
-        controls = self._control_center + self._control_radius * controls
+        """Step the live lanes' physics `frame_skip` times."""
+        controls = self.controls(actions)
         self._ctrl[...] = controls
         self.qpos_before[...] = self.qpos
         with _silent():
             self.batch.step(None if live.all() else live, self.frame_skip, self._stage)
-        # A lane's counters are 0 until it diverges: MuJoCo clears them at its reset, and it steps no more until then.
+        # A live lane's counters were 0 before the step: resets clear them, and a diverged lane waits for one.
         diverged = self.batch.warning[:, DIVERGENCE, 1].any(axis=1)
         reward, terms = self.reward(controls)
         return Outcome(reward, self.terminated(), diverged, terms)
+
+    def controls(self, actions: np.ndarray) -> np.ndarray:
+        """What drives the actuators, [num_envs, A]: full control where an action is on its box's border."""
+        return self._control_center + self._control_radius * np.clip(actions / self.action_scale, -1.0, 1.0)
 
     # Dynamics
 
     def scale_fields(
         self, factors: Mapping[str, np.ndarray], lanes: np.ndarray | None = None, *, set_const: bool = True
     ) -> None:
-        """Give lanes the default model with the named fields scaled: a factor of 1 undoes whatever was there before.
+        """Give lanes the default model with the named fields scaled; fields not named are the default.
 
         Args:
-            factors: names of MjModel fields, or `opt.` and names of MjOption fields -> factors [N, *field shape].
+            factors: name of an MjModel field, or `opt.` and that of an MjOption field -> [N, *field shape].
             lanes: bool [num_envs]; None for all.
             set_const: recompute MuJoCo's derived constants.
 
-        Raises: InputError on an unknown field, and on factors of another shape, not finite, or of impossible sign.
+        Raises: InputError on an unknown field, and on factors of wrong shape or sign or that are not finite.
         """
         factors = self._check_factors(factors)
         lanes = np.ones(self.num_envs, bool) if lanes is None else lanes
@@ -234,7 +236,7 @@ class MujocoTasks(TaskEnv):
         return checked
 
     def _default(self, name: str) -> np.ndarray:
-        """The model's own values of a field; a copy, because writing to the live view would compound factors."""
+        """The model's own values of a field, copied: in a live view, factors compound from task to task."""
         if name not in self._defaults:
             holder, field = (self.model.opt, name[4:]) if name.startswith("opt.") else (self.model, name)
             values = np.array(getattr(holder, field, None))

@@ -1,9 +1,9 @@
-"""2-D point navigation: the task is a goal in the plane, the reward the negative distance to it (Finn et al. 2017, MAML).
+"""2-D point navigation (Finn et al. 2017, MAML): the task is a goal, the reward minus the distance to it.
 
-Every project has its own: they differ in where goals and starts lie, in what an action of size 1 means, in when an
-episode ends and in what is seen. `VARIANTS` holds those published definitions.
+Every project has its own: they differ in where goals and starts lie, in what an action of size 1 means, in
+when an episode ends and in what is seen. `VARIANTS` holds those published definitions.
 
-The move along each axis is `clip(a * step_size / action_bound, ±step_size)` for an action `a` in `±action_bound`.
+An action `a` in ±action_bound moves the point by `clip(a * step_size / action_bound, ±step_size)` an axis.
 Letters: N tasks, E lanes per task; num_envs = N * E.
 """
 
@@ -13,11 +13,15 @@ from typing import Any, Literal
 import numpy as np
 from gymnasium.spaces import Box
 
-from envs.base import Choice, Outcome, TaskDistribution, TaskEnv, Uniform, resolve
+from envs.base import Outcome, TaskEnv
+from envs.config import resolve
+from envs.tasks import Choice, TaskDistribution, Uniform
 
 
 @dataclass(frozen=True)
 class PointNavConfig:
+    """The options of PointNav; what is None comes from the variant."""
+
     variant: str = "maml"
     """Published definition that fills every option left open."""
     horizon: int | None = None
@@ -35,10 +39,10 @@ class PointNavConfig:
     position_bound: float | None = None
     """Half the side of the square that the point cannot leave; 0: the plane has no border."""
     ends: Literal["at-goal", "near-goal", "at-origin", "never"] | None = None
-    """What ends an episode: the point within 0.01 of the goal along both axes, within the length of the longest
-    diagonal move of the goal, within 0.01 of the origin along both axes (a slip of that source), or nothing."""
+    """What ends an episode: the point within 0.01 of the goal along both axes, within a diagonal move of the
+    goal, within 0.01 of the origin along both axes (a slip of ProMP's, kept), or nothing."""
     observes: Literal["position", "goal", "distance"] | None = None
-    """What is seen: the position alone, and the goal (an oracle), or and the distance to the goal (it leaks the task)."""
+    """What is seen: the position alone, or with the goal (an oracle), or with the distance to the goal."""
 
 
 MAML: dict[str, Any] = {
@@ -57,10 +61,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "maml-two-goals": MAML | {"goals": "left-right"},
     "maml-oracle": MAML | {"observes": "goal"},
     "meta-sgd": MAML | {"start_range": 0.5},
-    "deleu": MAML
-    | {"action_bound": 0.1},  # raw actions: an initial policy of standard deviation 1 is bang-bang
-    "l2l": MAML,  # its environment takes raw actions as Deleu's; its examples rescale them to ±1, as MAML does
-    # The source sets no horizon; 100 is what the others use.
+    # Raw actions: a policy with standard deviation 1 is bang-bang.
+    "deleu": MAML | {"action_bound": 0.1},
+    # The environment takes raw actions, as Deleu's; its examples rescale them to ±1, as MAML does.
+    "l2l": MAML,
+    # The source sets no horizon; 100 is what the others use. The distance that it shows leaks the task.
     "garage": MAML
     | {
         "goal_range": 2.0,
@@ -77,10 +82,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
 class PointNav(TaskEnv):
     """A point that steps through the plane towards a goal which (but for oracles) it does not see.
 
-    Task parameter: `goal` [2]. Observation: position, 2 numbers, and the goal (2) or its distance (1) where it is seen.
+    Task parameter: `goal` [2]. Observation: position (2) and, where seen, the goal (2) or its distance (1).
     """
 
     Config = PointNavConfig
+    variants = VARIANTS
 
     def __init__(
         self, num_tasks: int, lanes_per_task: int, config: PointNavConfig | None = None, *, threads: int = 0
@@ -110,11 +116,13 @@ class PointNav(TaskEnv):
         self.position = np.zeros((self.num_envs, 2))
 
     def reset_lanes(self, mask: np.ndarray) -> None:
+        """Place the points, at the origin or around it."""
         reach, shape = self.config.start_range, (self.lanes_per_task, 2)
         for lanes, copies, rng in self.tasks_to_reset(mask):
             self.position[lanes] = rng.uniform(-reach, reach, shape)[copies]
 
     def advance(self, actions: np.ndarray, live: np.ndarray) -> Outcome:
+        """Move the points and measure their distance to the goal."""
         step, border = self.config.step_size, self.config.position_bound
         move = np.clip(actions * (step / self.config.action_bound), -step, step)
         position = np.where(live[:, None], self.position + move, self.position)
@@ -122,6 +130,7 @@ class PointNav(TaskEnv):
         return Outcome(-self._distance(), self._ended(), np.zeros(self.num_envs, bool), {})
 
     def observe(self) -> np.ndarray:
+        """The position and, where it is seen, the goal or its distance."""
         seen = [self.position]
         if self.config.observes == "goal":
             seen.append(self.lane_tasks["goal"])
@@ -139,4 +148,5 @@ class PointNav(TaskEnv):
         if self.config.ends == "near-goal":
             return self._distance() < np.sqrt(2.0) * self.config.step_size
         target = self.lane_tasks["goal"] if self.config.ends == "at-goal" else 0.0
-        return (np.abs(self.position - target) < 0.01).all(axis=1)
+        near = np.abs(self.position - target) < 0.01  # [num_envs, 2]
+        return near[:, 0] & near[:, 1]

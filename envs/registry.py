@@ -1,7 +1,7 @@
 """The environments by name, and how a name becomes an environment.
 
-The table holds strings, so that listing it imports no simulator. A user's own environment needs no entry: it is named
-`module:attribute`, or `path/to/file.py:attribute`.
+The table holds strings, so that listing it imports no simulator. A user's own environment needs no entry: it
+is named `module:attribute`, or `path/to/file.py:attribute`.
 """
 
 import dataclasses
@@ -47,8 +47,8 @@ def describe() -> dict[str, str]:
 def environment_class(name: str) -> type[TaskEnv]:
     """The class behind a registered name, `module:attribute` or `path/to/file.py:attribute`.
 
-    Raises: InputError on a name that is not registered, a module that does not import, and an attribute that is missing
-    or no TaskEnv.
+    Raises: InputError on a name that is not registered, a module that does not import, and an attribute that
+    is missing or no TaskEnv.
     """
     target = ENVIRONMENTS[name].target if name in ENVIRONMENTS else name
     if ":" not in target:
@@ -67,7 +67,9 @@ def load_attribute(target: str) -> Any:
     module_name, _, attribute = target.rpartition(":")
     module = _load_file(Path(module_name)) if module_name.endswith(".py") else _load_module(module_name)
     if not hasattr(module, attribute):
-        raise InputError(f"'{module_name}' has no '{attribute}'" + nearest(attribute, _families(module)))
+        defined = vars(module).items()
+        own = [key for key, value in defined if getattr(value, "__module__", None) == module.__name__]
+        raise InputError(f"'{module_name}' has no '{attribute}'" + nearest(attribute, own))
     return getattr(module, attribute)
 
 
@@ -93,10 +95,9 @@ def make(name: str, num_tasks: int, lanes_per_task: int, *, threads: int = 0, **
 def _load_module(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
-    except ImportError as error:
-        raise InputError(
-            f"module '{name}' does not import ({_line(error)}) — check its name, or name its file: path/to/file.py:Class"
-        ) from error
+    except Exception as error:
+        cure = "check its name, or give its file: path/to/file.py:Class"
+        raise InputError(f"module '{name}' does not import ({_line(error)}) — {cure}") from error
 
 
 def _load_file(path: Path) -> ModuleType:
@@ -109,7 +110,8 @@ def _load_file(path: Path) -> ModuleType:
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except (ImportError, SyntaxError) as error:
+    except Exception as error:
+        del sys.modules[name]
         raise InputError(f"'{path}' does not import ({_line(error)}) — repair it") from error
     return module
 

@@ -1,4 +1,4 @@
-"""Where random numbers come from: one counter-based generator per task, found by its address, not by its turn."""
+"""Random numbers come from one counter-based generator per task, found by its address, not by its turn."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,7 @@
 """Task distributions: a task is data, one array row per parameter, and never an object with behaviour.
 
-A distribution gives every task parameter a law. Each task is drawn from its own generator, so that its data depend on
-its own seed only, and not on how many other tasks are drawn. Letter: N tasks.
+A distribution gives every task parameter a law. Each task is drawn from its own generator, so that its data
+depend on its own seed only, and not on how many other tasks are drawn. Letter: N tasks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ class Law(Protocol):
         """One task's value, `[...]`."""
 
     def check(self, name: str, values: Any) -> np.ndarray:
-        """A copy of `values`, `[N, ...]`; InputError if no task can have them (a value outside the law is allowed)."""
+        """A copy of `values`, `[N, ...]`; InputError on what no task can have (other than by its law)."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +35,18 @@ class Uniform:
     shape: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        """Raises: InputError on an empty or infinite box."""
         if not -np.inf < self.low <= self.high < np.inf:
             raise InputError(
-                f"no number lies between {self.low} and {self.high} — give finite bounds, the lower one first"
+                f"Uniform({self.low}, {self.high}) is empty or endless — give the lower bound first"
             )
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
+        """One task's value."""
         return np.asarray(rng.uniform(self.low, self.high, self.shape))
 
     def check(self, name: str, values: Any) -> np.ndarray:
+        """Finite numbers of the right shape."""
         return _check(name, values, self.shape, np.dtype(np.float64))
 
 
@@ -54,9 +57,11 @@ class Choice:
     values: tuple[Any, ...]
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
+        """One task's value."""
         return np.asarray(self.values)[rng.integers(len(self.values))]
 
     def check(self, name: str, values: Any) -> np.ndarray:
+        """Finite numbers of the right shape."""
         table = np.asarray(self.values)
         return _check(name, values, table.shape[1:], table.dtype)
 
@@ -72,12 +77,12 @@ class TaskDistribution(dict[str, Law]):
     def check(self, tasks: Mapping[str, Any], num_tasks: int) -> Tasks:
         """Copies of the tasks' parameters, `[N, ...]` each.
 
-        Raises: InputError on an unknown or missing parameter, on another number of tasks than `num_tasks`, and on
+        Raises: InputError on an unknown or missing parameter, another number of tasks than `num_tasks`, and
         values that no task can have (wrong kind or shape, not finite).
         """
         for name in tasks:
             if name not in self:
-                raise InputError(f"unknown task parameter '{name}'" + nearest(name, self))
+                raise InputError(f"unknown task parameter '{name}'" + nearest(str(name), self))
         for name in self:
             if name not in tasks:
                 raise InputError(f"task parameter '{name}' is missing — give one value per task")
@@ -85,7 +90,7 @@ class TaskDistribution(dict[str, Law]):
         for name, values in checked.items():
             if len(values) != num_tasks:
                 raise InputError(
-                    f"task parameter '{name}' has {len(values)} values — give one for each of {num_tasks} tasks"
+                    f"task parameter '{name}' has {len(values)} values — give {num_tasks}, one a task"
                 )
         return checked
 
@@ -95,14 +100,10 @@ def _check(name: str, values: Any, shape: tuple[int, ...], dtype: np.dtype[Any])
     try:
         array = np.array(values, dtype=np.float64)
     except (TypeError, ValueError):
-        raise InputError(
-            f"task parameter '{name}' is not an array of numbers — give one row of numbers per task"
-        ) from None
+        raise InputError(f"task parameter '{name}' is no array of numbers — give one row per task") from None
     if array.ndim == 0 or array.shape[1:] != shape:
-        wanted = ("tasks", *shape)
-        raise InputError(
-            f"task parameter '{name}' has shape {array.shape} — give shape ({', '.join(map(str, wanted))})"
-        )
+        wanted = ", ".join(map(str, ("tasks", *shape)))
+        raise InputError(f"task parameter '{name}' has shape {array.shape} — give ({wanted})")
     bad = ~np.isfinite(array)
     if dtype.kind in "iu":
         bad |= array != np.round(array)

@@ -4,7 +4,12 @@ run = metarl.train("half-cheetah-vel", "promp", iterations=300, seed=0)     # th
 metarl.evaluate(run.path)                                                   # returns on unseen tasks
 """
 
+import os
 from typing import TYPE_CHECKING, Any
+
+# torch's worker threads spin after every parallel region and take the cores from the physics, or from whoever else
+# works on the machine; told to sleep instead, they cost nothing. This must be said before torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from metarl.experiment.api import evaluate_run as evaluate

@@ -4,7 +4,10 @@ It joins names to things, and turns what goes wrong into one line and an exit co
 input is known to be good.
 """
 
+import contextlib
 import dataclasses
+import io
+import itertools
 import logging
 import signal
 import sys
@@ -18,6 +21,7 @@ import tyro
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
+from rich.text import Text
 
 from envs.errors import InputError, NonFiniteError
 from envs.registry import describe
@@ -32,6 +36,15 @@ EXIT_INTERRUPT, EXIT_TERMINATED = 130, 143
 
 class Terminated(BaseException):
     """SIGTERM arrived."""
+
+
+class Output(Console):
+    """Standard output that nobody has to read: when the reader of a pipe leaves, work goes on in silence."""
+
+    def on_broken_pipe(self) -> None:
+        """Keep rich from ending the process."""
+        with contextlib.suppress(SystemExit):
+            super().on_broken_pipe()
 
 
 @dataclass(frozen=True)
@@ -66,9 +79,11 @@ class EvaluateCommand:
 
 
 @dataclass(frozen=True)
-class SpeedCommand:
+class BenchmarkCommand:
     """Measure environment steps per second, update times and memory, against bare physics and Gymnasium."""
 
+    what: tyro.conf.Positional[Literal["speed"]]
+    """What to measure."""
     environments: tyro.conf.Positional[tuple[str, ...]] = ("half-cheetah-dir",)
     """MuJoCo environments to measure."""
     tasks: int = 40
@@ -97,34 +112,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     signal.signal(signal.SIGTERM, _terminate)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without · and → is no reason to stop
     errors = Console(stderr=True)
     logging.basicConfig(
         level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=errors, show_path=False)]
     )
+    remedy = "add --resume to go on" if arguments[:1] == ["train"] else "run it again"
     try:
         command = parse(arguments)
         COMMANDS[type(command).__name__](command)
         return 0
     except KeyboardInterrupt:
-        return _fail("interrupted — add --resume to go on", EXIT_INTERRUPT)
+        return _fail(f"interrupted — {remedy}", EXIT_INTERRUPT)
     except Terminated:
-        return _fail("terminated — add --resume to go on", EXIT_TERMINATED)
+        return _fail(f"terminated — {remedy}", EXIT_TERMINATED)
     except InputError as error:
         return _fail(str(error), EXIT_INPUT)
     except NonFiniteError as error:
-        return _fail(f"{error}", EXIT_NUMBERS)
+        return _fail(str(error), EXIT_NUMBERS)
     except EnvironmentBroke as error:
         traceback.print_exception(error.__cause__)
         return _fail(str(error), EXIT_ENVIRONMENT)
     except StorageError as error:
         return _fail(str(error), EXIT_STORAGE)
-    except BrokenPipeError:
-        return 0  # whoever reads the output has seen enough
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        return _fail("out of memory — lower --tasks, --episodes, the horizon or --algo.hidden", EXIT_INPUT)
 
 
 def _fail(message: str, code: int) -> int:
     print(f"metarl: error: {message}", file=sys.stderr)
     return code
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether it is numpy's, torch's on the CPU ("can't allocate memory") or on a GPU ("out of memory")."""
+    text = str(error)
+    return isinstance(error, MemoryError) or "allocate memory" in text or "out of memory" in text
 
 
 def _terminate(signal_number: int, frame: Any) -> None:
@@ -135,29 +161,50 @@ def parse(arguments: list[str]) -> Any:
     """The command that `arguments` ask for.
 
     Raises:
-        InputError: an unknown environment, algorithm or variant.
+        InputError: an unknown name, an impossible value, or names that do not come first.
         SystemExit: the parser refused (code 2) or printed help (code 0).
     """
+    names = _leading_names(arguments)
     commands = {
-        "train": _train_command(arguments),
+        "train": _train_command(names, arguments),
         "evaluate": EvaluateCommand,
-        "benchmark speed": SpeedCommand,
+        "benchmark": BenchmarkCommand,
         "list": ListCommand,
     }
-    return tyro.extras.subcommand_cli_from_dict(commands, prog="metarl", args=arguments)
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):
+            command = _parse(commands, arguments, console_outputs=False)
+    except SystemExit as refusal:
+        # where one of our own dataclasses refused, its line stands, without the parser's box around it
+        error: BaseException | None = refusal
+        while error:
+            if isinstance(error, InputError):
+                raise error from None
+            error = error.__context__
+        command = _parse(commands, arguments, console_outputs=True)
+    if isinstance(command, TrainCommand) and (command.environment, command.algorithm) != names:
+        raise InputError("the names come first — metarl train ENV [ALGO] [options]")
+    return command
 
 
-def _train_command(arguments: list[str]) -> Any:
-    """`TrainCommand`, with the options of the environment and algorithm that `arguments` name, and their presets."""
-    names = []
-    for argument in arguments[1:3] if arguments[:1] == ["train"] else ():
-        if argument.startswith("-"):
-            break
-        names.append(argument)
-    if not names:
+def _parse(commands: dict[str, Any], arguments: list[str], console_outputs: bool) -> Any:
+    return tyro.extras.subcommand_cli_from_dict(
+        commands, prog="metarl", args=arguments, console_outputs=console_outputs
+    )
+
+
+def _leading_names(arguments: list[str]) -> tuple[str, str] | None:
+    """ENV and ALGO of `metarl train`, if they come before any option."""
+    leading = arguments[1:3] if arguments[:1] == ["train"] else []
+    names = list(itertools.takewhile(lambda argument: not argument.startswith("-"), leading))
+    return (names[0], names[1] if len(names) > 1 else DEFAULT_ALGORITHM) if names else None
+
+
+def _train_command(names: tuple[str, str] | None, arguments: list[str]) -> Any:
+    """`TrainCommand`, with the options of the environment and algorithm of these names, and their presets."""
+    if names is None:
         return TrainCommand
-    algorithm = names[1] if len(names) > 1 else DEFAULT_ALGORITHM
-    defaults = default_config(names[0], algorithm, _value_of("--env.variant", arguments))
+    defaults = default_config(*names, _value_of("--env.variant", arguments))
     options = [
         (room, type(value), field(default=value))
         for room, value in (("env", defaults.env), ("algo", defaults.algo))
@@ -185,10 +232,8 @@ def train_command(command: Any) -> None:
     """`metarl train`."""
     from metarl.experiment import api
 
-    if not hasattr(command, "env"):
-        raise InputError("the environment comes first — metarl train ENV [ALGO] [options]")
     config = RunConfig(command.environment, command.algorithm, command.train, command.env, command.algo)
-    api.train_run(config, command.out, command.resume, Console())
+    api.train_run(config, command.out, command.resume, Output())
 
 
 def evaluate_command(command: EvaluateCommand) -> None:
@@ -198,21 +243,21 @@ def evaluate_command(command: EvaluateCommand) -> None:
     from metarl.experiment import api
 
     record = api.evaluate_run(command.run, command.tasks, command.rounds, command.seed)
+    console = Output()
     if command.json:
-        print(json.dumps(record))
+        console.out(json.dumps(record), highlight=False)
         return
-    console = Console()
     title = f"{record['env']} · {record['algo']} · iteration {record['iteration']} · {record['tasks']} unseen tasks"
-    table = Table("after rounds", "mean return", "95 % interval", title=title)
+    table = Table("after rounds", "mean return", "95 % interval", title=Text(title))
     returns = record["returns"]
     for k, (mean, low, high) in enumerate(zip(returns["mean"], returns["low"], returns["high"], strict=True)):
         table.add_row(str(k), f"{mean:.2f}", f"{low:.2f} … {high:.2f}")
     console.print(table)
-    console.print(f"written: {command.run / 'evaluation.json'}", highlight=False, soft_wrap=True)
+    console.out(f"written: {command.run / 'evaluation.json'}", highlight=False)
 
 
-def speed_command(command: SpeedCommand) -> None:
-    """`metarl benchmark speed`."""
+def benchmark_command(command: BenchmarkCommand) -> None:
+    """`metarl benchmark`."""
     import json
 
     from metarl.experiment.benchmark import measure_speed, speed_table
@@ -234,7 +279,7 @@ def speed_command(command: SpeedCommand) -> None:
 
 def list_command(command: ListCommand) -> None:
     """`metarl list`."""
-    console = Console()
+    console = Output()
     if command.what in ("all", "envs"):
         table = Table("environment", "tasks", title="environments")
         for name, description in describe().items():
@@ -263,6 +308,6 @@ def list_command(command: ListCommand) -> None:
 COMMANDS = {
     "TrainCommand": train_command,
     "EvaluateCommand": evaluate_command,
-    "SpeedCommand": speed_command,
+    "BenchmarkCommand": benchmark_command,
     "ListCommand": list_command,
 }

@@ -11,23 +11,20 @@ from typing import Literal
 from envs.errors import InputError
 
 POSITIVE = {
+    "inner_steps",
     "inner_lr",
     "initial_std",
+    "output_gain",
     "max_kl",
+    "cg_iterations",
+    "max_backtracks",
     "learning_rate",
     "clip",
     "epochs",
     "target_kl",
     "curvature_share",
 }
-NON_NEGATIVE = {
-    "inner_steps",
-    "cg_iterations",
-    "cg_damping",
-    "max_backtracks",
-    "later_inner_lr",
-    "kl_coefficient",
-}
+NON_NEGATIVE = {"cg_damping", "later_inner_lr", "kl_coefficient"}
 UNIT_INTERVAL = {"discount", "gae_lambda", "backtrack_ratio", "curvature_share"}
 
 
@@ -41,6 +38,8 @@ class InnerLoopConfig:
     """Activation of the hidden layers."""
     initial_std: float = 1.0
     """Standard deviation of the actions before training."""
+    output_gain: float = 1.0
+    """Factor on the initial weights of the policy's last layer."""
     inner_steps: int = 1
     """Adaptation rounds K of meta-training: one round of experience and one gradient step each."""
     inner_lr: float = 0.1
@@ -70,8 +69,8 @@ class MAMLTRPOConfig(InnerLoopConfig):
     """Conjugate-gradient steps towards the natural gradient."""
     cg_damping: float = 1e-5
     """Multiple of the identity added to the curvature."""
-    curvature_share: float = 0.25
-    """Share of the lanes that the curvature is estimated from."""
+    curvature_share: float = 0.125
+    """Share of the lanes that the curvature is estimated from (two at the least)."""
     backtrack_ratio: float = 0.8
     """Ratio between successive steps of the line search."""
     max_backtracks: int = 15
@@ -121,11 +120,11 @@ def check_ranges(config: object) -> None:
     for field in fields(config):  # type: ignore[arg-type]
         value = getattr(config, field.name)
         requirement = None
-        if field.name == "hidden" and any(units < 1 for units in value):
-            requirement = "positive sizes"
+        if field.name == "hidden" and not all(1 <= units <= 1_000_000 for units in value):
+            requirement = "sizes from 1 to 1000000"
         elif isinstance(value, bool) or not isinstance(value, int | float):
             continue
-        elif not math.isfinite(value):
+        elif isinstance(value, float) and not math.isfinite(value):
             requirement = "a finite number"
         elif field.name in POSITIVE and value <= 0:
             requirement = "above 0"

@@ -46,7 +46,12 @@ class GradientBased:
         self.config = config
         self.device = device
         self.policy = make_policy(
-            observation_space, action_space, config.hidden, config.activation, config.initial_std
+            observation_space,
+            action_space,
+            config.hidden,
+            config.activation,
+            config.initial_std,
+            config.output_gain,
         )
         self.policy_loss = INNER_LOSSES[config.inner_objective]
 

@@ -84,7 +84,7 @@ class MAMLTRPO(GradientBased):
         self, policy: Params, support: tuple[Batch, ...], query: Batch
     ) -> Callable[[Params], Params]:
         """The product with the curvature of the mean KL divergence, from a share of the lanes."""
-        lanes = max(1, round(self.config.curvature_share * query.mask.shape[1]))
+        lanes = max(2, round(self.config.curvature_share * query.mask.shape[1]))
         support = tuple(Batch(*(field[:, :lanes] for field in batch)) for batch in support)
         query = Batch(*(field[:, :lanes] for field in query))
         adaptation = differentiable_adaptation(self.adapt_task, policy, support)

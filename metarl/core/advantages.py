@@ -27,15 +27,12 @@ def discounted_returns(
 
 
 def baseline_features(
-    observation: Float[torch.Tensor, "N E T O"], first_step: int = 0
+    observation: Float[torch.Tensor, "N E T O"], step: Float[torch.Tensor, "*N_E T"]
 ) -> Float[torch.Tensor, "N E T F"]:
-    """`[s, s², τ, τ², τ³, 1]` with s clipped to ±10 and τ = t / 100, in double precision.
-
-    `first_step` is the time of the first column (1 for successor observations).
-    """
+    """`[s, s², τ, τ², τ³, 1]` with s clipped to ±10 and τ = step / 100, in double precision."""
     s = observation.double().clamp(-10, 10)
-    steps = torch.arange(first_step, first_step + s.shape[2], dtype=s.dtype, device=s.device) / 100
-    time = torch.stack([steps, steps**2, steps**3, torch.ones_like(steps)], dim=-1)  # [T, 4]
+    tau = step.double() / 100
+    time = torch.stack([tau, tau**2, tau**3, torch.ones_like(tau)], dim=-1)  # [..., T, 4]
     return torch.cat([s, s**2, time.expand(*s.shape[:3], 4)], dim=-1)
 
 
@@ -53,9 +50,9 @@ def fit_linear_baseline(
     weights = mask.flatten(1)[..., None]  # [N, E·T, 1]
     x = features.flatten(1, 2) * weights  # [N, E·T, F]
     y = target.double().flatten(1)[..., None] * weights
-    scale = x.square().mean(dim=1, keepdim=True).sqrt().clamp(min=1e-8)  # [N, 1, F]
-    x = x / scale
     count = weights.sum(dim=1, keepdim=True).clamp(min=1)  # [N, 1, 1]
+    scale = (x.square().sum(dim=1, keepdim=True) / count).sqrt().clamp(min=1e-8)  # [N, 1, F]
+    x = x / scale
     gram = x.mT @ x / count + regularisation * torch.eye(x.shape[-1], dtype=x.dtype, device=x.device)
     factor, _ = torch.linalg.cholesky_ex(gram)
     solution = torch.cholesky_solve(x.mT @ y / count, factor)
@@ -96,17 +93,32 @@ def normalise(advantage: Float[torch.Tensor, "N E T"], mask: Float[torch.Tensor,
     return centred / (std + 1e-8)
 
 
+def baseline_values(
+    rollout: Rollout, returns: Float[torch.Tensor, "N E T"]
+) -> tuple[Float[torch.Tensor, "N E T"], Float[torch.Tensor, "N E T"]]:
+    """Values of every observation and of its successor, by the baseline fitted to `returns` for each task.
+
+    Within an episode a successor is the next observation; only the last step's own has to be looked at.
+    """
+    steps = torch.arange(returns.shape[-1], device=returns.device, dtype=returns.dtype)
+    features = baseline_features(rollout.observation, steps)
+    weights = fit_linear_baseline(features, returns, rollout.mask)[:, None, :, None]  # [N, 1, F, 1]
+    value = (features @ weights).squeeze(-1)
+    last = (rollout.mask.sum(dim=-1, keepdim=True) - 1).clamp(min=0).long()  # [N, E, 1]
+    index = last[..., None].expand(-1, -1, -1, rollout.observation.shape[-1])
+    final_observation = rollout.next_observation.gather(2, index)  # [N, E, 1, O]
+    final_value = (baseline_features(final_observation, last.to(returns.dtype) + 1) @ weights).squeeze(-1)
+    next_value = torch.cat([value[..., 1:], value[..., :1]], dim=-1).scatter(2, last, final_value)
+    return value.to(returns.dtype), next_value.to(returns.dtype)
+
+
 def make_batch(rollout: Rollout, discount: float, gae_lambda: float) -> Batch:
     """What losses see of a rollout, with a leading task axis `[N, E, T, ...]`.
 
     Each task's baseline is fitted to this very rollout, and advantages are normalised within each task.
     """
     returns = discounted_returns(rollout.reward, rollout.mask, discount)
-    features = baseline_features(rollout.observation)
-    weights = fit_linear_baseline(features, returns, rollout.mask)[:, None, :, None]  # [N, 1, F, 1]
-    value = (features @ weights).squeeze(-1).to(returns.dtype)
-    next_features = baseline_features(rollout.next_observation, first_step=1)
-    next_value = (next_features @ weights).squeeze(-1).to(returns.dtype)
+    value, next_value = baseline_values(rollout, returns)
     advantage = generalised_advantages(
         rollout.reward,
         value,

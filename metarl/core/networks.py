@@ -42,12 +42,20 @@ class Linear(nn.Module):
 
 
 class MLP(nn.Module):
-    """Fully connected layers; the output layer is linear."""
+    """Fully connected layers; the output layer is linear, with initial weights times `output_gain`."""
 
-    def __init__(self, inputs: int, hidden: Sequence[int], outputs: int, activation: str = "tanh") -> None:
+    def __init__(
+        self,
+        inputs: int,
+        hidden: Sequence[int],
+        outputs: int,
+        activation: str = "tanh",
+        output_gain: float = 1.0,
+    ) -> None:
         super().__init__()
-        sizes = [inputs, *hidden, outputs]
+        sizes = [inputs, *hidden]
         self.layers = nn.ModuleList(Linear(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+        self.layers.append(Linear(sizes[-1], outputs, gain=output_gain))
         self.activation = ACTIVATIONS[activation]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -67,9 +75,10 @@ class GaussianPolicy(nn.Module):
         hidden: Sequence[int],
         activation: str,
         initial_std: float,
+        output_gain: float = 1.0,
     ) -> None:
         super().__init__()
-        self.body = MLP(observation_size, hidden, action_size, activation)
+        self.body = MLP(observation_size, hidden, action_size, activation, output_gain)
         self.log_std = nn.Parameter(torch.full((action_size,), float(np.log(initial_std))))
 
     def forward(self, observation: torch.Tensor) -> Gaussian:
@@ -83,9 +92,16 @@ class GaussianPolicy(nn.Module):
 class CategoricalPolicy(nn.Module):
     """Observation -> `Categorical`."""
 
-    def __init__(self, observation_size: int, actions: int, hidden: Sequence[int], activation: str) -> None:
+    def __init__(
+        self,
+        observation_size: int,
+        actions: int,
+        hidden: Sequence[int],
+        activation: str,
+        output_gain: float = 1.0,
+    ) -> None:
         super().__init__()
-        self.body = MLP(observation_size, hidden, actions, activation)
+        self.body = MLP(observation_size, hidden, actions, activation, output_gain)
 
     def forward(self, observation: torch.Tensor) -> Categorical:
         return Categorical(self.body(observation))
@@ -97,8 +113,9 @@ def make_policy(
     hidden: Sequence[int],
     activation: str,
     initial_std: float,
+    output_gain: float = 1.0,
 ) -> nn.Module:
-    """A policy whose sizes come from the (single-lane) spaces.
+    """A policy whose sizes come from the (single-lane) spaces; `output_gain` scales its last layer's first weights.
 
     Raises:
         InputError: an observation that is not a flat `Box`, or an action neither `Box` nor `Discrete`.
@@ -107,9 +124,11 @@ def make_policy(
         raise InputError(f"observations of {observation_space} — flatten them to a one-dimensional Box")
     observation_size = observation_space.shape[0]
     if isinstance(action_space, gymnasium.spaces.Box) and len(action_space.shape) == 1:
-        return GaussianPolicy(observation_size, action_space.shape[0], hidden, activation, initial_std)
+        return GaussianPolicy(
+            observation_size, action_space.shape[0], hidden, activation, initial_std, output_gain
+        )
     if isinstance(action_space, gymnasium.spaces.Discrete):
-        return CategoricalPolicy(observation_size, int(action_space.n), hidden, activation)
+        return CategoricalPolicy(observation_size, int(action_space.n), hidden, activation, output_gain)
     raise InputError(f"actions of {action_space} — use a one-dimensional Box or a Discrete space")
 
 

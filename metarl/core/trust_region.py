@@ -26,12 +26,15 @@ def add(a: Params, b: Params, scale: float | torch.Tensor = 1.0) -> Params:
 def conjugate_gradient(
     product: Callable[[Params], Params], target: Params, iterations: int, tolerance: float = 1e-10
 ) -> Params:
-    """Approximate `x` with `product(x) = target`, for a symmetric positive definite `product`."""
+    """Approximate `x` with `product(x) = target`, for a symmetric positive definite `product`.
+
+    Stops early where the squared residual is below `tolerance` times the squared target.
+    """
     solution = {name: torch.zeros_like(value) for name, value in target.items()}
     residual = direction = target
-    residual_norm = dot(residual, residual)
+    target_norm = residual_norm = dot(target, target)
     for _ in range(iterations):
-        if residual_norm < tolerance:
+        if residual_norm <= tolerance * target_norm:
             break
         image = product(direction)
         step = residual_norm / dot(direction, image)

@@ -1,6 +1,7 @@
 """Whole jobs, as the command line and Python call them: train a run, evaluate a run."""
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +77,7 @@ def train_run(config: RunConfig, out: Path | None, resume: bool, console: Consol
     names = (config.environment, config.algorithm, config.train.seed)
     if resume:
         run = RunDirectory.existing(out or latest_run_path(*names))
-        recorded = read_yaml(run.config_path)["train"].get("torch_threads", 0)
-        torch_threads = config.train.torch_threads or recorded
+        torch_threads = config.train.torch_threads or load_config(run).train.torch_threads
         config = dataclasses.replace(
             config, train=dataclasses.replace(config.train, torch_threads=torch_threads)
         )
@@ -88,14 +88,16 @@ def train_run(config: RunConfig, out: Path | None, resume: bool, console: Consol
         run.reopen(setup.config)
     else:
         run.create(setup.config)
-    console.print(
-        f"{config.environment} · {config.algorithm} · {setup.env.num_tasks} tasks × {setup.env.lanes_per_task} episodes"
-        f" × {setup.env.horizon} steps · {setup.algorithm.device}",
+    env = setup.env
+    console.out(
+        f"{config.environment} · {config.algorithm} · {env.num_tasks} tasks × {env.lanes_per_task} episodes"
+        f" × {env.horizon} steps · {setup.algorithm.device}",
         highlight=False,
     )
     train_setup(setup, run, console)
     metrics = read_metrics(run.metrics_path)
-    console.print(_summary(metrics))
+    if metrics:
+        console.print(_summary(metrics))
     _print_paths(run, console)
     return Run(run.path, metrics)
 
@@ -114,13 +116,14 @@ def _summary(metrics: list[Metrics]) -> Table:
 
 
 def _print_paths(run: RunDirectory, console: Console) -> None:
+    folder = shlex.quote(str(run.path))
     for what, path in (
         ("metrics", run.metrics_path),
         ("checkpoints", run.checkpoints),
-        ("curves", f"tensorboard --logdir {run.path}"),
-        ("next", f"metarl evaluate {run.path}"),
+        ("curves", f"tensorboard --logdir {folder}"),
+        ("next", f"metarl evaluate {folder}"),
     ):
-        console.print(f"{what + ':':13}{path}", highlight=False, soft_wrap=True)
+        console.out(f"{what + ':':13}{path}", highlight=False)
 
 
 def load_config(run: RunDirectory) -> RunConfig:
@@ -142,16 +145,26 @@ def load_config(run: RunDirectory) -> RunConfig:
         raise InputError(f"{run.config_path} is damaged ({error}) — train again") from error
 
 
-def evaluate_run(path: Path, tasks: int, rounds: int, seed: int) -> dict[str, Any]:
+def evaluate_run(path: str | Path, tasks: int = 40, rounds: int = 3, seed: int = 0) -> dict[str, Any]:
     """Evaluate a run's last checkpoint on unseen tasks, store the result beside it, and return it.
+
+    Args:
+        path: the run's folder.
+        tasks: unseen tasks.
+        rounds: adaptation rounds K.
+        seed: where evaluation's own randomness starts.
 
     Raises:
         InputError: no such run, one without a checkpoint, or impossible numbers.
         StorageError: all checkpoints are damaged.
     """
     check_evaluation(tasks, rounds, seed)
-    run = RunDirectory.existing(path)
-    setup = set_up(load_config(run), num_tasks=tasks)
+    run = RunDirectory.existing(Path(path))
+    config = load_config(run)
+    # this machine need not be the one that trained: it may have no GPU, and other cores
+    device = "auto" if config.train.device == "cuda" else config.train.device
+    train = dataclasses.replace(config.train, device=device, threads=0)
+    setup = set_up(dataclasses.replace(config, train=train), num_tasks=tasks)
     checkpoint = run.load(setup.algorithm.device)
     if checkpoint is None:
         raise InputError(

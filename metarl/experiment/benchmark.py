@@ -11,11 +11,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import gymnasium
 import numpy as np
-import torch
 from rich.console import Console
 from rich.table import Table
 
@@ -69,23 +69,22 @@ def _measure_environment(
     environment: str, tasks: int, episodes: int, horizon: int, threads: int, repeats: int
 ) -> Iterator[Row]:
     setup = _setup(environment, ITERATIONS_OF[0], tasks, episodes, horizon, threads)
+    env = _physics_of(setup)
     state = setup.algorithm.initial_state(Address(0))
-    steps = setup.env.num_envs * horizon
+    steps = env.num_envs * horizon
 
     def play(repeat: int) -> tuple[float, Trial, Address]:
         address = Address(repeat)
-        setup.env.set_tasks(setup.env.sample_tasks(task_seeds(address, range(tasks))))
-        seconds, trial = _timed(lambda: collect(setup.env, setup.algorithm, state, 1, address))
+        env.set_tasks(env.sample_tasks(task_seeds(address, range(tasks))))
+        seconds, trial = _timed(lambda: collect(env, setup.algorithm, state, 1, address))
         return seconds, trial, address
 
     def replay(repeat: int) -> tuple[float, Trial, Address]:
         _, trial, address = play(repeat)
-        return _replay(setup.env, trial, address, setup.env.step), trial, address
+        return _replay(env, trial, address, env.step), trial, address
 
-    yield from _compared(
-        "environment stepping", environment, setup.env, replay, repeats, steps, physics_row=True
-    )
-    yield from _compared("sampling one round", environment, setup.env, play, repeats, steps)
+    yield from _compared("environment stepping", environment, env, replay, repeats, steps, physics_row=True)
+    yield from _compared("sampling one round", environment, env, play, repeats, steps)
     yield from _gymnasium_rows(environment, setup)
     for algorithm in ITERATIONS_OF:
         yield from _iteration_rows(_setup(environment, algorithm, tasks, episodes, horizon, threads), repeats)
@@ -95,6 +94,11 @@ def _setup(environment: str, algorithm: str, tasks: int, episodes: int, horizon:
     config = default_config(environment, algorithm)
     train = replace(config.train, tasks=tasks, episodes=episodes, threads=threads)
     return set_up(replace(config, train=train, env=replace(config.env, horizon=horizon)))
+
+
+def _physics_of(setup: Setup) -> MujocoTasks:
+    assert isinstance(setup.env, MujocoTasks)  # refused in measure_speed
+    return setup.env
 
 
 def _compared(
@@ -121,7 +125,7 @@ def _compared(
 
 def _iteration_rows(setup: Setup, repeats: int) -> Iterator[Row]:
     """Rows for an iteration of a method, and its parts."""
-    name = setup.config.algorithm
+    name, env = setup.config.algorithm, _physics_of(setup)
     state: State = setup.algorithm.initial_state(Address(0))
     parts: dict[str, list[float]] = {"sampling with adaptation": [], "update": [], "whole iteration": []}
     physics, steps = [], 0
@@ -132,7 +136,7 @@ def _iteration_rows(setup: Setup, repeats: int) -> Iterator[Row]:
         parts["sampling with adaptation"].append(metrics["time/sampling"])
         parts["update"].append(metrics["time/update"])
         parts["whole iteration"].append(metrics["time/sampling"] + metrics["time/update"])
-        physics.append(bare_physics(setup.env, trial, address))
+        physics.append(bare_physics(env, trial, address))
         steps = sum(int(rollout.mask.sum()) for rollout in trial.rollouts)
     for part, seconds in parts.items():
         ratio = statistics.median(a / b for a, b in zip(seconds[1:], physics[1:], strict=True))
@@ -193,20 +197,27 @@ def _gymnasium_rows(environment: str, setup: Setup) -> Iterator[Row]:
         vector = kind([lambda: gymnasium.make(name)] * lanes)
         try:
             rng = np.random.default_rng(0)
-            controls = np.clip(rng.normal(0, 1 / setup.env.action_scale, (GYMNASIUM_STEPS, lanes, 6)), -1, 1)
+            controls = np.clip(
+                rng.normal(0, 1 / _physics_of(setup).action_scale, (GYMNASIUM_STEPS, lanes, 6)), -1, 1
+            )
             vector.reset(seed=0)
-            seconds, _ = _timed(lambda: [vector.step(control) for control in controls])
+            seconds, _ = _timed(partial(_step_all, vector, controls))
         finally:
             vector.close()
         steps = lanes * GYMNASIUM_STEPS
         yield _row(f"{what}, {lanes} lanes", environment, seconds, steps, unit * seconds / steps)
 
 
+def _step_all(vector: gymnasium.vector.VectorEnv[Any, Any, Any], controls: np.ndarray) -> None:
+    for control in controls:
+        vector.step(control)
+
+
 def _physics_rate(setup: Setup) -> float:
     """Steps per second of bare physics, measured now."""
-    address = Address(0)
-    trial = collect(setup.env, setup.algorithm, setup.algorithm.initial_state(address), 1, address)
-    return setup.env.num_envs * setup.env.horizon / bare_physics(setup.env, trial, address)
+    address, env = Address(0), _physics_of(setup)
+    trial = collect(env, setup.algorithm, setup.algorithm.initial_state(address), 1, address)
+    return env.num_envs * env.horizon / bare_physics(env, trial, address)
 
 
 def _timed(work: Callable[[], Any]) -> tuple[float, Any]:

@@ -1,10 +1,11 @@
 """Checkpoints: weights without code, a manifest that proves them, and never a half-written file.
 
 A checkpoint is two files, `iteration-000060.safetensors` and `iteration-000060.json`. Each is written aside, synced
-and moved into place, the manifest last: whoever finds a manifest finds the weights. The manifest holds their SHA-256,
-since a flipped bit mostly goes unnoticed otherwise.
+and moved into place, the manifest last: whoever finds a manifest finds the weights. The manifest holds a SHA-256 of
+itself and the weights, since a flipped bit mostly goes unnoticed otherwise.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -47,28 +48,30 @@ def write_atomic(path: Path, content: bytes) -> None:
         finally:
             os.close(directory)
     except OSError as error:
-        raise StorageError(
-            f"{path} cannot be written ({error.strerror}) — free space or fix permissions"
-        ) from error
+        with contextlib.suppress(OSError):
+            aside.unlink()  # a full disk has better use for it
+        reason = error.strerror or error
+        raise StorageError(f"{path} cannot be written ({reason}) — free space or fix permissions") from error
 
 
 def save_checkpoint(directory: Path, checkpoint: Checkpoint, keep: int) -> None:
     """Add a checkpoint to `directory` and drop all but the last `keep`.
+
+    Later ones are dropped as well: had they been sound, the run would have gone on from them.
 
     Raises:
         StorageError: the file system refused.
     """
     tensors = {name: value.detach().cpu().contiguous() for name, value in _flatten(checkpoint.state).items()}
     weights = safetensors.torch.save(tensors)
-    manifest = {
-        "iteration": checkpoint.iteration,
-        "env_steps": checkpoint.env_steps,
-        "sha256": hashlib.sha256(weights).hexdigest(),
-    }
+    facts = {"iteration": checkpoint.iteration, "env_steps": checkpoint.env_steps}
+    manifest = facts | {"sha256": _digest(facts, weights)}
     stem = directory / f"iteration-{checkpoint.iteration:06d}"
     write_atomic(stem.with_suffix(".safetensors"), weights)
     write_atomic(stem.with_suffix(".json"), json.dumps(manifest, indent=1).encode())
-    for old in _manifests(directory)[keep:]:
+    manifests = _manifests(directory)
+    newest = manifests.index(stem.with_suffix(".json"))
+    for old in manifests[:newest] + manifests[newest + keep :]:
         old.unlink(missing_ok=True)  # manifest first: a weight file without one is not a checkpoint
         old.with_suffix(".safetensors").unlink(missing_ok=True)
 
@@ -86,6 +89,8 @@ def load_checkpoint(directory: Path, device: torch.device) -> tuple[Checkpoint |
         try:
             return _read(manifest, device), damaged
         except (OSError, ValueError, KeyError, TypeError) as error:
+            if not manifest.exists():  # a training run has replaced it by a newer one meanwhile
+                return load_checkpoint(directory, device)
             damaged.append(f"{manifest} is damaged ({error})")
     if damaged:
         raise StorageError(f"no sound checkpoint: {damaged[0]} — train again into another --out")
@@ -95,17 +100,22 @@ def load_checkpoint(directory: Path, device: torch.device) -> tuple[Checkpoint |
 def _read(manifest: Path, device: torch.device) -> Checkpoint:
     facts = json.loads(manifest.read_bytes())
     weights = manifest.with_suffix(".safetensors").read_bytes()
-    if hashlib.sha256(weights).hexdigest() != facts["sha256"]:
-        raise ValueError("its weights do not match their SHA-256")
+    if facts.pop("sha256") != _digest(facts, weights):
+        raise ValueError("it and its weights do not match their SHA-256")
     if manifest.stem != f"iteration-{int(facts['iteration']):06d}":
         raise ValueError(f"it says iteration {facts['iteration']}")
     tensors = {name: value.to(device) for name, value in safetensors.torch.load(weights).items()}
     return Checkpoint(int(facts["iteration"]), int(facts["env_steps"]), _unflatten(tensors))
 
 
+def _digest(facts: dict[str, int], weights: bytes) -> str:
+    return hashlib.sha256(json.dumps(facts).encode() + weights).hexdigest()
+
+
 def _manifests(directory: Path) -> list[Path]:
     """All manifests, newest first."""
-    return sorted(directory.glob("iteration-*.json"), reverse=True)
+    manifests = directory.glob("iteration-*.json")
+    return sorted(manifests, key=lambda path: (len(path.name), path.name), reverse=True)
 
 
 def _flatten(state: State, prefix: str = "") -> dict[str, torch.Tensor]:

@@ -6,6 +6,8 @@ Importing this needs no torch, so that bad input is refused at once.
 import dataclasses
 import math
 import platform
+import types
+import typing
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any, Literal
 
 import yaml
 
-from envs.errors import InputError
+from envs.errors import InputError, nearest
 
 
 @dataclass(frozen=True)
@@ -40,19 +42,20 @@ class TrainConfig:
     """How many of the last checkpoints stay on disk."""
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("iterations", 1),
-            ("seed", 0),
-            ("tasks", 1),
-            ("episodes", 1),
-            ("threads", 0),
-            ("torch_threads", 0),
-            ("checkpoint_every", 1),
-            ("keep_checkpoints", 1),
+        for name, least, most in (
+            ("iterations", 1, math.inf),
+            ("seed", 0, math.inf),
+            ("tasks", 1, 1_000_000),
+            ("episodes", 1, 1_000_000),
+            ("threads", 0, 1024),  # far more end the process without a word
+            ("torch_threads", 0, 1024),
+            ("checkpoint_every", 1, math.inf),
+            ("keep_checkpoints", 1, math.inf),
         ):
             value = getattr(self, name)
-            if value < least:
-                raise InputError(f"{name} is {value} — it must be at least {least}")
+            if not least <= value <= most:
+                bound = f"at least {least}" if value < least else f"at most {most}"
+                raise InputError(f"{name} is {value} — it must be {bound}")
 
 
 # Fields that may differ when a run is taken up again: they change where and how long, not what.
@@ -86,13 +89,34 @@ def options_from_dict(kind: type, values: dict[str, Any]) -> Any:
     """An option dataclass from plain values (lists become tuples).
 
     Raises:
-        InputError: a field that `kind` does not have.
+        InputError: a field that `kind` does not have, or a value of another type.
     """
-    known = {field.name for field in dataclasses.fields(kind)}
-    for name in values:
+    hints = typing.get_type_hints(kind)
+    known = [field.name for field in dataclasses.fields(kind)]
+    options = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    for name, value in options.items():
         if name not in known:
-            raise InputError(f"{kind.__name__} has no field {name!r} — it has {', '.join(sorted(known))}")
-    return kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+            raise InputError(f"{kind.__name__} has no field '{name}'" + nearest(name, known))
+        if not _fits(value, hints[name]):
+            wanted = getattr(hints[name], "__name__", str(hints[name]).removeprefix("typing."))
+            raise InputError(f"{kind.__name__}.{name} is {value!r} — give a value of type {wanted}")
+    return kind(**options)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether `value` is of the annotated type, as far as option dataclasses use them."""
+    origin, parts = typing.get_origin(hint) or hint, typing.get_args(hint)
+    if origin is typing.Literal:
+        return value in parts
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, part) for part in parts)
+    if origin is tuple and parts and isinstance(value, tuple):
+        return all(_fits(item, parts[0]) for item in value)
+    if origin is Any or not isinstance(origin, type):
+        return True
+    if isinstance(value, bool):
+        return origin is bool
+    return isinstance(value, int | float if origin is float else origin)
 
 
 def difference(mine: dict[str, Any], theirs: dict[str, Any]) -> str | None:
@@ -143,9 +167,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = getattr(error, "strerror", None) or "not valid YAML"
         raise InputError(f"{path} cannot be read ({reason}) — is {path.parent} a run directory?") from error
-    if (
-        not isinstance(values, dict)
-        or not {"environment", "algorithm", "train", "env", "algo"} <= values.keys()
-    ):
+    rooms = {"environment": str, "algorithm": str, "train": dict, "env": dict, "algo": dict}
+    if not isinstance(values, dict) or not all(isinstance(values.get(room), rooms[room]) for room in rooms):
         raise InputError(f"{path} is not the config of a run — is {path.parent} a run directory?")
     return values

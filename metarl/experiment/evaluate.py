@@ -58,8 +58,9 @@ def bootstrap_interval(per_task: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """95 % percentile-bootstrap interval of the mean over tasks, for `[N, R]` values: two arrays `[R]`."""
     if len(per_task) < 2:
         return per_task[0], per_task[0]
+    rng = np.random.default_rng(0)
     interval = stats.bootstrap(
-        (per_task,), np.mean, axis=0, n_resamples=2000, method="percentile", rng=np.random.default_rng(0)
+        (per_task,), np.mean, axis=0, n_resamples=2000, batch=100, method="percentile", rng=rng
     ).confidence_interval
     return interval.low, interval.high
 
@@ -92,3 +93,5 @@ def check_evaluation(tasks: int, rounds: int, seed: int) -> None:
     for name, value, least in (("tasks", tasks, 1), ("rounds", rounds, 0), ("seed", seed, 0)):
         if value < least:
             raise InputError(f"--{name} is {value} — it must be at least {least}")
+    if tasks > 1_000_000:
+        raise InputError(f"--tasks is {tasks} — it must be at most 1000000")

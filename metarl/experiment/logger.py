@@ -6,6 +6,7 @@
 import json
 import logging
 import math
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,8 @@ class MetricsFile:
         """Open `path`, keeping the lines of the iterations that a resumed run has already done."""
         self.path = path
         kept = [line for line in read_metrics(path) if line["iteration"] <= iterations_done]
+        if len(kept) != iterations_done:
+            logger.warning("%s has %d of the %d iterations done", path, len(kept), iterations_done)
         write_atomic(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
 
     def append(self, metrics: dict[str, Any]) -> None:
@@ -36,6 +39,8 @@ class MetricsFile:
         try:
             with open(self.path, "a") as file:
                 file.write(json.dumps(metrics) + "\n")
+                file.flush()
+                os.fsync(file.fileno())  # a checkpoint, which is synced, must not outlive its lines
         except OSError as error:
             raise StorageError(
                 f"{self.path} cannot be written ({error.strerror}) — free space, then --resume"
@@ -43,16 +48,24 @@ class MetricsFile:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a `metrics.jsonl`; a last one that was cut short does not count."""
+    """The lines of a `metrics.jsonl`; a last one that was cut short does not count.
+
+    Raises:
+        StorageError: there is something that is no readable file.
+    """
     if not path.exists():
         return []
+    try:
+        content = path.read_text(errors="replace")
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read ({error.strerror}) — move it away") from error
     lines = []
-    for text in path.read_text(errors="replace").splitlines():
+    for text in content.splitlines():
         try:
             line = json.loads(text)
         except json.JSONDecodeError:
             continue
-        if isinstance(line, dict) and "iteration" in line:
+        if isinstance(line, dict) and isinstance(line.get("iteration"), int):
             lines.append(line)
     return lines
 
@@ -71,17 +84,21 @@ class Charts:
             self._writer.add_custom_scalars({"return": {"before and after adaptation": ["Multiline", tags]}})
 
     def write(self, metrics: Metrics, iteration: int) -> None:
-        """Add a point to every curve."""
+        """Add a point to every curve, for whoever watches now and after whatever ends the run."""
+        if self._writer is None:
+            return
         with self._as_a_guest():
             for name, value in metrics.items():
-                if self._writer is not None and name != "iteration":
+                if name != "iteration":
                     self._writer.add_scalar(name, value, iteration)
+            self._writer.flush()
 
     def close(self) -> None:
-        """Flush, and stop the writer's thread."""
+        """Stop the writer's thread."""
+        if self._writer is None:
+            return
         with self._as_a_guest():
-            if self._writer is not None:
-                self._writer.close()
+            self._writer.close()
 
     @contextmanager
     def _as_a_guest(self) -> Iterator[None]:

@@ -1,6 +1,8 @@
 """A run's folder: `config.yaml`, `metrics.jsonl`, `checkpoints/`, TensorBoard events, `evaluation.json`."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -28,13 +30,15 @@ class RunDirectory:
 
         Raises:
             InputError: there is none.
+            StorageError: the file system refused.
         """
-        if not path.exists():
-            raise InputError(f"no run at {path} — the folder does not exist")
-        if not path.is_dir():
-            raise InputError(f"no run at {path} — it is a file; give the run's folder")
-        if not (path / "config.yaml").exists():
-            raise InputError(f"no run at {path} — there is no config.yaml in it")
+        with _blaming_storage(path):
+            if not path.exists():
+                raise InputError(f"no run at {path} — the folder does not exist")
+            if not path.is_dir():
+                raise InputError(f"no run at {path} — it is a file; give the run's folder")
+            if not (path / "config.yaml").exists():
+                raise InputError(f"no run at {path} — there is no config.yaml in it")
         return cls(path)
 
     @property
@@ -49,36 +53,35 @@ class RunDirectory:
             InputError: there is something else in its place.
             StorageError: the file system refused.
         """
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-            holds_run = self.config_path.exists()
-            remedy = (
-                "add --resume to go on with it, or choose another --out"
-                if holds_run
-                else "choose another --out"
-            )
-            raise InputError(f"{self.path} is not empty — {remedy}")
-        try:
-            self.checkpoints.mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError) as error:
-            raise InputError(
-                f"{self.path} cannot be a folder ({error.strerror}) — choose another --out"
-            ) from error
-        except OSError as error:
-            raise StorageError(
-                f"{self.path} cannot be made ({error.strerror}) — choose another --out"
-            ) from error
-        write_atomic(self.config_path, to_yaml(config).encode())
+        with _blaming_storage(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            taken = any(self.path.iterdir())
+        if taken:
+            resume = "add --resume to go on with it, or " if self.config_path.exists() else ""
+            raise InputError(f"{self.path} is not empty — {resume}choose another --out")
+        self._write_config(config)
 
     def reopen(self, config: RunConfig) -> None:
         """Check that `config` continues this run, and record where it now runs.
 
         Raises:
-            InputError: it is another run.
+            InputError: it is another run, or one that is already longer.
+            StorageError: the file system refused, or all checkpoints are damaged.
         """
         mismatch = difference(config.as_dict(), read_yaml(self.config_path))
         if mismatch:
             raise InputError(f"{self.path} holds another run ({mismatch}) — choose another --out")
+        checkpoint, _ = load_checkpoint(self.checkpoints, torch.device("cpu"))
+        done = checkpoint.iteration if checkpoint else 0
+        if done > config.train.iterations:
+            raise InputError(f"{self.path} has trained {done} iterations — give --iterations {done} or more")
+        self._write_config(config)
+
+    def _write_config(self, config: RunConfig) -> None:
+        """The config comes first: a folder that a crash leaves behind is then empty, or can be resumed."""
         write_atomic(self.config_path, to_yaml(config).encode())
+        with _blaming_storage(self.checkpoints):
+            self.checkpoints.mkdir(exist_ok=True)
 
     def save(self, checkpoint: Checkpoint, keep: int) -> None:
         """Add a checkpoint; see `checkpoint.save_checkpoint`."""
@@ -90,6 +93,17 @@ class RunDirectory:
         for line in damaged:
             logger.warning("%s; using the previous one", line)
         return checkpoint
+
+
+@contextmanager
+def _blaming_storage(folder: Path) -> Iterator[None]:
+    """Say what the file system holds against `folder`."""
+    try:
+        yield
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InputError(f"{folder} cannot be a folder ({error.strerror}) — choose another --out") from error
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be used ({error.strerror}) — choose another --out") from error
 
 
 def new_run_path(environment: str, algorithm: str, seed: int) -> Path:
@@ -120,5 +134,5 @@ def latest_run_path(environment: str, algorithm: str, seed: int) -> Path:
 
 
 def slug(name: str) -> str:
-    """A `module:attribute` as one folder name."""
-    return name.replace("/", "-").replace(":", "-")
+    """A `module:attribute` as one folder name: what fits of its end."""
+    return name.replace("/", "-").replace(":", "-")[-100:]

@@ -1,0 +1,128 @@
+"""What every registered method must do, whatever it is."""
+
+import math
+
+import pytest
+import torch
+from gymnasium.spaces import Discrete
+from trials import E, N, copies, imagine, make, navigate, same, tensors, with_rewards
+
+from metarl.algorithms import ALGORITHMS, config_class, make_algorithm
+from metarl.algorithms.algorithm import Algorithm
+from metarl.core.errors import InputError, NonFiniteError
+from metarl.core.randomness import Address
+
+EVERY_METHOD = pytest.mark.parametrize("name", ALGORITHMS)
+START, UPDATE = Address(0), Address(2)
+
+
+@pytest.mark.parametrize("inner_steps", [1, 2])
+@pytest.mark.parametrize("world", ["point-nav", "discrete actions"])
+@EVERY_METHOD
+def test_an_update_changes_the_parameters_and_says_what_it_did(name: str, world: str, inner_steps: int) -> None:
+    discrete = world == "discrete actions"
+    algorithm = make(name, Discrete(3) if discrete else None, inner_steps=inner_steps)
+    assert isinstance(algorithm, Algorithm) and algorithm.rounds == inner_steps + 1
+    state = algorithm.initial_state(START)
+    trial = (imagine if discrete else navigate)(algorithm, state)
+    before = copies(state), copies(trial)
+
+    updated, metrics = algorithm.update(state, trial, UPDATE)
+
+    assert metrics and all(isinstance(value, float) and math.isfinite(value) for value in metrics.values())
+    assert all(key.startswith(("update/", "policy/")) for key in metrics)
+    assert same(before[0], copies(state)) and same(before[1], copies(trial))  # nothing passed in was written to
+    assert [(x.shape, x.dtype) for x in tensors(updated)] == [(x.shape, x.dtype) for x in tensors(state)]
+    assert not same(tensors(updated["policy"]), tensors(state["policy"]))
+    assert not any(tensor.requires_grad for tensor in tensors(updated))
+
+    again, again_metrics = algorithm.update(state, trial, UPDATE)
+    assert same(tensors(again), tensors(updated)) and again_metrics == metrics
+
+    # and what it made can go on
+    third, _ = algorithm.update(updated, trial, UPDATE)
+    assert not same(tensors(third["policy"]), tensors(updated["policy"]))
+
+
+@EVERY_METHOD
+@pytest.mark.parametrize("round_", [0, 1])
+def test_a_broken_reward_is_named_and_leaves_the_state_alone(name: str, round_: int) -> None:
+    algorithm = make(name)
+    state = algorithm.initial_state(START)
+    trial = navigate(algorithm, state)
+    before = copies(state)
+    trial.rollouts[round_].reward[1, 2, 0] = torch.nan
+    with pytest.raises(NonFiniteError, match="^the meta-gradient is not finite in .*log_std.* — "):
+        algorithm.update(state, trial, UPDATE)
+    assert same(before, copies(state))
+
+
+@EVERY_METHOD
+def test_an_update_makes_rewarded_actions_likelier(name: str) -> None:
+    # The first action is the reward, so its mean should rise after adaptation: by the inner step (below), and by what
+    # an update changes in the parameters it starts from (here, by taking the same inner step before and after).
+    algorithm = make(name, learning_rate=0.01) if name != "maml-trpo" else make(name)
+    state = algorithm.initial_state(START)
+    trial = with_rewards(navigate(algorithm, state), lambda rollout: rollout.action[..., 0] * rollout.mask)
+    updated, _ = algorithm.update(state, trial, UPDATE)
+    means = []
+    for policy in (state["policy"], updated["policy"]):
+        support, query = algorithm.batches(trial)
+        adapted = algorithm.adapt_all(policy, support)
+        means.append(algorithm.distribution_of_all(adapted, query).mean[..., 0].mean())
+    assert means[1] > means[0] + 1e-3
+
+
+@EVERY_METHOD
+def test_adapting_makes_rewarded_actions_likelier_in_each_task(name: str) -> None:
+    # In task 0 the first action is the reward, in task 1 its negative; task 2 has none and must stay as it was.
+    algorithm = make(name, inner_lr=0.5)
+    state = algorithm.initial_state(START)
+    signs = torch.tensor([1.0, -1.0, 0.0])[:, None, None]
+    trial = with_rewards(navigate(algorithm, state), lambda rollout: signs * rollout.action[..., 0] * rollout.mask)
+    memory = algorithm.begin(state, N, E)
+    before = copies(memory.params)
+    adapted = algorithm.adapt(state, memory, trial.rollouts[0])
+    assert same(before, copies(memory.params))
+
+    batch = algorithm.batch(trial.rollouts[0])
+    old, new = (algorithm.distribution_of_all(params, batch).mean[..., 0] for params in (memory.params, adapted.params))
+    change = (new - old).mean(dim=(1, 2))
+    assert change[0] > 1e-3 and change[1] < -1e-3 and change[2] == 0
+
+
+@EVERY_METHOD
+def test_the_start_depends_on_the_address_alone(name: str) -> None:
+    torch.manual_seed(0)
+    first = make(name).initial_state(START)
+    torch.manual_seed(1)
+    algorithm = make(name)
+    assert same(tensors(first), tensors(algorithm.initial_state(START)))
+    assert not same(tensors(first), tensors(algorithm.initial_state(Address(1))))
+
+
+@EVERY_METHOD
+def test_a_method_may_also_be_named_by_module_and_attribute(name: str) -> None:
+    target = ALGORITHMS[name].target
+    assert config_class(target) is config_class(name) is ALGORITHMS[name].config
+    algorithm = make(name)
+    named = make(target)
+    assert type(named) is type(algorithm) and named.config == algorithm.config
+
+
+@pytest.mark.parametrize(
+    "target, fault",
+    [
+        ("maml-trop", "unknown algorithm 'maml-trop' — did you mean 'maml-trpo'?"),
+        ("metarl.algorithms.maml:MAMLTROP", "'metarl.algorithms.maml' has no 'MAMLTROP'"),
+        ("no_such_module:Method", "module 'no_such_module' does not import"),
+        ("metarl.core.networks:MLP", "'metarl.core.networks:MLP' is no algorithm"),
+    ],
+)
+def test_what_is_no_method_is_refused_by_name(target: str, fault: str) -> None:
+    with pytest.raises(InputError) as raised:
+        config_class(target)
+    assert str(raised.value).startswith(fault) and " — " in str(raised.value)
+    if ":" in target:
+        with pytest.raises(InputError):
+            make_algorithm(target, None, Discrete(2), Discrete(2), torch.device("cpu"))

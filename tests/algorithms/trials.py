@@ -1,0 +1,83 @@
+"""Methods and trials that are small enough to look into."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium.spaces import Box, Discrete
+
+import envs
+from metarl.algorithms import config_class, make_algorithm
+from metarl.core.randomness import Address
+from metarl.core.types import Rollout, State, Trial
+from metarl.sampling.collect import collect
+
+N, E, T = 3, 6, 8
+CPU = torch.device("cpu")
+OBSERVATIONS = Box(-np.inf, np.inf, (2,), np.float64)
+
+
+def make(name: str, actions: Box | Discrete | None = None, **options: Any) -> Any:
+    """A method with a policy of 8 hidden units; two observations and, by default, two continuous actions."""
+    config = config_class(name)(**{"hidden": (8,), **options})
+    return make_algorithm(name, config, OBSERVATIONS, actions or Box(-1, 1, (2,), np.float64), CPU)
+
+
+def navigate(algorithm: Any, state: State) -> Trial:
+    """A trial on the plane; episodes of different lengths."""
+    env = envs.make("point-nav", num_tasks=N, lanes_per_task=E, horizon=T, ends="near-goal")
+    return collect(env, algorithm, state, algorithm.rounds, Address(1))
+
+
+def imagine(algorithm: Any, state: State) -> Trial:
+    """A trial on random observations and rewards, in which nothing follows from anything; actions are discrete or not."""
+    random = torch.Generator().manual_seed(0)
+    memory, rollouts = algorithm.begin(state, N, E), []
+    for _ in range(algorithm.rounds):
+        observation = torch.randn(N, E * T, 2, generator=random)
+        discrete = not hasattr(algorithm.policy, "log_std")
+        noise = torch.rand(N, E * T, *([] if discrete else [2]), generator=random)
+        action, memory = algorithm.act(state, memory, observation, noise)
+        flags = torch.zeros(N, E, T, dtype=torch.bool)
+        rollout = Rollout(
+            observation=observation.reshape(N, E, T, 2),
+            action=action.action.reshape(N, E, T, *action.action.shape[2:]),
+            log_probability=action.log_probability.reshape(N, E, T),
+            reward=torch.randn(N, E, T, generator=random),
+            terminated=flags,
+            truncated=flags,
+            first=flags,
+            mask=torch.ones(N, E, T),
+            next_observation=torch.randn(N, E, T, 2, generator=random),
+        )
+        rollouts.append(rollout)
+        memory = algorithm.adapt(state, memory, rollout)
+    return Trial(rollouts)
+
+
+def with_rewards(trial: Trial, reward: Any) -> Trial:
+    """The same trial with other rewards: a function of each rollout."""
+    return Trial([rollout._replace(reward=reward(rollout)) for rollout in trial.rollouts])
+
+
+def tensors(value: Any) -> list[torch.Tensor]:
+    """All tensors of a state or a trial."""
+    leaves: list[Any] = torch.utils._pytree.tree_leaves(value)
+    return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+
+
+def copies(value: Any) -> list[torch.Tensor]:
+    """What all tensors of a state or a trial hold now."""
+    return [tensor.clone() for tensor in tensors(value)]
+
+
+def same(a: list[torch.Tensor], b: list[torch.Tensor]) -> bool:
+    """Bit for bit, where a NaN equals a NaN."""
+    return len(a) == len(b) and all(
+        torch.equal(x.nan_to_num(12345.0), y.nan_to_num(12345.0)) for x, y in zip(a, b, strict=True)
+    )
+
+
+def doubled(value: Any) -> Any:
+    """The same state or batch in double precision."""
+    return torch.utils._pytree.tree_map(lambda x: x.double() if x.is_floating_point() else x, value)

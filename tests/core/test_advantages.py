@@ -1,0 +1,256 @@
+"""Returns, baselines and advantages: hand-derived numbers, and numpy's least squares."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from metarl.core.advantages import (
+    baseline_features,
+    discounted_returns,
+    fit_linear_baseline,
+    generalised_advantages,
+    make_batch,
+    normalise,
+)
+from metarl.core.types import Rollout
+
+DOUBLE = torch.float64
+
+
+def tensor(*values: float) -> torch.Tensor:
+    return torch.tensor(values, dtype=DOUBLE)
+
+
+def flags(*values: int) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.bool)
+
+
+def random(seed: int, *shape: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=DOUBLE)
+
+
+def test_discounted_returns_count_played_steps_alone() -> None:
+    # Discount ½; the last step was not played:
+    # R2 = 3,  R1 = 2 + 3/2 = 3.5,  R0 = 1 + 3.5/2 = 2.75
+    reward, mask = tensor(1, 2, 3, 9), tensor(1, 1, 1, 0)
+    assert discounted_returns(reward, mask, 0.5).tolist() == [2.75, 3.5, 3.0, 0.0]
+    assert discounted_returns(reward, mask, 1.0).tolist() == [6.0, 5.0, 3.0, 0.0]
+    assert discounted_returns(reward, mask, 0.0).tolist() == [1.0, 2.0, 3.0, 0.0]
+
+
+# r = (1, 2, 3), V = (½, 1, 3/2), V of the successors = (1, 3/2, 2), γ = ½:
+#   δ0 = 1 + ½·1 − ½ = 1,  δ1 = 2 + ½·3/2 − 1 = 1.75
+#   δ2 = 3 − 3/2 = 1.5 if the episode terminates there,  3 + ½·2 − 3/2 = 2.5 if it is truncated
+REWARD, VALUE, NEXT_VALUE = tensor(1, 2, 3), tensor(0.5, 1, 1.5), tensor(1, 1.5, 2)
+
+
+def advantages(terminated: torch.Tensor, truncated: torch.Tensor, gae_lambda: float) -> list[float]:
+    mask = torch.ones(3, dtype=DOUBLE)
+    return generalised_advantages(
+        REWARD, VALUE, NEXT_VALUE, terminated, truncated, mask, 0.5, gae_lambda
+    ).tolist()
+
+
+@pytest.mark.parametrize(
+    "gae_lambda, terminated, truncated",
+    [
+        # λ = 0: A = δ
+        (0.0, [1.0, 1.75, 1.5], [1.0, 1.75, 2.5]),
+        # λ = ½, γλ = ¼.  terminated: A1 = 1.75 + 1.5/4 = 2.125,  A0 = 1 + 2.125/4 = 1.53125
+        #                 truncated:  A1 = 1.75 + 2.5/4 = 2.375,  A0 = 1 + 2.375/4 = 1.59375
+        (0.5, [1.53125, 2.125, 1.5], [1.59375, 2.375, 2.5]),
+        # λ = 1: A = return − V.  terminated: returns (2.75, 3.5, 3), A = (2.25, 2.5, 1.5)
+        #        truncated: the return goes on with γ^k · 2: (2.75 + ¼, 3.5 + ½, 3 + 1), A = (2.5, 3, 2.5)
+        (1.0, [2.25, 2.5, 1.5], [2.5, 3.0, 2.5]),
+    ],
+)
+def test_value_bootstraps_through_truncation_and_not_through_termination(
+    gae_lambda: float, terminated: list[float], truncated: list[float]
+) -> None:
+    never, at_the_end = flags(0, 0, 0), flags(0, 0, 1)
+    assert advantages(at_the_end, never, gae_lambda) == terminated
+    assert advantages(never, at_the_end, gae_lambda) == truncated
+
+
+def test_advantages_do_not_reach_across_the_end_of_an_episode() -> None:
+    # An episode ends at t = 0: A0 = δ0, which is 1 if truncated and 1 − ½ = ½ if terminated. The next one is as before.
+    at_the_start, at_the_end = flags(1, 0, 0), flags(0, 0, 1)
+    assert advantages(flags(0, 0, 0), flags(1, 0, 1), 0.5) == [1.0, 2.375, 2.5]
+    assert advantages(at_the_start, at_the_end, 0.5) == [0.5, 2.375, 2.5]
+
+
+def test_steps_not_played_have_no_advantage_and_lend_none() -> None:
+    # Truncated after t = 1; a wild reward and value beyond.  A1 = δ1 = 1.75,  A0 = 1 + 1.75/4 = 1.4375
+    # The same without any flag, as in a lane that was masked out: nothing leaks from beyond the mask.
+    reward, value, mask = tensor(1, 2, 1e6), tensor(0.5, 1, -1e6), tensor(1, 1, 0)
+    for truncated in (flags(0, 1, 0), flags(0, 0, 0)):
+        advantage = generalised_advantages(
+            reward, value, NEXT_VALUE, flags(0, 0, 0), truncated, mask, 0.5, 0.5
+        )
+        assert advantage.tolist() == [1.4375, 1.75, 0.0]
+
+
+def test_baseline_features_are_observation_square_and_time() -> None:
+    # Clipped to ±10; τ = t / 100 at t = 0, 1, or one step later for successors.
+    observation = torch.tensor([[[[2.0, -20.0], [0.5, 3.0]]]])
+    now = [[2, -10, 4, 100, 0, 0, 0, 1], [0.5, 3, 0.25, 9, 0.01, 1e-4, 1e-6, 1]]
+    later = [[2, -10, 4, 100, 0.01, 1e-4, 1e-6, 1], [0.5, 3, 0.25, 9, 0.02, 4e-4, 8e-6, 1]]
+    for step, expected in (([0.0, 1.0], now), ([1.0, 2.0], later)):
+        features = baseline_features(observation, torch.tensor(step))
+        torch.testing.assert_close(features, torch.tensor([[expected]], dtype=DOUBLE))
+
+
+def regularised_least_squares(
+    features: np.ndarray, target: np.ndarray, mask: np.ndarray, regularisation: float
+) -> np.ndarray:
+    """One task by numpy: `argmin mean (xw − y)² + regularisation Σ (rms_f w_f)²`, as a taller least-squares problem."""
+    played = mask.astype(bool).reshape(-1)
+    x, y = features.reshape(len(played), -1)[played], target.reshape(-1)[played]
+    penalty = np.sqrt(regularisation) * np.diag(np.sqrt((x**2).mean(axis=0)))
+    root = np.sqrt(len(x))
+    return np.linalg.lstsq(
+        np.vstack([x / root, penalty]), np.concatenate([y / root, np.zeros(len(penalty))]), rcond=None
+    )[0]
+
+
+@pytest.mark.parametrize("regularisation", [0.0, 1e-5, 0.1])
+def test_the_baseline_is_numpys_least_squares_fit_of_each_task(regularisation: float) -> None:
+    N, E, T, F = 3, 5, 8, 4
+    features = random(0, N, E, T, F) * tensor(1e-3, 1, 1e3, 10)
+    target, mask = random(1, N, E, T), (random(2, N, E, T) > -0.5).double()
+    weights = fit_linear_baseline(features, target, mask, regularisation)
+    for task in range(N):
+        expected = regularised_least_squares(
+            features[task].numpy(), target[task].numpy(), mask[task].numpy(), regularisation
+        )
+        np.testing.assert_allclose(weights[task].numpy(), expected, rtol=1e-8)
+
+
+def test_the_default_regularisation_hardly_moves_a_well_conditioned_fit() -> None:
+    features, target = random(0, 1, 5, 8, 4), random(1, 1, 5, 8)
+    weights = fit_linear_baseline(features, target, torch.ones(1, 5, 8, dtype=DOUBLE))
+    expected = np.linalg.lstsq(features.reshape(40, 4).numpy(), target.reshape(40).numpy(), rcond=None)[0]
+    np.testing.assert_allclose(weights[0].numpy(), expected, atol=1e-4)
+
+
+HARD_OBSERVATIONS = {
+    "zero": torch.zeros(1, 4, 10, 3),
+    "constant": torch.full((1, 4, 10, 3), 7.0),
+    "huge": 1e30 * random(0, 1, 4, 10, 3).float(),
+    "tiny": torch.full((1, 4, 10, 3), 1e-30),
+    "duplicate columns": random(0, 1, 4, 10, 1).float().expand(1, 4, 10, 3),
+    "as a linear function of time": torch.arange(10.0)[None, None, :, None].expand(1, 4, 10, 3),
+    "more features than steps": random(0, 1, 4, 10, 30).float(),
+}
+
+
+@pytest.mark.parametrize("steps", [40, 1], ids=["all steps", "one step"])
+@pytest.mark.parametrize("name", HARD_OBSERVATIONS)
+def test_the_baseline_of_hopeless_observations_still_fits_a_constant(name: str, steps: int) -> None:
+    mask = (torch.arange(40) < steps).float().reshape(1, 4, 10)
+    features = baseline_features(HARD_OBSERVATIONS[name])
+    weights = fit_linear_baseline(features, torch.full((1, 4, 10), 3.0), mask)
+    fitted = (features @ weights[0])[mask.bool()]
+    torch.testing.assert_close(fitted, torch.full_like(fitted, 3.0), rtol=0, atol=1e-2)
+
+
+def test_the_baseline_of_a_task_without_any_step_is_zero() -> None:
+    features = baseline_features(random(0, 2, 3, 4, 5).float())
+    mask = torch.ones(2, 3, 4)
+    mask[0] = 0
+    weights = fit_linear_baseline(features, torch.ones(2, 3, 4), mask)
+    assert not weights[0].any()
+    assert torch.isfinite(weights).all() and weights[1].any()
+
+
+finite_floats = st.floats(-(2.0**100), 2.0**100, width=32)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    arrays(np.float32, (1, 2, 5, 2), elements=finite_floats),
+    arrays(np.float32, (1, 2, 5), elements=st.floats(-1e6, 1e6, width=32)),
+    arrays(np.float32, (1, 2, 5), elements=st.sampled_from([0.0, 1.0])),
+)
+def test_no_finite_rollout_breaks_the_baseline(
+    observation: np.ndarray, target: np.ndarray, mask: np.ndarray
+) -> None:
+    features = baseline_features(torch.from_numpy(observation))
+    weights = fit_linear_baseline(features, torch.from_numpy(target), torch.from_numpy(mask))
+    assert torch.isfinite(features @ weights[0]).all()
+
+
+def test_advantages_are_normalised_within_each_task() -> None:
+    # Task 0: played (1, 2, 3), mean 2, variance (1 + 0 + 1) / 3: ±1 / sqrt(2/3) = ±1.224745
+    # Task 1: constant: all zero.   Task 2: nothing played: all zero.
+    advantage = torch.tensor([[[1.0, 2], [3, 99]], [[5.0, 5], [5, 5]], [[1.0, 2], [3, 4]]])
+    mask = torch.tensor([[[1.0, 1], [1, 0]], [[1.0, 1], [1, 1]], [[0.0, 0], [0, 0]]])
+    expected = torch.zeros(3, 2, 2)
+    expected[0] = torch.tensor([[-1.224745, 0], [1.224745, 0]])
+    torch.testing.assert_close(normalise(advantage, mask), expected, rtol=0, atol=1e-6)
+
+
+def rollout(**fields: torch.Tensor) -> Rollout:
+    """Zeros `[N, E, T]` with one observation and one action, but for `fields`."""
+    N, E, T = fields["reward"].shape
+    never, vectors = torch.zeros(N, E, T, dtype=torch.bool), torch.zeros(N, E, T, 1)
+    scalars = torch.zeros(N, E, T)
+    blank = Rollout(vectors, vectors, scalars, scalars, never, never, never, torch.ones(N, E, T), vectors)
+    return blank._replace(**fields)
+
+
+def test_a_batch_by_hand() -> None:
+    # One step, four lanes, nothing to see: the baseline is the mean return. The last lane diverged, so it is the mean of
+    # (1, 3, 5), 3 (but for a relative 1e-5). γ = ½, and lane 2 alone was truncated, so it goes on with ½·3:
+    #   A = (1 − 3, 3 − 3, 5 + 1.5 − 3) = (−2, 0, 3.5), mean ½, variance (2.5² + ½² + 3²) / 3 = 15.5 / 3, root 2.273030
+    #   normalised (−2.5, −½, 3) / 2.273030 = (−1.099853, −0.219971, 1.319824)
+    facts = rollout(
+        reward=torch.tensor([1.0, 3, 5, 100]).reshape(1, 4, 1),
+        terminated=flags(1, 1, 0, 1).reshape(1, 4, 1),
+        truncated=flags(0, 0, 1, 0).reshape(1, 4, 1),
+        mask=torch.tensor([1.0, 1, 1, 0]).reshape(1, 4, 1),
+        log_probability=torch.tensor([-1.0, -2, -3, -4]).reshape(1, 4, 1),
+    )
+    batch = make_batch(facts, discount=0.5, gae_lambda=0.95)
+    expected = torch.tensor([-1.099853, -0.219971, 1.319824, 0]).reshape(1, 4, 1)
+    torch.testing.assert_close(batch.advantage, expected, rtol=0, atol=1e-4)
+    assert batch.return_.flatten().tolist() == [1, 3, 5, 0]
+    for name in ("observation", "action", "log_probability", "mask"):
+        assert getattr(batch, name) is getattr(facts, name)
+
+
+def test_a_batch_with_lambda_one_is_return_minus_baseline() -> None:
+    # Where episodes terminate, λ = 1 leaves return − V(s): the values of successors must cancel, which they do only if
+    # V of a successor is V of the next step, its time included. Episodes of 2 to 6 steps; numpy fits the baseline.
+    N, E, T = 2, 8, 6
+    states = random(0, N, E, T + 1, 2)
+    length = torch.arange(E) % 5 + 2  # [E]
+    step = torch.arange(T)
+    reward = random(1, N, E, T)
+    facts = rollout(
+        observation=states[:, :, :-1],
+        next_observation=states[:, :, 1:],
+        reward=reward,
+        terminated=(step == length[:, None] - 1).expand(N, E, T),
+        mask=(step < length[:, None]).double().expand(N, E, T),
+    )
+    batch = make_batch(facts, discount=0.9, gae_lambda=1.0)
+    for task in range(N):
+        mask = facts.mask[task].numpy()
+        returns = np.zeros((E, T))
+        for lane in range(E):
+            for t in range(int(length[lane])):
+                returns[lane, t] = sum(
+                    0.9 ** (k - t) * reward[task, lane, k] for k in range(t, int(length[lane]))
+                )
+        s, tau = states[task, :, :-1].numpy(), np.broadcast_to(np.arange(T)[None, :, None] / 100, (E, T, 1))
+        features = np.concatenate([s, s**2, tau, tau**2, tau**3, np.ones_like(tau)], axis=-1)
+        weights = regularised_least_squares(features, returns, mask, 1e-5)
+        advantage = (returns - features @ weights)[mask == 1]
+        expected = np.zeros((E, T))
+        expected[mask == 1] = (advantage - advantage.mean()) / advantage.std()
+        np.testing.assert_allclose(batch.return_[task].numpy(), returns, rtol=1e-12)
+        np.testing.assert_allclose(batch.advantage[task].numpy(), expected, atol=1e-6)
