@@ -159,9 +159,7 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self._observation = self._observe(~mask)
         return self._observation.copy(), {"diverged": self._diverged.copy()}
 
-    def step(
-        self, actions: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """One step of every live lane. A lane whose episode has ended stands still: reward 0, the same flags.
 
         Args:
@@ -212,9 +210,7 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     def apply_tasks(self, lanes: np.ndarray) -> None:
         """Fit `lanes` (bool `[num_envs]`), which are about to be reset, to the tasks last prepared."""
 
-    def tasks_to_reset(
-        self, mask: np.ndarray
-    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.random.Generator]]:
+    def tasks_to_reset(self, mask: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.random.Generator]]:
         """For each task with lanes in `mask`: these lanes, which of its E copies they are, and its generator.
 
         Draw for all copies, then select: `state[lanes] = rng.normal(size=(E, ...))[copies]`.
@@ -241,9 +237,7 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
                 raise InputError(f"unknown reset option '{name}'" + nearest(name, ["reset_mask"]))
         mask = np.asarray(options.get("reset_mask", np.ones(self.num_envs, bool)))
         if mask.dtype != bool or mask.shape != (self.num_envs,):
-            raise InputError(
-                f"reset_mask is {mask.dtype} {mask.shape} — give an array of bool ({self.num_envs},)"
-            )
+            raise InputError(f"reset_mask is {mask.dtype} {mask.shape} — give an array of bool ({self.num_envs},)")
         return mask
 
     def _check_actions(self, actions: Any, live: np.ndarray) -> np.ndarray:
@@ -254,9 +248,7 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         if isinstance(space, Discrete):
             last = space.start + space.n - 1
             if actions.dtype.kind not in "iu" or ((actions < space.start) | (actions > last)).any():
-                raise InputError(
-                    f"an action is none of {space} — give whole numbers from {space.start} to {last}"
-                )
+                raise InputError(f"an action is none of {space} — give whole numbers from {space.start} to {last}")
             return actions
         if actions.dtype.kind not in "iuf":
             raise InputError(f"actions are {actions.dtype} — give floating-point numbers")
@@ -283,9 +275,7 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         lane, *entry = (int(index) for index in np.argwhere(~np.isfinite(values))[0])
         task, copy = divmod(lane, self.lanes_per_task)
         place = f"task {task}, lane {copy}, step {self._steps[lane]}"
-        raise NonFiniteError(
-            f"{quantity}{entry or ''} is {values[(lane, *entry)]} at {place} — find its origin"
-        )
+        raise NonFiniteError(f"{quantity}{entry or ''} is {values[(lane, *entry)]} at {place} — find its origin")
 
 
 def _require_counts(**counts: Any) -> None:

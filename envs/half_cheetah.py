@@ -172,7 +172,7 @@ class HalfCheetah(MujocoTasks):
             velocity = self._mass_center_velocity[:, 0]
         else:
             velocity = (self.qpos[:, 0] - self.qpos_before[:, 0]) / self.dt
-        cost = self.config.control_cost * np.square(controls).sum(axis=1)
+        cost = self.config.control_cost * np.einsum("na,na->n", controls, controls)
         return self.task_reward(velocity) - cost, {"velocity": velocity, "control_cost": cost}
 
 

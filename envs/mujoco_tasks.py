@@ -39,7 +39,11 @@ from envs.seeding import is_integer
 from envs.tasks import TaskDistribution, Tasks
 
 # Warnings with which MuJoCo resets a simulation in mid-episode: bad positions, velocities or accelerations.
-DIVERGENCE = slice(mujoco.mjtWarning.mjWARN_BADQPOS.value, mujoco.mjtWarning.mjWARN_BADQACC.value + 1)
+DIVERGENCE = (
+    mujoco.mjtWarning.mjWARN_BADQPOS.value,
+    mujoco.mjtWarning.mjWARN_BADQVEL.value,
+    mujoco.mjtWarning.mjWARN_BADQACC.value,
+)
 
 # Model fields that mean nothing below 0, or at 0.
 POSITIVE_FIELDS = ("body_mass", "body_inertia")
@@ -129,8 +133,10 @@ class MujocoTasks(TaskEnv):
         self.batch = Batch(model, self.num_envs, threads)
         self.qpos, self.qvel, self._ctrl = (self.batch.bind(name) for name in ("qpos", "qvel", "ctrl"))
         self.qpos_before = self.qpos.copy()
-        low, high = model.actuator_ctrlrange.T
-        self._control_center, self._control_radius = (low + high) / 2, (high - low) / 2
+        # For all lanes: numpy is slower at broadcasting a few numbers over many rows.
+        low, high = np.tile(model.actuator_ctrlrange.T[:, None], (1, self.num_envs, 1))
+        self._control_center, self._control_radius = (low + high) / 2, (high - low) / 2  # [num_envs, A]
+        self._divergences = [self.batch.warning[:, warning, 1] for warning in DIVERGENCE]  # counts, [num_envs]
         self._stage = stage.value
 
     # Hooks of a robot
@@ -187,7 +193,7 @@ class MujocoTasks(TaskEnv):
         with _silent():
             self.batch.step(None if live.all() else live, self.frame_skip, self._stage)
         # A live lane's counters were 0 before the step: resets clear them, and a diverged lane waits for one.
-        diverged = self.batch.warning[:, DIVERGENCE, 1].any(axis=1)
+        diverged = np.any(self._divergences, axis=0)
         reward, terms = self.reward(controls)
         return Outcome(reward, self.terminated(), diverged, terms)
 

@@ -99,11 +99,7 @@ class PointNav(TaskEnv):
             nonnegative=("start_range", "position_bound"),
         )
         reach = options.goal_range
-        goal = (
-            Uniform(-reach, reach, (2,))
-            if options.goals == "square"
-            else Choice(((-reach, 0.0), (reach, 0.0)))
-        )
+        goal = Uniform(-reach, reach, (2,)) if options.goals == "square" else Choice(((-reach, 0.0), (reach, 0.0)))
         super().__init__(
             num_tasks,
             lanes_per_task,

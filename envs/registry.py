@@ -28,9 +28,7 @@ class Entry(NamedTuple):
 ENVIRONMENTS: dict[str, Entry] = {
     "point-nav": Entry("envs.navigation:PointNav", "a point in the plane finds a goal that it does not see"),
     "half-cheetah-dir": Entry("envs.half_cheetah:HalfCheetahDir", "a cheetah runs forwards or backwards"),
-    "half-cheetah-vel": Entry(
-        "envs.half_cheetah:HalfCheetahVel", "a cheetah runs at a velocity that it is not told"
-    ),
+    "half-cheetah-vel": Entry("envs.half_cheetah:HalfCheetahVel", "a cheetah runs at a velocity that it is not told"),
 }
 
 

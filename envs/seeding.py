@@ -30,9 +30,7 @@ def generators(seeds: Seeds, num_tasks: int, purpose: int) -> list[np.random.Gen
     else:
         addresses = [(seeds, (purpose, task)) for task in range(num_tasks)]
     if len(addresses) != num_tasks:
-        raise InputError(
-            f"there are {len(addresses)} seeds for {num_tasks} tasks — give one seed, or one per task"
-        )
+        raise InputError(f"there are {len(addresses)} seeds for {num_tasks} tasks — give one seed, or one per task")
     for seed, _ in addresses:
         if not is_integer(seed) or seed < 0:
             raise InputError(f"seed is {seed!r} — give a whole number of 0 or above")

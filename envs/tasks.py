@@ -37,9 +37,7 @@ class Uniform:
     def __post_init__(self) -> None:
         """Raises: InputError on an empty or infinite box."""
         if not -np.inf < self.low <= self.high < np.inf:
-            raise InputError(
-                f"Uniform({self.low}, {self.high}) is empty or endless — give the lower bound first"
-            )
+            raise InputError(f"Uniform({self.low}, {self.high}) is empty or endless — give the lower bound first")
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """One task's value."""
@@ -89,9 +87,7 @@ class TaskDistribution(dict[str, Law]):
         checked = {name: law.check(name, tasks[name]) for name, law in self.items()}
         for name, values in checked.items():
             if len(values) != num_tasks:
-                raise InputError(
-                    f"task parameter '{name}' has {len(values)} values — give {num_tasks}, one a task"
-                )
+                raise InputError(f"task parameter '{name}' has {len(values)} values — give {num_tasks}, one a task")
         return checked
 
 

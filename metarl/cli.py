@@ -51,9 +51,9 @@ class Output(Console):
 class TrainCommand:
     """Meta-train a policy on a distribution of tasks. Name ENV (and ALGO) first; each adds its own options."""
 
-    environment: tyro.conf.Positional[str]
+    environment: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ENV")]
     """A name from `metarl list envs`, `module:attribute` or `path/to/file.py:attribute`."""
-    algorithm: tyro.conf.Positional[str] = DEFAULT_ALGORITHM
+    algorithm: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ALGO")] = DEFAULT_ALGORITHM
     """A name from `metarl list algos`, `module:attribute` or `path/to/file.py:attribute`."""
     train: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(default_factory=TrainConfig)
     out: Path | None = None
@@ -66,7 +66,7 @@ class TrainCommand:
 class EvaluateCommand:
     """Adapt a trained policy to unseen tasks, and print its returns after each round."""
 
-    run: tyro.conf.Positional[Path]
+    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
     """The run's folder."""
     tasks: int = 40
     """Unseen tasks."""
@@ -136,6 +136,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error), EXIT_ENVIRONMENT)
     except StorageError as error:
         return _fail(str(error), EXIT_STORAGE)
+    except BrokenPipeError:  # whoever reads our help has seen enough
+        Output().on_broken_pipe()
+        return 0
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise

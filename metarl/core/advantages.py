@@ -27,11 +27,11 @@ def discounted_returns(
 
 
 def baseline_features(
-    observation: Float[torch.Tensor, "N E T O"], step: Float[torch.Tensor, "*N_E T"]
+    observation: Float[torch.Tensor, "N E T O"], step: Float[torch.Tensor, "*N_E T"] | None = None
 ) -> Float[torch.Tensor, "N E T F"]:
-    """`[s, s², τ, τ², τ³, 1]` with s clipped to ±10 and τ = step / 100, in double precision."""
+    """`[s, s², τ, τ², τ³, 1]` with s clipped to ±10 and τ = step / 100 (steps 0, 1, … by default), in doubles."""
     s = observation.double().clamp(-10, 10)
-    tau = step.double() / 100
+    tau = (torch.arange(s.shape[2], device=s.device) if step is None else step).double() / 100
     time = torch.stack([tau, tau**2, tau**3, torch.ones_like(tau)], dim=-1)  # [..., T, 4]
     return torch.cat([s, s**2, time.expand(*s.shape[:3], 4)], dim=-1)
 
@@ -100,8 +100,7 @@ def baseline_values(
 
     Within an episode a successor is the next observation; only the last step's own has to be looked at.
     """
-    steps = torch.arange(returns.shape[-1], device=returns.device, dtype=returns.dtype)
-    features = baseline_features(rollout.observation, steps)
+    features = baseline_features(rollout.observation)
     weights = fit_linear_baseline(features, returns, rollout.mask)[:, None, :, None]  # [N, 1, F, 1]
     value = (features @ weights).squeeze(-1)
     last = (rollout.mask.sum(dim=-1, keepdim=True) - 1).clamp(min=0).long()  # [N, E, 1]

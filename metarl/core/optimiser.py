@@ -22,7 +22,7 @@ def adam_step(params: Params, gradient: Params, state: State, learning_rate: flo
     for name, leaf in leaves.items():
         leaf.grad = gradient[name].detach()
         memory[name] = {
-            "step": state["step"].clone(),
+            "step": state["step"].cpu().clone(),  # where torch keeps it, whatever the parameters' device
             "exp_avg": state["exp_avg"][name].clone(),
             "exp_avg_sq": state["exp_avg_sq"][name].clone(),
         }

@@ -30,7 +30,7 @@ def navigate(algorithm: Any, state: State) -> Trial:
 
 
 def imagine(algorithm: Any, state: State) -> Trial:
-    """A trial on random observations and rewards, in which nothing follows from anything; actions are discrete or not."""
+    """A trial on random observations and rewards; its actions may be discrete."""
     random = torch.Generator().manual_seed(0)
     memory, rollouts = algorithm.begin(state, N, E), []
     for _ in range(algorithm.rounds):

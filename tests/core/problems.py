@@ -12,7 +12,7 @@ from metarl.core.losses import INNER_LOSSES
 from metarl.core.networks import CategoricalPolicy, GaussianPolicy, apply
 from metarl.core.types import Batch, Params
 
-N, E, T, O, A = 3, 4, 5, 3, 2
+N, E, T, O, A = 3, 4, 5, 3, 2  # noqa: E741 (letters of the house)
 INNER_LR = 0.1
 
 
@@ -85,15 +85,11 @@ def unflatten(vector: torch.Tensor, like: Params) -> Params:
     return {name: piece.reshape(like[name].shape) for name, piece in zip(like, pieces, strict=True)}
 
 
-def central_differences(
-    function: Callable[[Params], torch.Tensor], params: Params, step: float = 1e-5
-) -> torch.Tensor:
+def central_differences(function: Callable[[Params], torch.Tensor], params: Params, step: float = 1e-5) -> torch.Tensor:
     """The gradient of a scalar `function`, flattened, by `(f(θ + h) − f(θ − h)) / 2h` in every coordinate."""
     vector = flatten(params)
     changes = step * torch.eye(len(vector), dtype=vector.dtype)
-    values = torch.vmap(
-        lambda point: function(unflatten(point, params))
-    )  # all coordinates at once, for speed
+    values = torch.vmap(lambda point: function(unflatten(point, params)))  # all coordinates at once, for speed
     return (values(vector + changes) - values(vector - changes)) / (2 * step)
 
 

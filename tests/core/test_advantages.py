@@ -49,9 +49,7 @@ REWARD, VALUE, NEXT_VALUE = tensor(1, 2, 3), tensor(0.5, 1, 1.5), tensor(1, 1.5,
 
 def advantages(terminated: torch.Tensor, truncated: torch.Tensor, gae_lambda: float) -> list[float]:
     mask = torch.ones(3, dtype=DOUBLE)
-    return generalised_advantages(
-        REWARD, VALUE, NEXT_VALUE, terminated, truncated, mask, 0.5, gae_lambda
-    ).tolist()
+    return generalised_advantages(REWARD, VALUE, NEXT_VALUE, terminated, truncated, mask, 0.5, gae_lambda).tolist()
 
 
 @pytest.mark.parametrize(
@@ -87,20 +85,18 @@ def test_steps_not_played_have_no_advantage_and_lend_none() -> None:
     # The same without any flag, as in a lane that was masked out: nothing leaks from beyond the mask.
     reward, value, mask = tensor(1, 2, 1e6), tensor(0.5, 1, -1e6), tensor(1, 1, 0)
     for truncated in (flags(0, 1, 0), flags(0, 0, 0)):
-        advantage = generalised_advantages(
-            reward, value, NEXT_VALUE, flags(0, 0, 0), truncated, mask, 0.5, 0.5
-        )
+        advantage = generalised_advantages(reward, value, NEXT_VALUE, flags(0, 0, 0), truncated, mask, 0.5, 0.5)
         assert advantage.tolist() == [1.4375, 1.75, 0.0]
 
 
 def test_baseline_features_are_observation_square_and_time() -> None:
-    # Clipped to ±10; τ = t / 100 at t = 0, 1, or one step later for successors.
+    # Clipped to ±10; τ = t / 100 at t = 0, 1, or at the steps that are given.
     observation = torch.tensor([[[[2.0, -20.0], [0.5, 3.0]]]])
-    now = [[2, -10, 4, 100, 0, 0, 0, 1], [0.5, 3, 0.25, 9, 0.01, 1e-4, 1e-6, 1]]
-    later = [[2, -10, 4, 100, 0.01, 1e-4, 1e-6, 1], [0.5, 3, 0.25, 9, 0.02, 4e-4, 8e-6, 1]]
-    for step, expected in (([0.0, 1.0], now), ([1.0, 2.0], later)):
-        features = baseline_features(observation, torch.tensor(step))
-        torch.testing.assert_close(features, torch.tensor([[expected]], dtype=DOUBLE))
+    by_default = [[2, -10, 4, 100, 0, 0, 0, 1], [0.5, 3, 0.25, 9, 0.01, 1e-4, 1e-6, 1]]
+    as_given = [[2, -10, 4, 100, 0.5, 0.25, 0.125, 1], [0.5, 3, 0.25, 9, 0.02, 4e-4, 8e-6, 1]]
+    torch.testing.assert_close(baseline_features(observation), torch.tensor([[by_default]], dtype=DOUBLE))
+    given = baseline_features(observation, torch.tensor([[[50.0, 2.0]]]))
+    torch.testing.assert_close(given, torch.tensor([[as_given]], dtype=DOUBLE))
 
 
 def regularised_least_squares(
@@ -175,9 +171,7 @@ finite_floats = st.floats(-(2.0**100), 2.0**100, width=32)
     arrays(np.float32, (1, 2, 5), elements=st.floats(-1e6, 1e6, width=32)),
     arrays(np.float32, (1, 2, 5), elements=st.sampled_from([0.0, 1.0])),
 )
-def test_no_finite_rollout_breaks_the_baseline(
-    observation: np.ndarray, target: np.ndarray, mask: np.ndarray
-) -> None:
+def test_no_finite_rollout_breaks_the_baseline(observation: np.ndarray, target: np.ndarray, mask: np.ndarray) -> None:
     features = baseline_features(torch.from_numpy(observation))
     weights = fit_linear_baseline(features, torch.from_numpy(target), torch.from_numpy(mask))
     assert torch.isfinite(features @ weights[0]).all()
@@ -203,8 +197,8 @@ def rollout(**fields: torch.Tensor) -> Rollout:
 
 
 def test_a_batch_by_hand() -> None:
-    # One step, four lanes, nothing to see: the baseline is the mean return. The last lane diverged, so it is the mean of
-    # (1, 3, 5), 3 (but for a relative 1e-5). γ = ½, and lane 2 alone was truncated, so it goes on with ½·3:
+    # One step, four lanes, nothing to see: the baseline is the mean return. The last lane diverged, so that is the
+    # mean of (1, 3, 5), 3 (but for a relative 1e-5). γ = ½, and lane 2 alone was truncated: it goes on with ½·3.
     #   A = (1 − 3, 3 − 3, 5 + 1.5 − 3) = (−2, 0, 3.5), mean ½, variance (2.5² + ½² + 3²) / 3 = 15.5 / 3, root 2.273030
     #   normalised (−2.5, −½, 3) / 2.273030 = (−1.099853, −0.219971, 1.319824)
     facts = rollout(
@@ -222,35 +216,48 @@ def test_a_batch_by_hand() -> None:
         assert getattr(batch, name) is getattr(facts, name)
 
 
-def test_a_batch_with_lambda_one_is_return_minus_baseline() -> None:
-    # Where episodes terminate, λ = 1 leaves return − V(s): the values of successors must cancel, which they do only if
-    # V of a successor is V of the next step, its time included. Episodes of 2 to 6 steps; numpy fits the baseline.
-    N, E, T = 2, 8, 6
-    states = random(0, N, E, T + 1, 2)
+def features_by_hand(state: np.ndarray, t: int) -> np.ndarray:
+    s, tau = np.clip(state, -10, 10), t / 100
+    return np.concatenate([s, s**2, [tau, tau**2, tau**3, 1]])
+
+
+@pytest.mark.parametrize("gae_lambda", [0.0, 0.9, 1.0])
+def test_a_batch_is_the_same_as_by_loops_over_tasks_lanes_and_steps(gae_lambda: float) -> None:
+    # Episodes of 2 to 6 steps; every second one is truncated where it ends, the others terminate. Beyond the end of an
+    # episode there is only noise. numpy fits the baseline.
+    N, E, T, discount = 2, 8, 6, 0.9
+    states, reward = 3 * random(0, N, E, T + 1, 2), random(1, N, E, T)
     length = torch.arange(E) % 5 + 2  # [E]
     step = torch.arange(T)
-    reward = random(1, N, E, T)
+    mask = (step < length[:, None]).double().expand(N, E, T)
+    last = (step == length[:, None] - 1).expand(N, E, T)
+    odd = (torch.arange(E) % 2 == 1)[:, None]
     facts = rollout(
-        observation=states[:, :, :-1],
-        next_observation=states[:, :, 1:],
+        observation=torch.where(mask[..., None] == 1, states[:, :, :-1], random(2, N, E, T, 2)),
+        next_observation=torch.where(mask[..., None] == 1, states[:, :, 1:], random(3, N, E, T, 2)),
         reward=reward,
-        terminated=(step == length[:, None] - 1).expand(N, E, T),
-        mask=(step < length[:, None]).double().expand(N, E, T),
+        terminated=last & ~odd,
+        truncated=last & odd,
+        mask=mask,
     )
-    batch = make_batch(facts, discount=0.9, gae_lambda=1.0)
+    batch = make_batch(facts, discount, gae_lambda)
     for task in range(N):
-        mask = facts.mask[task].numpy()
-        returns = np.zeros((E, T))
+        returns, expected = np.zeros((E, T)), np.zeros((E, T))
         for lane in range(E):
             for t in range(int(length[lane])):
-                returns[lane, t] = sum(
-                    0.9 ** (k - t) * reward[task, lane, k] for k in range(t, int(length[lane]))
-                )
-        s, tau = states[task, :, :-1].numpy(), np.broadcast_to(np.arange(T)[None, :, None] / 100, (E, T, 1))
-        features = np.concatenate([s, s**2, tau, tau**2, tau**3, np.ones_like(tau)], axis=-1)
-        weights = regularised_least_squares(features, returns, mask, 1e-5)
-        advantage = (returns - features @ weights)[mask == 1]
-        expected = np.zeros((E, T))
-        expected[mask == 1] = (advantage - advantage.mean()) / advantage.std()
+                rewards = reward[task, lane, t : int(length[lane])].numpy()
+                returns[lane, t] = (rewards * discount ** np.arange(len(rewards))).sum()
+        x = np.array([[features_by_hand(s, t) for t, s in enumerate(lane)] for lane in states[task].numpy()])
+        weights = regularised_least_squares(x[:, :T], returns, mask[task].numpy(), 1e-5)
+        for lane in range(E):
+            advantage = 0.0
+            for t in reversed(range(int(length[lane]))):
+                ends = t == length[lane] - 1
+                next_value = 0.0 if ends and lane % 2 == 0 else x[lane, t + 1] @ weights
+                delta = float(reward[task, lane, t]) + discount * next_value - x[lane, t] @ weights
+                advantage = delta + discount * gae_lambda * advantage
+                expected[lane, t] = advantage
+        played = mask[task].numpy() == 1
+        expected[played] = (expected[played] - expected[played].mean()) / expected[played].std()
         np.testing.assert_allclose(batch.return_[task].numpy(), returns, rtol=1e-12)
-        np.testing.assert_allclose(batch.advantage[task].numpy(), expected, atol=1e-6)
+        np.testing.assert_allclose(batch.advantage[task].numpy(), expected, atol=1e-7)

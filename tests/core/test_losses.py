@@ -119,7 +119,7 @@ def test_dice_of_advantages_has_the_same_derivatives_as_dice_of_rewards() -> Non
 
 
 def steps(ratio: list[float], advantage: list[float], mask: list[float]) -> tuple[Gaussian, Batch]:
-    """One lane whose probability ratios are `ratio`: log-probabilities are those of the acting policy plus log ratio."""
+    """A standard normal policy, and one lane of steps to which it gives `ratio` times the probability that acted."""
     size = len(ratio)
     distribution = Gaussian(torch.zeros(1, size, 1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64))
     action = torch.arange(1, size + 1, dtype=torch.float64).reshape(1, size, 1)

@@ -35,9 +35,7 @@ STEPS = pytest.mark.parametrize("inner_steps", [1, 2, 3])
 @STEPS
 @LOSSES
 @POLICIES
-def test_the_meta_gradient_is_the_slope_of_the_objective(
-    kind: str, inner_loss: str, inner_steps: int
-) -> None:
+def test_the_meta_gradient_is_the_slope_of_the_objective(kind: str, inner_loss: str, inner_steps: int) -> None:
     problem = Problem(kind, inner_loss, inner_steps)
 
     def mean_objective(params: Params) -> torch.Tensor:
@@ -135,9 +133,7 @@ def test_how_many_tasks_are_worked_on_at_once_changes_no_gradient(chunk_size: in
     assert relative_difference(flatten(parts), flatten(whole)) < 1e-12
     vector = {name: torch.ones_like(value) for name, value in problem.params.items()}
     assert (
-        relative_difference(
-            flatten(curvature_of(problem, chunk_size)(vector)), flatten(curvature_of(problem)(vector))
-        )
+        relative_difference(flatten(curvature_of(problem, chunk_size)(vector)), flatten(curvature_of(problem)(vector)))
         < 1e-12
     )
 
@@ -177,9 +173,7 @@ def hessian_of_mean_kl(problem: Problem) -> torch.Tensor:
 @STEPS
 @POLICIES
 @pytest.mark.parametrize("inner_loss", ["log_likelihood", "likelihood_ratio"])
-def test_the_curvature_is_the_hessian_of_the_mean_divergence(
-    kind: str, inner_loss: str, inner_steps: int
-) -> None:
+def test_the_curvature_is_the_hessian_of_the_mean_divergence(kind: str, inner_loss: str, inner_steps: int) -> None:
     problem = Problem(kind, inner_loss, inner_steps)
     product = curvature_of(problem)
     basis = torch.eye(len(flatten(problem.params)), dtype=torch.float64)

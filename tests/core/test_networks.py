@@ -42,20 +42,14 @@ def test_an_mlp_is_a_stack_of_torchs_linear_layers(activation: str) -> None:
     squash = {"tanh": nn.Tanh, "relu": nn.ReLU}[activation]
     stack = nn.Sequential(a, squash(), b, squash(), c).double()
     for number, layer in enumerate((a, b, c)):
-        layer.weight.data, layer.bias.data = (
-            params[f"layers.{number}.{name}"] for name in ("weight", "bias")
-        )
+        layer.weight.data, layer.bias.data = (params[f"layers.{number}.{name}"] for name in ("weight", "bias"))
     x = torch.randn(7, 6, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     torch.testing.assert_close(functional_call(mlp, params, (x,)), stack(x), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("axes", [(), (6,), (6, 5)], ids=["[N, O]", "[N, E, O]", "[N, E, T, O]"])
-@pytest.mark.parametrize(
-    "policy", [GaussianPolicy(3, 2, (8, 4), "tanh", 0.7), CategoricalPolicy(3, 2, (8,), "relu")]
-)
-def test_parameters_with_a_task_axis_act_as_a_loop_over_tasks(
-    policy: nn.Module, axes: tuple[int, ...]
-) -> None:
+@pytest.mark.parametrize("policy", [GaussianPolicy(3, 2, (8, 4), "tanh", 0.7), CategoricalPolicy(3, 2, (8,), "relu")])
+def test_parameters_with_a_task_axis_act_as_a_loop_over_tasks(policy: nn.Module, axes: tuple[int, ...]) -> None:
     N = 4
     params = random_params(policy, 0, N)
     generator = torch.Generator().manual_seed(1)
@@ -124,6 +118,19 @@ def test_initial_weights_are_glorot_uniform_and_biases_zero() -> None:
     assert params["weight"].abs().max() <= np.sqrt(6 / 500)
     torch.testing.assert_close(params["weight"].var(), torch.tensor(2 / 500), rtol=0.02, atol=0)
     assert not params["bias"].any()
+
+
+def test_the_output_gain_scales_the_last_layers_first_weights_alone() -> None:
+    for actions in (spaces.Box(-1, 1, (2,)), spaces.Discrete(4)):
+        plain, scaled = (
+            initial_parameters(
+                make_policy(BOX, actions, (8,), "tanh", 0.5, output_gain=gain), Address(0).torch_generator()
+            )
+            for gain in (1.0, 0.25)
+        )
+        for name, value in plain.items():
+            factor = 0.25 if name == "body.layers.1.weight" else 1.0
+            torch.testing.assert_close(scaled[name], factor * value)
 
 
 def test_the_standard_deviation_has_a_floor() -> None:

@@ -20,9 +20,7 @@ def test_several_steps_are_torchs_adam() -> None:
     optimiser = torch.optim.Adam(leaves.values(), lr=0.03)
     for _ in range(7):
         params, state = adam_step(params, quadratic_gradient(params), state, 0.03)
-        for name, gradient in quadratic_gradient(
-            {name: leaf.detach() for name, leaf in leaves.items()}
-        ).items():
+        for name, gradient in quadratic_gradient({name: leaf.detach() for name, leaf in leaves.items()}).items():
             leaves[name].grad = gradient
         optimiser.step()
         for name, leaf in leaves.items():

@@ -118,9 +118,7 @@ def test_the_line_search_takes_the_first_step_that_improves_within_the_region() 
     # 8 leaves the region, 4 does not improve, 2 does both; 1 would be better still, but comes later.
     found = search(loss={8: -9, 4: 1, 2: -1, 1: -5}, kl={8: 0.6, 4: 0.3, 2: 0.2, 1: 0.1})
     assert found.accepted and found.params["x"].tolist() == [2.0]
-    assert (
-        found.loss == -1 and found.kl == pytest.approx(0.2) and found.evaluations == 3 and found.reason == ""
-    )
+    assert found.loss == -1 and found.kl == pytest.approx(0.2) and found.evaluations == 3 and found.reason == ""
     assert START["x"].tolist() == [0.0]
 
 

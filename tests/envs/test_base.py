@@ -15,7 +15,7 @@ from envs.tasks import Choice, TaskDistribution, Uniform
 
 
 class Walk(TaskEnv):
-    """A walk on the whole numbers: action 0 stays, 1 goes up. Reward: the task's gain times the place, plus noise.
+    """A walk on the whole numbers: action 0 stays, 1 goes up; the reward is the task's gain times the place.
 
     Place 3 terminates, place 5 is beyond the simulation: it diverges to NaN. `poison` spoils one quantity.
     """
@@ -40,8 +40,7 @@ class Walk(TaskEnv):
     def advance(self, actions: np.ndarray, live: np.ndarray) -> Outcome:
         self.place[live] += (actions * self.stride)[live]
         diverged = self.place == 5.0
-        noise = np.concatenate([rng.normal(size=self.lanes_per_task) for rng in self.rngs])
-        reward = self.lane_tasks["gain"] * self.place + 0.0 * noise
+        reward = self.lane_tasks["gain"] * self.place
         reward[diverged] = np.nan
         if self.poison == "reward":
             reward[2] = np.inf
@@ -159,7 +158,7 @@ def test_streams_differ_by_seed_purpose_and_task() -> None:
 
 
 def test_uniform_fills_its_box() -> None:
-    # 4,000 draws: mean 1 ± 4 standard errors of 4 / sqrt(12 * 4000) = 0.018; extremes within 0.01 of the bounds.
+    # Mean 1 ± 4 standard errors of 4 / sqrt(12 * 4000) = 0.018; 4,000 draws come close to the bounds.
     law = Uniform(-1.0, 3.0, (2,))
     draws = np.stack([law.draw(rng) for rng in generators(0, 4000, SAMPLE_TASKS)])
     assert draws.shape == (4000, 2)
@@ -203,9 +202,7 @@ OPTIONS = {
 
 def test_a_variant_fills_what_the_user_left_open() -> None:
     assert resolve(Options(), OPTIONS) == Options("slow", 10, 0.0, "normal", False)
-    assert resolve(Options("fast", horizon=3, noisy=False), OPTIONS) == Options(
-        "fast", 3, 2.0, "normal", False
-    )
+    assert resolve(Options("fast", horizon=3, noisy=False), OPTIONS) == Options("fast", 3, 2.0, "normal", False)
 
 
 @pytest.mark.parametrize(

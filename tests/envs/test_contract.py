@@ -1,4 +1,4 @@
-"""What every registered environment promises, in every variant: spaces, seeds, resets, ends, tasks, refusals."""
+"""What every registered environment promises, in every variant: spaces, seeds, resets, ends, tasks."""
 
 from typing import Any
 
@@ -32,9 +32,7 @@ def play(env: envs.TaskEnv, actions: np.ndarray) -> list[tuple[np.ndarray, ...]]
     return [env.step(action)[:4] for action in actions]
 
 
-def assert_equal(
-    first: list[tuple[np.ndarray, ...]], second: list[tuple[np.ndarray, ...]], lanes: Any
-) -> None:
+def assert_equal(first: list[tuple[np.ndarray, ...]], second: list[tuple[np.ndarray, ...]], lanes: Any) -> None:
     for step, other in zip(first, second, strict=True):
         for array, counterpart in zip(step, other, strict=True):
             np.testing.assert_array_equal(array[lanes], counterpart[lanes])
@@ -103,11 +101,11 @@ def test_an_episode_is_truncated_at_the_horizon_and_then_stands_still(name: str,
     env.reset(seed=0)
     *before, last = play(env, random_actions(env, HORIZON))
     assert not any(truncated.any() for *_, truncated in before)
-    observation, _, terminated, truncated = last
+    observation, _, terminated, truncated = (array.copy() for array in last)
     np.testing.assert_array_equal(terminated, ~truncated)
-    unused = np.full(
-        env.action_space.shape, np.nan
-    )  # the action of a lane that stands still matters to nobody
+    for array in last:
+        array[...] = 0  # what the caller does with its arrays does not reach the environment
+    unused = np.full(env.action_space.shape, np.nan)  # the action of a lane that stands still matters to nobody
     frozen, reward, still_terminated, still_truncated, info = env.step(unused)
     np.testing.assert_array_equal(frozen, observation)
     np.testing.assert_array_equal(still_terminated, terminated)
@@ -127,9 +125,7 @@ def test_a_masked_reset_leaves_the_other_lanes_alone(name: str, variant: str) ->
     after = play(env, actions[2:])
     assert_equal(before + after, expected, ~mask)
     ended = env.step(actions[0])[3]
-    np.testing.assert_array_equal(
-        ended | expected[-1][2], ~mask | expected[-1][2]
-    )  # reset lanes have two steps left
+    np.testing.assert_array_equal(ended | expected[-1][2], ~mask | expected[-1][2])  # reset lanes have two steps left
 
 
 def test_a_masked_reset_starts_an_episode_like_any_other(name: str, variant: str) -> None:
@@ -154,8 +150,6 @@ def test_arrays_once_returned_never_change(name: str, variant: str) -> None:
     env.reset(seed=1)
     for array, copy in zip(returned, copies, strict=True):
         np.testing.assert_array_equal(array, copy)
-        array[...] = 0  # what the caller does with its arrays does not reach the environment either
-    np.testing.assert_array_equal(env.reset(seed=0)[0], copies[0])
 
 
 def test_tasks_round_trip_and_take_effect_at_the_next_reset(name: str, variant: str) -> None:
@@ -234,9 +228,7 @@ def test_gymnasium_vector_wrapper_counts_its_episodes(name: str, variant: str) -
         _, reward, terminated, truncated, info = wrapped.step(action)
         total += reward
         finished = terminated | truncated
-        np.testing.assert_allclose(
-            info.get("episode", {"r": 0 * total})["r"][finished], total[finished], rtol=1e-6
-        )
+        np.testing.assert_allclose(info.get("episode", {"r": 0 * total})["r"][finished], total[finished], rtol=1e-6)
     assert finished.all()
 
 

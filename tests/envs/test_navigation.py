@@ -7,7 +7,7 @@ import pytest
 
 import envs
 
-# variant: horizon, half the goals' square, half the starts' square, action of the longest move, observation size
+# variant: horizon, half the side of the goals' and of the starts' square, of the action box; observation size
 PUBLISHED = {
     "maml": (100, 0.5, 0.0, 1.0, 2),
     "maml-two-goals": (100, 0.5, 0.0, 1.0, 2),
@@ -51,10 +51,10 @@ def test_every_variant_has_its_published_definition_here() -> None:
 
 
 def test_maml_scales_actions_and_rewards_by_the_distance_after_the_move() -> None:
-    # From (0, 0) by 0.1 * (0.5, -1) to (0.05, -0.1); to the goal (0.3, 0.4): hypot(0.25, 0.5) = 0.5590169943749475.
+    # From (0, 0) by 0.1 * (0.5, -1) to (0.05, -0.1); to the goal (0.3, 0.4) hypot(0.25, 0.5) are left.
     observation, reward, *_ = one_lane((0.3, 0.4)).step(np.array([[0.5, -3.0]]))
     np.testing.assert_allclose(observation, [[0.05, -0.1]], atol=1e-15)
-    np.testing.assert_allclose(reward, [-0.5590169943749475], atol=1e-15)
+    np.testing.assert_allclose(reward, [-np.hypot(0.25, 0.5)], atol=1e-15)
 
 
 def test_deleu_clips_raw_actions() -> None:
@@ -69,7 +69,7 @@ def test_an_episode_ends_within_a_hundredth_of_the_goal_along_both_axes() -> Non
 
 
 def test_garage_shows_the_distance_stays_inside_and_ends_within_a_diagonal_move() -> None:
-    # Goal (0.3, 0). At (0.1, 0) the distance is 0.2 and above sqrt(2) * 0.1 = 0.141; at (0.2, 0), 0.1, it is below.
+    # Goal (0.3, 0). The distance from (0.1, 0), 0.2, is above sqrt(2) * 0.1 = 0.141, that from (0.2, 0) below.
     env = one_lane((0.3, 0.0), variant="garage")
     observation, _, terminated, *_ = env.step(np.array([[1.0, 0.0]]))
     np.testing.assert_allclose(observation, [[0.1, 0.0, 0.2]], atol=1e-15)
@@ -95,8 +95,8 @@ def test_the_oracle_sees_the_goal_of_its_lane() -> None:
 
 
 def test_staying_at_the_origin_costs_the_mean_distance_to_the_goals() -> None:
-    # The mean distance of a unit square's points to its centre is (sqrt(2) + log(1 + sqrt(2))) / 6 = 0.3826, its
-    # standard deviation sqrt(1/6 - 0.3826²) = 0.142: -38.3 in 100 steps, ± 4 standard errors of 14.2 / sqrt(4000).
+    # The mean distance of a unit square's points to its centre is (sqrt(2) + log(1 + sqrt(2))) / 6 = 0.3826,
+    # its deviation sqrt(1/6 - 0.3826²) = 0.142: -38.3 in 100 steps, ± 4 standard errors of 14.2 / sqrt(4000).
     env = envs.make("point-nav", 4000, 1)
     env.reset(seed=0)
     total = sum(env.step(np.zeros((4000, 2)))[1] for _ in range(100))

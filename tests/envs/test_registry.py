@@ -29,7 +29,8 @@ class Line(TaskEnv):
     def __init__(self, num_tasks, lanes_per_task, config=Options(), *, threads=0):
         super().__init__(
             num_tasks, lanes_per_task, config, horizon=config.horizon, observation_size=1,
-            task_distribution=TaskDistribution(goal=Uniform(-1.0, 1.0)), action_space=Box(-1.0, 1.0, (1,), np.float64),
+            task_distribution=TaskDistribution(goal=Uniform(-1.0, 1.0)),
+            action_space=Box(-1.0, 1.0, (1,), np.float64),
         )
         self.place = np.zeros((self.num_envs, 1))
 
@@ -56,21 +57,15 @@ def own_file(tmp_path: Path) -> Path:
 
 
 def test_importing_and_listing_load_no_simulator() -> None:
-    code = (
-        "import envs, sys; from envs.registry import describe; envs.names(); describe(); print(*sys.modules)"
-    )
-    loaded = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
+    code = "import envs, sys; from envs.registry import describe; envs.names(); describe(); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "envs.registry" in loaded
     assert not {"mujoco", "torch", "metarl"} & set(loaded)
 
 
 def test_environments_need_neither_torch_nor_metarl() -> None:
     code = "import envs, sys; [envs.make(name, 1, 1) for name in envs.names()]; print(*sys.modules)"
-    loaded = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "mujoco" in loaded
     assert not {"torch", "metarl"} & set(loaded)
 
@@ -131,9 +126,7 @@ def test_a_users_file_is_an_environment(own_file: Path) -> None:
         ("nowhere.py:Line", {}, "there is no file 'nowhere.py' — check the path"),
     ],
 )
-def test_a_wrong_name_or_value_is_refused_in_one_line(
-    name: str, fields: dict[str, Any], message: str
-) -> None:
+def test_a_wrong_name_or_value_is_refused_in_one_line(name: str, fields: dict[str, Any], message: str) -> None:
     with pytest.raises(envs.InputError) as error:
         envs.make(name, 1, 1, **fields)
     assert str(error.value) == message

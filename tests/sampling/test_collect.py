@@ -47,9 +47,7 @@ class Stairs(TaskEnv):
         self.position += live * actions.reshape(self.num_envs)
         copy = np.arange(self.num_envs) % LANES
         terminated = ((copy == 0) & (self.played == 1)) | ((copy == 1) & (self.played == 2))
-        return Outcome(
-            self.lane_tasks["level"] * self.played, terminated, (copy == 3) & (self.played == 3), {}
-        )
+        return Outcome(self.lane_tasks["level"] * self.played, terminated, (copy == 3) & (self.played == 3), {})
 
     def observe(self) -> np.ndarray:
         return np.stack([self.played, self.position], axis=1)
@@ -145,9 +143,7 @@ def test_rounds_adapt_in_between_and_go_on_with_the_new_memory() -> None:
 def test_a_round_stops_when_no_lane_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     env, agent = Stairs([1.0]), Witness()
     everywhere = np.ones(LANES, bool)
-    monkeypatch.setattr(
-        env, "advance", lambda actions, live: Outcome(np.ones(LANES), everywhere, ~everywhere, {})
-    )
+    monkeypatch.setattr(env, "advance", lambda actions, live: Outcome(np.ones(LANES), everywhere, ~everywhere, {}))
     (rollout,) = collect(env, agent, {}, 1, ADDRESS).rollouts
     assert [call[0] for call in agent.calls] == ["begin", "act", "observe"]
     assert rollout.mask.sum() == LANES
@@ -174,9 +170,7 @@ def test_noise_has_an_address() -> None:
 
 def test_the_same_address_gives_the_same_trial_and_another_another() -> None:
     env = Stairs([1.0, 2.0])
-    first, again, other = (
-        collect(env, Witness(), {}, 2, address) for address in (ADDRESS, ADDRESS, Address(8))
-    )
+    first, again, other = (collect(env, Witness(), {}, 2, address) for address in (ADDRESS, ADDRESS, Address(8)))
     assert all(equal(a, b) for a, b in zip(first.rollouts, again.rollouts, strict=True))
     for field in ("action", "observation"):
         assert not torch.equal(getattr(first.rollouts[0], field), getattr(other.rollouts[0], field))
@@ -245,9 +239,7 @@ def test_an_environment_that_raises_is_to_blame(monkeypatch: pytest.MonkeyPatch)
         return advance(actions, live)
 
     monkeypatch.setattr(env, "advance", third_step_fails)
-    with pytest.raises(
-        EnvironmentBroke, match="Stairs raised ZeroDivisionError at step 2: no such stair"
-    ) as raised:
+    with pytest.raises(EnvironmentBroke, match="Stairs raised ZeroDivisionError at step 2: no such stair") as raised:
         collect(env, Witness(), {}, 1, ADDRESS)
     assert isinstance(raised.value.__cause__, ZeroDivisionError)
 

@@ -1,0 +1,81 @@
+"""`metarl` in processes of its own, to be killed: forked from one that has imported torch already."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Literal
+
+CONTEXT = multiprocessing.get_context("forkserver")
+# torch._dynamo is what the first step of an optimiser imports, for seconds
+CONTEXT.set_forkserver_preload(["metarl.experiment.api", "torch._dynamo", "torch.utils.tensorboard"])
+
+Sabotage = tuple[Literal["halfway", "before", "after"], Literal["replace", "unlink"], str]
+"""When to kill the process: before, halfway or after the call of `os.replace` or `os.unlink` that makes or removes
+the file of this name."""
+
+
+class Job:
+    """A running `metarl` command; what it prints goes to `log`."""
+
+    def __init__(self, arguments: list[str], log: Path, sabotage: Sabotage | None = None) -> None:
+        self.log = log
+        self.process: BaseProcess = CONTEXT.Process(target=_work, args=(arguments, str(log), sabotage))
+        self.process.start()
+
+    def wait_for(self, ready: Callable[[], bool]) -> None:
+        """Until something is true, while the command runs."""
+        deadline = time.monotonic() + 60
+        while not ready():
+            assert self.process.is_alive(), self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.005)
+
+    def send(self, number: int) -> None:
+        """A signal."""
+        assert self.process.pid is not None
+        os.kill(self.process.pid, number)
+
+    def end(self, timeout: float = 60) -> int:
+        """The exit code, once it has ended and left no process behind."""
+        self.process.join(timeout)
+        assert self.process.exitcode is not None, f"still running after {timeout} s: {self.log.read_text()}"
+        assert self.process.pid is not None
+        try:
+            os.killpg(self.process.pid, 0)
+        except ProcessLookupError:
+            return self.process.exitcode
+        raise AssertionError("it left processes behind")
+
+
+def _work(arguments: list[str], log: str, sabotage: Sabotage | None) -> None:
+    os.setsid()  # whatever it starts is in its group
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have said to ignore it
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    from metarl.cli import main
+
+    if sabotage:
+        _sabotage(*sabotage)
+    sys.exit(main(arguments))
+
+
+def _sabotage(when: str, function: str, name: str) -> None:
+    real = getattr(os, function)
+
+    def sabotaged(*paths: str, **options: int) -> None:
+        hit = Path(paths[-1]).name == name
+        if hit and when == "halfway":
+            os.truncate(paths[0], os.path.getsize(paths[0]) // 2)  # as if it were still being written
+        if hit and when != "after":
+            os.kill(os.getpid(), signal.SIGKILL)
+        real(*paths, **options)
+        if hit:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(os, function, sabotaged)

@@ -1,0 +1,114 @@
+"""The rooms of the house and which way the imports go, read from the sources."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# What each room may import of ours; a prefix stands for everything below it, and a room may always import itself.
+ARROWS = {
+    "envs": (),
+    "metarl.core": ("envs.errors",),
+    "metarl.sampling": ("envs.base", "envs.errors", "metarl.core"),
+    "metarl.algorithms": ("envs.errors", "envs.registry", "metarl.core", "metarl.sampling"),
+    "metarl.fewshot": ("envs.errors", "metarl.core"),
+    "metarl.experiment": (
+        "envs",
+        "metarl.core",
+        "metarl.sampling",
+        "metarl.algorithms",
+        "metarl.fewshot",
+    ),
+}
+# The front doors may import anything; nobody may import them.
+DOORS = ("metarl", "metarl.__main__", "metarl.cli")
+FOR_TESTS_ALONE = {"beartype", "hypothesis", "pytest", "pytest_timeout", "xdist", "tests"}
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+SOURCES = {module_name(path): path for room in ("envs", "metarl") for path in (ROOT / room).rglob("*.py")}
+
+
+def imports(path: Path) -> set[str]:
+    """Every module that a source imports anywhere, in functions too; `from a import b` counts as `a.b` as well."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively, which this test does not follow"
+            found |= {str(node.module)} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def below(module: str, prefix: str) -> bool:
+    return module == prefix or module.startswith(prefix + ".")
+
+
+def room_of(module: str) -> str | None:
+    return next((room for room in ARROWS if below(module, room)), None)
+
+
+def ours(modules: set[str]) -> set[str]:
+    """Our modules among `modules`: names imported from a module are reduced to that module."""
+    return {
+        max((source for source in SOURCES if below(module, source)), key=len)
+        for module in modules
+        if module.split(".")[0] in ("envs", "metarl")
+    }
+
+
+def test_every_source_lives_in_a_known_room() -> None:
+    assert {"envs.base", "metarl.core.types", "metarl.cli"} <= SOURCES.keys()
+    assert [module for module in SOURCES if room_of(module) is None and module not in DOORS] == []
+
+
+@pytest.mark.parametrize("module", [module for module in SOURCES if module not in DOORS])
+def test_imports_go_one_way(module: str) -> None:
+    room = str(room_of(module))
+    # whoever imports metarl.core loads the package above it as well, so naming `metarl` alone is no import of a door
+    imported = ours(imports(SOURCES[module])) - {"metarl"}
+    astray = {name for name in imported if not any(below(name, target) for target in (room, *ARROWS[room]))}
+    assert astray == set()
+
+
+def test_environments_do_without_torch() -> None:
+    for module, path in SOURCES.items():
+        if below(module, "envs"):
+            assert not {name for name in imports(path) if below(name, "torch")}, module
+
+
+def test_nothing_that_only_tests_need_is_imported_at_run_time() -> None:
+    for module, path in SOURCES.items():
+        assert not {name.split(".")[0] for name in imports(path)} & FOR_TESTS_ALONE, module
+
+
+def test_no_imports_go_in_circles() -> None:
+    # Imports that run when a module is loaded; those in functions and for type checkers may go either way.
+    def loaded_with(path: Path) -> set[str]:
+        top = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
+        names = {alias.name for node in top if isinstance(node, ast.Import) for alias in node.names}
+        for node in top:
+            if isinstance(node, ast.ImportFrom):
+                names |= {f"{node.module}.{alias.name}" for alias in node.names}
+        return ours(names)
+
+    remaining = {module: loaded_with(path) - {module} for module, path in SOURCES.items()}
+    while free := [module for module, needs in remaining.items() if not needs & remaining.keys()]:
+        for module in free:
+            del remaining[module]
+    assert remaining == {}
+
+
+@pytest.mark.parametrize("module", ["envs", "envs.registry", "metarl", "metarl.algorithms", "metarl.cli"])
+def test_names_and_options_are_read_without_torch_and_without_a_simulator(module: str) -> None:
+    program = f"import sys, {module}; print(*sorted({{'torch', 'mujoco'}} & sys.modules.keys()))"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert result.stdout.strip() == ""
