@@ -190,7 +190,7 @@ class MujocoTasks(TaskEnv):
         controls = self.controls(actions)
         self._ctrl[...] = controls
         self.qpos_before[...] = self.qpos
-        with _silent():
+        with silent():
             self.batch.step(None if live.all() else live, self.frame_skip, self._stage)
         # A live lane's counters were 0 before the step: resets clear them, and a diverged lane waits for one.
         diverged = np.any(self._divergences, axis=0)
@@ -255,11 +255,11 @@ class MujocoTasks(TaskEnv):
 
 
 @contextlib.contextmanager
-def _silent() -> Iterator[None]:
+def silent() -> Iterator[None]:
     """Keep MuJoCo's warnings off the console and out of a log file: divergence is counted, lane by lane."""
-    before, silent = mujoco.MjLogConfig.get(), mujoco.MjLogConfig.get()
-    silent.logto_console = silent.logto_file = False
-    silent.set()
+    before, quiet = mujoco.MjLogConfig.get(), mujoco.MjLogConfig.get()
+    quiet.logto_console = quiet.logto_file = False
+    quiet.set()
     try:
         yield
     finally:

@@ -133,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error), EXIT_NUMBERS)
     except EnvironmentBroke as error:
         traceback.print_exception(error.__cause__)
-        return _fail(str(error), EXIT_ENVIRONMENT)
+        return _fail(f"{error} — repair it, then {remedy}", EXIT_ENVIRONMENT)
     except StorageError as error:
         return _fail(str(error), EXIT_STORAGE)
     except BrokenPipeError:  # whoever reads our help has seen enough
@@ -146,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"metarl: error: {message}", file=sys.stderr)
+    print(f"metarl: error: {' '.join(message.splitlines())}", file=sys.stderr)
     return code
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from envs.mujoco_tasks import MujocoTasks
+from envs.mujoco_tasks import MujocoTasks, silent
 from envs.registry import environment_class
 from metarl.core.errors import InputError
 from metarl.core.randomness import Address, Purpose
@@ -194,7 +194,7 @@ def _gymnasium_rows(environment: str, setup: Setup) -> Iterator[Row]:
         ("Gymnasium AsyncVectorEnv", cores, gymnasium.vector.AsyncVectorEnv),
         ("Gymnasium AsyncVectorEnv", 4 * cores, gymnasium.vector.AsyncVectorEnv),
     ):
-        vector = kind([lambda: gymnasium.make(name)] * lanes)
+        vector = kind([partial(_make_quietly, name)] * lanes)
         try:
             rng = np.random.default_rng(0)
             controls = np.clip(
@@ -206,6 +206,12 @@ def _gymnasium_rows(environment: str, setup: Setup) -> Iterator[Row]:
             vector.close()
         steps = lanes * GYMNASIUM_STEPS
         yield _row(f"{what}, {lanes} lanes", environment, seconds, steps, unit * seconds / steps)
+
+
+def _make_quietly(name: str) -> gymnasium.Env[Any, Any]:
+    """MuJoCo has something to say about the XML of Gymnasium's cheetah at every load."""
+    with silent():
+        return gymnasium.make(name)
 
 
 def _step_all(vector: gymnasium.vector.VectorEnv[Any, Any, Any], controls: np.ndarray) -> None:

@@ -41,6 +41,15 @@ PRESETS = (
         train={"iterations": 100, "tasks": 20, "episodes": 10},
         source="a quarter of the published batch (40 tasks, 20 episodes), enough to adapt within minutes",
     ),
+    *(
+        Preset(
+            "half-cheetah-dir",
+            variant=variant,
+            algo={"initial_std": 0.3, "output_gain": 0.1},
+            source="actions are not scaled: noise of size 1 drowns the signal (docs/results/half_cheetah_dir_pearl.json)",
+        )
+        for variant in ("pearl", "varibad", "l2l")
+    ),
 )
 
 

@@ -195,6 +195,23 @@ def test_derived_constants_follow_where_asked(cart: mujoco.MjModel) -> None:
     np.testing.assert_allclose(subtree, [[3, 3, 1], [3, 3, 1], [7, 7, 3], [7, 7, 3]], rtol=1e-12)
 
 
+@pytest.mark.parametrize(("recompute", "acceleration"), [(True, 0.25), (False, 0.5)])
+def test_a_simple_body_feels_its_mass_only_through_derived_constants(
+    tmp_path: Path, recompute: bool, acceleration: float
+) -> None:
+    # A free box of 2 kg whose mass is doubled, under 1 N: 1 / 4 m/s², or 1 / 2 m/s² where MuJoCo still sees 2 kg.
+    path = tmp_path / "box.xml"
+    box = '<body><freejoint/><geom type="box" size="0.1 0.1 0.1" mass="2"/></body>'
+    path.write_text(f'<mujoco><option gravity="0 0 0"/><worldbody>{box}</worldbody></mujoco>')
+    env = Dynamic(load_model(path, timestep=0.01), ("body_mass",), 1, 1)
+    env.recompute_constants = recompute
+    env.set_tasks({"factor_0": [[1.0, 2.0]]})
+    env.reset(seed=0)
+    env.batch.bind("qfrc_applied")[:, 0] = 1.0
+    env.step(np.zeros((1, 0)))
+    np.testing.assert_allclose(env.qvel[0, 0], 0.01 * acceleration, rtol=1e-12)
+
+
 def test_a_masked_reset_gives_new_dynamics_to_its_lanes_alone(cart: mujoco.MjModel) -> None:
     env = scaled_cart(cart, [[1.0, 1.0, 1.0], [1.0, 2.0, 2.0]])
     env.set_tasks({"factor_0": [[1.0, 3.0, 3.0], [1.0, 4.0, 4.0]]})

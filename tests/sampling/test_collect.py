@@ -1,5 +1,7 @@
 """Collecting, with an environment whose every number is known and an agent that writes down what it meets."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -149,6 +151,23 @@ def test_a_round_stops_when_no_lane_is_left(monkeypatch: pytest.MonkeyPatch) -> 
     assert rollout.mask.sum() == LANES
 
 
+def test_a_lane_that_is_truncated_early_plays_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    env = Stairs([1.0])
+    step = env.step
+
+    def stops_copy_2_after_two_steps(actions):
+        observation, reward, terminated, truncated, info = step(actions)
+        truncated[2] |= env.played[2] >= 2
+        return observation, reward, terminated, truncated, info
+
+    monkeypatch.setattr(env, "step", stops_copy_2_after_two_steps)
+    (rollout,) = collect(env, Witness(), {}, 1, ADDRESS).rollouts
+    assert rollout.mask[0, 2].tolist() == [1, 1, 0, 0]
+    assert rollout.reward[0, 2].tolist() == [1, 2, 0, 0]
+    assert rollout.truncated[0, 2].tolist() == [False, True, False, False]
+    assert not rollout.terminated[0, 2].any()
+
+
 def test_the_agent_is_told_which_lanes_are_playing() -> None:
     agent = Witness()
     collect(Stairs([1.0]), agent, {}, 1, ADDRESS)
@@ -172,9 +191,13 @@ def test_the_same_address_gives_the_same_trial_and_another_another() -> None:
     env = Stairs([1.0, 2.0])
     first, again, other = (collect(env, Witness(), {}, 2, address) for address in (ADDRESS, ADDRESS, Address(8)))
     assert all(equal(a, b) for a, b in zip(first.rollouts, again.rollouts, strict=True))
-    for field in ("action", "observation"):
-        assert not torch.equal(getattr(first.rollouts[0], field), getattr(other.rollouts[0], field))
-        assert not torch.equal(getattr(first.rollouts[0], field), getattr(first.rollouts[1], field))
+    # where an episode starts, and what noise it is played with, differ between addresses and between rounds
+    starts, noises = [], []
+    for rollout in (*first.rollouts, *other.rollouts):
+        starts.append(rollout.observation[:, :, 0, 1])
+        noises.append(rollout.log_probability[:, :, 0])
+    for drawn in (starts, noises):
+        assert not any(torch.equal(a, b) for a, b in itertools.combinations(drawn, 2))
 
 
 def test_a_tasks_data_do_not_depend_on_the_tasks_beside_it() -> None:
