@@ -209,8 +209,7 @@ def _train_command(names: tuple[str, str] | None, arguments: list[str]) -> Any:
         return TrainCommand
     defaults = default_config(*names, _value_of("--env.variant", arguments))
     options = [
-        (room, type(value), field(default=value))
-        for room, value in (("env", defaults.env), ("algo", defaults.algo))
+        (room, type(value), field(default=value)) for room, value in (("env", defaults.env), ("algo", defaults.algo))
     ]
     train: Any = Annotated[TrainConfig, tyro.conf.arg(name="")]
     return dataclasses.make_dataclass(

@@ -33,9 +33,7 @@ ALGORITHMS = {
         configs.MAMLTRPOConfig,
         "gradient steps from a learned start; trust-region meta-update (Finn et al. 2017)",
     ),
-    "maml-ppo": Entry(
-        "metarl.algorithms.maml:MAMLPPO", configs.MAMLPPOConfig, "the same; clipped meta-update by Adam"
-    ),
+    "maml-ppo": Entry("metarl.algorithms.maml:MAMLPPO", configs.MAMLPPOConfig, "the same; clipped meta-update by Adam"),
     "maml-vpg": Entry(
         "metarl.algorithms.maml:MAMLVPG",
         configs.MAMLVPGConfig,

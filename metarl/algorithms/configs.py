@@ -5,27 +5,24 @@ come from the environment.
 """
 
 import math
-from dataclasses import dataclass, fields
-from typing import Literal
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
 
 from envs.errors import InputError
 
-POSITIVE = {
-    "inner_steps",
-    "inner_lr",
-    "initial_std",
-    "output_gain",
-    "max_kl",
-    "cg_iterations",
-    "max_backtracks",
-    "learning_rate",
-    "clip",
-    "epochs",
-    "target_kl",
-    "curvature_share",
-}
-NON_NEGATIVE = {"cg_damping", "later_inner_lr", "kl_coefficient"}
-UNIT_INTERVAL = {"discount", "gae_lambda", "backtrack_ratio", "curvature_share"}
+LARGEST = 1e37  # single precision holds hardly more
+
+
+def number(
+    default: Any,
+    *,
+    above: int | float = -math.inf,
+    least: int | float = -math.inf,
+    below: int | float = math.inf,
+    most: int | float = LARGEST,
+) -> Any:
+    """A field with a default and the range that `check_ranges` holds it to."""
+    return field(default=default, metadata={"above": above, "least": least, "below": below, "most": most})
 
 
 @dataclass(frozen=True)
@@ -36,23 +33,23 @@ class InnerLoopConfig:
     """Units of each hidden layer of the policy."""
     activation: Literal["tanh", "relu"] = "tanh"
     """Activation of the hidden layers."""
-    initial_std: float = 1.0
+    initial_std: float = number(1.0, above=0)
     """Standard deviation of the actions before training."""
-    output_gain: float = 1.0
+    output_gain: float = number(1.0, above=0)
     """Factor on the initial weights of the policy's last layer."""
-    inner_steps: int = 1
+    inner_steps: int = number(1, least=1)
     """Adaptation rounds K of meta-training: one round of experience and one gradient step each."""
-    inner_lr: float = 0.1
+    inner_lr: float = number(0.1, above=0)
     """Step size of the inner loop."""
-    later_inner_lr: float = 0.5
+    later_inner_lr: float = number(0.5, least=0)
     """Factor on `inner_lr` for evaluation rounds beyond the trained ones (the MAML papers halve it)."""
     first_order: bool = False
     """Ignore how the inner gradient depends on the meta-parameters (FOMAML)."""
     inner_objective: Literal["log_likelihood", "likelihood_ratio", "dice"] = "log_likelihood"
-    """What an inner step climbs; the choices differ in their second derivatives only."""
-    discount: float = 0.99
+    """What an inner step climbs; in expectation the choices differ in their second derivatives only."""
+    discount: float = number(0.99, least=0, most=1)
     """Discount factor γ."""
-    gae_lambda: float = 1.0
+    gae_lambda: float = number(1.0, least=0, most=1)
     """λ of generalised advantage estimation."""
 
     def __post_init__(self) -> None:
@@ -63,17 +60,17 @@ class InnerLoopConfig:
 class MAMLTRPOConfig(InnerLoopConfig):
     """MAML with a trust-region meta-update (Finn et al. 2017)."""
 
-    max_kl: float = 0.01
+    max_kl: float = number(0.01, above=0)
     """Trust region: mean KL divergence between adapted policies before and after the update."""
-    cg_iterations: int = 10
+    cg_iterations: int = number(10, least=1)
     """Conjugate-gradient steps towards the natural gradient."""
-    cg_damping: float = 1e-5
+    cg_damping: float = number(1e-5, least=0)
     """Multiple of the identity added to the curvature."""
-    curvature_share: float = 0.125
+    curvature_share: float = number(0.125, above=0, most=1)
     """Share of the lanes that the curvature is estimated from (two at the least)."""
-    backtrack_ratio: float = 0.8
+    backtrack_ratio: float = number(0.8, above=0, below=1)
     """Ratio between successive steps of the line search."""
-    max_backtracks: int = 15
+    max_backtracks: int = number(15, least=1)
     """How many steps the line search tries."""
 
 
@@ -81,7 +78,7 @@ class MAMLTRPOConfig(InnerLoopConfig):
 class MAMLVPGConfig(InnerLoopConfig):
     """MAML with a plain policy-gradient meta-update by Adam."""
 
-    learning_rate: float = 1e-3
+    learning_rate: float = number(1e-3, above=0)
     """Step size of the meta-update."""
 
 
@@ -89,11 +86,11 @@ class MAMLVPGConfig(InnerLoopConfig):
 class MAMLPPOConfig(InnerLoopConfig):
     """MAML with a clipped meta-objective (PPO) by Adam."""
 
-    learning_rate: float = 1e-3
+    learning_rate: float = number(1e-3, above=0)
     """Step size of the meta-update."""
-    epochs: int = 5
+    epochs: int = number(5, least=1)
     """Meta-gradient steps an iteration."""
-    clip: float = 0.3
+    clip: float = number(0.3, above=0)
     """Bound on how far probability ratios count, 1 ± clip."""
 
 
@@ -103,11 +100,11 @@ class ProMPConfig(MAMLPPOConfig):
 
     inner_objective: Literal["log_likelihood", "likelihood_ratio", "dice"] = "likelihood_ratio"
     """What an inner step climbs; the likelihood ratio is ProMP's low-variance curvature surrogate."""
-    kl_coefficient: float = 5e-4
+    kl_coefficient: float = number(5e-4, least=0)
     """Weight of the KL divergence of the pre-update policies (at the start, where adaptive)."""
     adaptive_kl: bool = False
     """Double or halve the coefficient to hold that divergence near `target_kl`."""
-    target_kl: float = 0.01
+    target_kl: float = number(0.01, above=0)
     """Divergence aimed at where the coefficient is adaptive."""
 
 
@@ -117,20 +114,20 @@ def check_ranges(config: object) -> None:
     Raises:
         InputError: names the field, its value and what it must be.
     """
-    for field in fields(config):  # type: ignore[arg-type]
-        value = getattr(config, field.name)
+    for option in fields(config):  # type: ignore[arg-type]
+        value, bounds = getattr(config, option.name), option.metadata
         requirement = None
-        if field.name == "hidden" and not all(1 <= units <= 1_000_000 for units in value):
+        if option.name == "hidden" and not all(1 <= units <= 1_000_000 for units in value):
             requirement = "sizes from 1 to 1000000"
-        elif isinstance(value, bool) or not isinstance(value, int | float):
-            continue
-        elif isinstance(value, float) and not math.isfinite(value):
+        elif bounds and not math.isfinite(value):
             requirement = "a finite number"
-        elif field.name in POSITIVE and value <= 0:
-            requirement = "above 0"
-        elif field.name in NON_NEGATIVE and value < 0:
-            requirement = "at least 0"
-        elif field.name in UNIT_INTERVAL and not 0 <= value <= 1:
-            requirement = "between 0 and 1"
+        elif bounds and value <= bounds["above"]:
+            requirement = f"above {bounds['above']}"
+        elif bounds and value < bounds["least"]:
+            requirement = f"at least {bounds['least']}"
+        elif bounds and value >= bounds["below"]:
+            requirement = f"below {bounds['below']}"
+        elif bounds and value > bounds["most"]:
+            requirement = f"at most {bounds['most']:g}"
         if requirement:
-            raise InputError(f"algo.{field.name} is {value} — it must be {requirement}")
+            raise InputError(f"algo.{option.name} is {value} — it must be {requirement}")

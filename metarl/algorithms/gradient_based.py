@@ -133,9 +133,7 @@ class GradientBased:
 
     def inner_step(self, params: Params, batch: Batch) -> Params:
         """One inner step of meta-training, differentiable in `params`."""
-        return gradient_step(
-            self.inner_loss, params, batch, self.config.inner_lr, first_order=self.config.first_order
-        )
+        return gradient_step(self.inner_loss, params, batch, self.config.inner_lr, first_order=self.config.first_order)
 
     def adapt_task(self, params: Params, support: tuple[Batch, ...]) -> Params:
         """The inner loop of meta-training: one step on each batch."""

@@ -80,9 +80,7 @@ class MAMLTRPO(GradientBased):
         state = {**state, "policy": search.params}
         return state, metrics | self.policy_metrics(search.params, adaptation.adapted, query)
 
-    def curvature(
-        self, policy: Params, support: tuple[Batch, ...], query: Batch
-    ) -> Callable[[Params], Params]:
+    def curvature(self, policy: Params, support: tuple[Batch, ...], query: Batch) -> Callable[[Params], Params]:
         """The product with the curvature of the mean KL divergence, from a share of the lanes."""
         lanes = max(2, round(self.config.curvature_share * query.mask.shape[1]))
         support = tuple(Batch(*(field[:, :lanes] for field in batch)) for batch in support)

@@ -51,9 +51,7 @@ class ProMP(GradientBased):
             params = self.inner_step(params, batch)
         return torch.stack(divergences).mean()
 
-    def objective(
-        self, params: Params, support: Support, query: Batch, coefficient: torch.Tensor
-    ) -> torch.Tensor:
+    def objective(self, params: Params, support: Support, query: Batch, coefficient: torch.Tensor) -> torch.Tensor:
         """For one task: clipped surrogate after the inner loop, plus the penalty on the way there."""
         penalty = torch.zeros_like(coefficient)
         for batch, sampled_from in support:

@@ -85,13 +85,14 @@ def descend(
     Returns the parameters, the optimiser's memory, and the objective before each step.
 
     Raises:
-        NonFiniteError: the meta-gradient is not finite.
+        NonFiniteError: the meta-gradient or the parameters after a step are not finite.
     """
     values = []
     for _ in range(epochs):
         gradient, value = meta_gradient(objective, params, *data)
         require_finite("meta-gradient", gradient)
         params, optimiser = adam_step(params, gradient, optimiser, learning_rate)
+        require_finite("updated policy", params)
         values.append(float(value))
     return params, optimiser, values
 

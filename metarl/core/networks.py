@@ -124,12 +124,10 @@ def make_policy(
         raise InputError(f"observations of {observation_space} — flatten them to a one-dimensional Box")
     observation_size = observation_space.shape[0]
     if isinstance(action_space, gymnasium.spaces.Box) and len(action_space.shape) == 1:
-        return GaussianPolicy(
-            observation_size, action_space.shape[0], hidden, activation, initial_std, output_gain
-        )
-    if isinstance(action_space, gymnasium.spaces.Discrete):
+        return GaussianPolicy(observation_size, action_space.shape[0], hidden, activation, initial_std, output_gain)
+    if isinstance(action_space, gymnasium.spaces.Discrete) and action_space.start == 0:
         return CategoricalPolicy(observation_size, int(action_space.n), hidden, activation, output_gain)
-    raise InputError(f"actions of {action_space} — use a one-dimensional Box or a Discrete space")
+    raise InputError(f"actions of {action_space} — use a one-dimensional Box, or a Discrete space that starts at 0")
 
 
 def initial_parameters(module: nn.Module, generator: torch.Generator) -> Params:

@@ -70,9 +70,7 @@ def require_finite(what: str, vector: Params) -> None:
     """
     broken = [name for name, value in vector.items() if not torch.isfinite(value).all()]
     if broken:
-        raise NonFiniteError(
-            f"the {what} is not finite in {', '.join(broken)} — parameters were left unchanged"
-        )
+        raise NonFiniteError(f"the {what} is not finite in {', '.join(broken)} — parameters were left unchanged")
 
 
 class LineSearch(NamedTuple):

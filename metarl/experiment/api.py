@@ -78,9 +78,7 @@ def train_run(config: RunConfig, out: Path | None, resume: bool, console: Consol
     if resume:
         run = RunDirectory.existing(out or latest_run_path(*names))
         torch_threads = config.train.torch_threads or load_config(run).train.torch_threads
-        config = dataclasses.replace(
-            config, train=dataclasses.replace(config.train, torch_threads=torch_threads)
-        )
+        config = dataclasses.replace(config, train=dataclasses.replace(config.train, torch_threads=torch_threads))
     else:
         run = RunDirectory(out or new_run_path(*names))
     setup = set_up(config)
@@ -167,9 +165,7 @@ def evaluate_run(path: str | Path, tasks: int = 40, rounds: int = 3, seed: int =
     setup = set_up(dataclasses.replace(config, train=train), num_tasks=tasks)
     checkpoint = run.load(setup.algorithm.device)
     if checkpoint is None:
-        raise InputError(
-            f"{path} has no checkpoint yet — train it first: metarl train … --out {path} --resume"
-        )
+        raise InputError(f"{path} has no checkpoint yet — train it first: metarl train … --out {path} --resume")
     curve = evaluate(setup, checkpoint.state, rounds, seed)
     record = evaluation_record(setup, checkpoint.iteration, curve)
     write_evaluation(run, record)

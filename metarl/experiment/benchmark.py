@@ -197,9 +197,7 @@ def _gymnasium_rows(environment: str, setup: Setup) -> Iterator[Row]:
         vector = kind([partial(_make_quietly, name)] * lanes)
         try:
             rng = np.random.default_rng(0)
-            controls = np.clip(
-                rng.normal(0, 1 / _physics_of(setup).action_scale, (GYMNASIUM_STEPS, lanes, 6)), -1, 1
-            )
+            controls = np.clip(rng.normal(0, 1 / _physics_of(setup).action_scale, (GYMNASIUM_STEPS, lanes, 6)), -1, 1)
             vector.reset(seed=0)
             seconds, _ = _timed(partial(_step_all, vector, controls))
         finally:
@@ -233,9 +231,7 @@ def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def _row(what: str, environment: str, seconds: float, steps: int | None, ratio: float) -> Row:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
-        1024 if sys.platform != "darwin" else 1024**2
-    )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)
     return {
         "what": what,
         "env": environment,

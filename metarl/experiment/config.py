@@ -44,7 +44,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name, least, most in (
             ("iterations", 1, math.inf),
-            ("seed", 0, math.inf),
+            ("seed", 0, 2**32 - 1),  # one word of an address
             ("tasks", 1, 1_000_000),
             ("episodes", 1, 1_000_000),
             ("threads", 0, 1024),  # far more end the process without a word

@@ -90,8 +90,8 @@ def check_evaluation(tasks: int, rounds: int, seed: int) -> None:
     Raises:
         InputError: names the option.
     """
-    for name, value, least in (("tasks", tasks, 1), ("rounds", rounds, 0), ("seed", seed, 0)):
-        if value < least:
-            raise InputError(f"--{name} is {value} — it must be at least {least}")
-    if tasks > 1_000_000:
-        raise InputError(f"--tasks is {tasks} — it must be at most 1000000")
+    limits = (("tasks", tasks, 1, 1_000_000), ("rounds", rounds, 0, 1_000_000), ("seed", seed, 0, 2**32 - 1))
+    for name, value, least, most in limits:
+        if not least <= value <= most:
+            bound = f"at least {least}" if value < least else f"at most {most}"
+            raise InputError(f"--{name} is {value} — it must be {bound}")

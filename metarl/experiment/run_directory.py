@@ -55,7 +55,8 @@ class RunDirectory:
         """
         with _blaming_storage(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            taken = any(self.path.iterdir())
+            # a crash may have left a file that was being written
+            taken = any(not path.name.endswith(".partial") for path in self.path.iterdir())
         if taken:
             resume = "add --resume to go on with it, or " if self.config_path.exists() else ""
             raise InputError(f"{self.path} is not empty — {resume}choose another --out")

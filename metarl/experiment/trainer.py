@@ -114,9 +114,7 @@ def train(setup: Setup, run: RunDirectory, console: Console) -> list[Metrics]:
     return history
 
 
-def train_iteration(
-    env: TaskEnv, algorithm: Algorithm, state: State, address: Address
-) -> tuple[State, Trial, Metrics]:
+def train_iteration(env: TaskEnv, algorithm: Algorithm, state: State, address: Address) -> tuple[State, Trial, Metrics]:
     """One meta-update: new tasks, a trial on each, an update from all."""
     start = time.perf_counter()
     env.set_tasks(env.sample_tasks(task_seeds(address, range(env.num_tasks))))

@@ -55,9 +55,7 @@ def torch_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def collect(
-    env: TaskEnv, agent: Agent, state: State, rounds: int, address: Address, first_task: int = 0
-) -> Trial:
+def collect(env: TaskEnv, agent: Agent, state: State, rounds: int, address: Address, first_task: int = 0) -> Trial:
     """Meet the tasks that `env` is set to.
 
     Args:
@@ -103,9 +101,7 @@ def play_round(
         action, memory = agent.act(state, memory, seen, torch.from_numpy(noise[:, :, t]))
         chosen = action.action.numpy()
         with _blaming_environment(env, step=t):
-            observation, reward, terminated, truncated, info = env.step(
-                chosen.reshape(N * E, *chosen.shape[2:])
-            )
+            observation, reward, terminated, truncated, info = env.step(chosen.reshape(N * E, *chosen.shape[2:]))
         transition = record.write(t, seen, action, reward, terminated, truncated, live, observation)
         memory = agent.observe(state, memory, transition)
         diverged |= info["diverged"]
@@ -166,8 +162,15 @@ class _Record:
         return Transition(*(field[:, :, t] for field in fields))
 
     def rollout(self, diverged: np.ndarray) -> Rollout:
-        """The finished round, without the lanes that diverged."""
+        """The finished round, without the lanes that diverged.
+
+        Raises:
+            NonFiniteError: a finite number of the environment is beyond single precision.
+        """
         N, E, _ = self.shape
+        for name in ("reward", "next_observation"):
+            if not torch.isfinite(getattr(self.fields, name)).all():
+                raise NonFiniteError(f"a {name} is too large for single precision — scale it down")
         kept = torch.from_numpy(~diverged.reshape(N, E))[:, :, None]
         return self.fields._replace(mask=self.fields.mask * kept)
 

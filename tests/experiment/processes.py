@@ -24,7 +24,7 @@ class Job:
 
     def __init__(self, arguments: list[str], log: Path, sabotage: Sabotage | None = None) -> None:
         self.log = log
-        self.process: BaseProcess = CONTEXT.Process(target=_work, args=(arguments, str(log), sabotage))
+        self.process: BaseProcess = CONTEXT.Process(target=_work, args=(arguments, str(log), sabotage), daemon=True)
         self.process.start()
 
     def wait_for(self, ready: Callable[[], bool]) -> None:
@@ -43,8 +43,10 @@ class Job:
     def end(self, timeout: float = 60) -> int:
         """The exit code, once it has ended and left no process behind."""
         self.process.join(timeout)
-        assert self.process.exitcode is not None, f"still running after {timeout} s: {self.log.read_text()}"
         assert self.process.pid is not None
+        if self.process.exitcode is None:
+            self.process.kill()
+            raise AssertionError(f"still running after {timeout} s: {self.log.read_text()}")
         try:
             os.killpg(self.process.pid, 0)
         except ProcessLookupError:

@@ -10,11 +10,11 @@ import pytest
 from experiment.command import end_result, numbers, train_arguments
 from experiment.processes import Job, Sabotage
 
-ITERATIONS = 8
+ITERATIONS = 6
 # small batches: what is tested is what goes from one iteration to the next
 ALGORITHMS = {
     "maml-trpo": ["--algo.cg-iterations", "2", "--algo.max-backtracks", "3"],
-    "promp": ["--algo.epochs", "2", "--algo.adaptive-kl", "--algo.kl-coefficient", "0.1"],
+    "promp": ["--algo.epochs", "1", "--algo.adaptive-kl", "--algo.kl-coefficient", "0.1"],
 }
 
 
