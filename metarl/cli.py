@@ -132,7 +132,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except NonFiniteError as error:
         return _fail(str(error), EXIT_NUMBERS)
     except EnvironmentBroke as error:
-        traceback.print_exception(error.__cause__)
+        if error.__cause__ is not None:
+            traceback.print_exception(error.__cause__)
         return _fail(f"{error} — repair it, then {remedy}", EXIT_ENVIRONMENT)
     except StorageError as error:
         return _fail(str(error), EXIT_STORAGE)

@@ -38,6 +38,7 @@ BAD_VALUES = {
     "no iterations": ("--iterations 0", ["iterations is 0", "at least 1"]),
     "negative iterations": ("--iterations -5", ["iterations is -5"]),
     "a negative seed": ("--seed -1", ["seed is -1"]),
+    "a huge seed": (f"--seed 1{'0' * 400}", ["seed is 1000", "at most 4294967295"]),
     "no tasks": ("--tasks 0", ["tasks is 0"]),
     "no episodes": ("--episodes 0", ["episodes is 0"]),
     "more lanes than any memory": ("--episodes 10000000000000", ["episodes"]),

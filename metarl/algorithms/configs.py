@@ -119,7 +119,7 @@ def check_ranges(config: object) -> None:
         requirement = None
         if option.name == "hidden" and not all(1 <= units <= 1_000_000 for units in value):
             requirement = "sizes from 1 to 1000000"
-        elif bounds and not math.isfinite(value):
+        elif bounds and isinstance(value, float) and not math.isfinite(value):
             requirement = "a finite number"
         elif bounds and value <= bounds["above"]:
             requirement = f"above {bounds['above']}"

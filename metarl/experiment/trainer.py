@@ -123,18 +123,15 @@ def train_iteration(env: TaskEnv, algorithm: Algorithm, state: State, address: A
     state, metrics = algorithm.update(state, trial, address.at(Purpose.UPDATE))
     finished = time.perf_counter()
     returns = trial.returns.mean(dim=0)  # [K + 1]
-    return (
-        state,
-        trial,
-        {
-            **{f"return/round_{k}": float(value) for k, value in enumerate(returns)},
-            **metrics,
-            "sampling/diverged": float(trial.diverged),
-            "time/sampling": collected - start,
-            "time/update": finished - collected,
-            "time/steps_per_second": count_steps(trial) / (finished - start),
-        },
-    )
+    metrics = {
+        **{f"return/round_{k}": float(value) for k, value in enumerate(returns)},
+        **metrics,
+        "sampling/diverged": float(trial.diverged),
+        "time/sampling": collected - start,
+        "time/update": finished - collected,
+        "time/steps_per_second": count_steps(trial) / (finished - start),
+    }
+    return state, trial, metrics
 
 
 def task_seeds(address: Address, tasks: Sequence[int]) -> list[int]:

@@ -165,9 +165,16 @@ class _Record:
         """The finished round, without the lanes that diverged.
 
         Raises:
+            EnvironmentBroke: no lane of a task is left.
             NonFiniteError: a finite number of the environment is beyond single precision.
         """
         N, E, _ = self.shape
+        lost = diverged.reshape(N, E).all(axis=1)
+        if lost.any():
+            task = int(np.argmax(lost))
+            raise EnvironmentBroke(
+                f"every lane of task {task} diverged (a shorter timestep or milder actions may help)"
+            )
         for name in ("reward", "next_observation"):
             if not torch.isfinite(getattr(self.fields, name)).all():
                 raise NonFiniteError(f"a {name} is too large for single precision — scale it down")

@@ -30,9 +30,7 @@ Command = Callable[..., Result]
 
 
 @pytest.fixture
-def metarl(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Command]:
+def metarl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
     """Runs `metarl` with the given arguments, in a folder of its own."""
     monkeypatch.chdir(tmp_path)
     handler = signal.getsignal(signal.SIGTERM)
@@ -71,18 +69,13 @@ def assert_refused(result: Result, *words: str, code: int = 2) -> None:
 
 def snapshot(folder: Path) -> dict[str, bytes | None]:
     """Every path below `folder`, and what each file holds."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
-        for path in folder.rglob("*")
-    }
+    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
 
 
 def numbers(run: Path) -> list[dict[str, Any]]:
     """The lines of `metrics.jsonl`, but for what a clock measured."""
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [
-        {name: value for name, value in line.items() if not name.startswith("time/")} for line in lines
-    ]
+    return [{name: value for name, value in line.items() if not name.startswith("time/")} for line in lines]
 
 
 def end_result(run: Path) -> tuple[list[dict[str, Any]], str, bytes, bytes]:

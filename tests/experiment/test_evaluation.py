@@ -94,7 +94,7 @@ def test_evaluating_twice_in_a_process_changes_no_bit_either(run: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("tasks", 0), ("tasks", -3), ("tasks", 10**9), ("rounds", -1), ("seed", -1)]
+    ("option", "value"), [("tasks", 0), ("tasks", -3), ("tasks", 10**9), ("rounds", -1), ("seed", -1), ("seed", 2**32)]
 )
 def test_impossible_numbers_are_refused_by_name(metarl: Command, run: Path, option: str, value: int) -> None:
     before = snapshot(run)

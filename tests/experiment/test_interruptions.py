@@ -98,7 +98,9 @@ def test_a_kill_in_the_middle_of_writing_costs_nothing(
     assert end_result(run) == end_result(uninterrupted("promp"))
 
 
-@pytest.mark.parametrize(("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")])
+@pytest.mark.parametrize(
+    ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
 def test_an_interrupted_run_ends_soon_saves_what_it_has_and_goes_on(
     tmp_path: Path, number: int, code: int, word: str
 ) -> None:

@@ -19,16 +19,14 @@ from metarl.experiment.presets import default_config
 from metarl.experiment.run_directory import RunDirectory
 
 CHANGES: dict[type, dict[str, Any]] = {
-    TrainConfig: {"iterations": 10**12, "seed": 2**70, "device": "cpu", "threads": 3},
+    TrainConfig: {"iterations": 10**12, "seed": 2**32 - 1, "device": "cpu", "threads": 3},
     MAMLTRPOConfig: {"hidden": (3,), "cg_damping": 1e-7, "first_order": True, "activation": "relu"},
 }
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_the_config_of_a_run_is_the_one_it_was_trained_with(
-    tmp_path: Path, environment: str, algorithm: str
-) -> None:
+def test_the_config_of_a_run_is_the_one_it_was_trained_with(tmp_path: Path, environment: str, algorithm: str) -> None:
     default = default_config(environment, algorithm)
     train = dataclasses.replace(default.train, **CHANGES[TrainConfig])
     algo = dataclasses.replace(default.algo, **CHANGES.get(type(default.algo), {"hidden": ()}))

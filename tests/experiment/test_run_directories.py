@@ -39,9 +39,7 @@ def test_training_never_touches_what_is_already_there(
 
 
 @pytest.mark.parametrize("out", ["/proc/run", "/sys/run", "x" * 300], ids=["/proc", "/sys", "a name too long"])
-def test_a_folder_that_the_file_system_refuses_is_a_storage_error(
-    metarl: Command, tmp_path: Path, out: str
-) -> None:
+def test_a_folder_that_the_file_system_refuses_is_a_storage_error(metarl: Command, tmp_path: Path, out: str) -> None:
     assert_refused(metarl(*train_arguments(out)), out, code=5)
     assert not any(tmp_path.iterdir())
 
@@ -225,7 +223,9 @@ def test_a_folder_in_the_place_of_the_metrics_is_a_storage_error(metarl: Command
     assert err.startswith("metarl: error: run/metrics.jsonl cannot be read") and err.count("\n") == 1
 
 
-@pytest.mark.parametrize("full_at", ["config.yaml", "metrics.jsonl", "iteration-000003.safetensors", "iteration-000003.json"])
+@pytest.mark.parametrize(
+    "full_at", ["config.yaml", "metrics.jsonl", "iteration-000003.safetensors", "iteration-000003.json"]
+)
 def test_a_full_disk_ends_the_run_in_one_line_and_it_resumes_to_the_same_end(
     metarl: Command, tmp_path: Path, finished_run: Path, monkeypatch: pytest.MonkeyPatch, full_at: str
 ) -> None:

@@ -14,9 +14,7 @@ from reproduction import run_seed  # noqa: E402
 
 @pytest.mark.gate
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(
-    "reproduction", [POINT_NAV, HALF_CHEETAH_DIR], ids=lambda reproduction: reproduction.name
-)
+@pytest.mark.parametrize("reproduction", [POINT_NAV, HALF_CHEETAH_DIR], ids=lambda reproduction: reproduction.name)
 def test_first_seed_meets_the_claim(reproduction):
     figures, _ = run_seed(reproduction, seed=0)
     print(reproduction.name, figures)

@@ -128,6 +128,15 @@ def test_a_diverged_lane_has_no_part_in_anything_that_is_learned() -> None:
     assert not batch.advantage[:, 3].any() and not batch.return_[:, 3].any()
 
 
+def test_a_task_without_any_lane_left_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    env = Stairs([1.0, 2.0])
+    second_task = np.arange(env.num_envs) >= LANES
+    broken = Outcome(np.ones(env.num_envs), np.zeros(env.num_envs, bool), second_task, {})
+    monkeypatch.setattr(env, "advance", lambda actions, live: broken)
+    with pytest.raises(EnvironmentBroke, match="every lane of task 1 diverged"):
+        collect(env, Witness(), {}, 1, ADDRESS)
+
+
 def test_rounds_adapt_in_between_and_go_on_with_the_new_memory() -> None:
     agent = Witness()
     trial = collect(Stairs([1.0, 2.0]), agent, {}, 3, ADDRESS)
