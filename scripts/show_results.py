@@ -1,6 +1,6 @@
-"""Draw the curves of `docs/results/*.json` into `docs/results/curves.png`, the picture of the README.
+"""Bring `docs/results/*.json` into the README: its picture, `docs/results/curves.png`, and its table of results.
 
-python scripts/plot_results.py
+python scripts/show_results.py
 """
 
 import json
@@ -9,7 +9,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-RESULTS = Path(__file__).parents[1] / "docs" / "results"
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "docs" / "results"
+BEGIN, END = "<!-- results: scripts/show_results.py -->\n", "<!-- end of results -->\n"
 PANELS = {
     "point_nav": "point-nav · MAML-TRPO",
     "half_cheetah_dir": "half-cheetah-dir · MAML-TRPO",
@@ -32,8 +34,27 @@ def draw(axes: plt.Axes, title: str, record: dict) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def table(records: list[dict]) -> str:
+    """One row for each result: its figures over seeds, and what was asked of it."""
+    lines = ["| result | before → after one step, by seed | asked | seeds | command |", "|---|---|---|---|---|"]
+    for record in records:
+        seeds = record["seeds"].values()
+        figures = ", ".join(f"{seed['before']:.1f} → {seed['after']:.1f}" for seed in seeds)
+        if "unseen_0" in next(iter(seeds)):
+            figures = ", ".join(" / ".join(f"{seed[f'unseen_{k}']:.1f}" for k in range(4)) for seed in seeds)
+        link = f"[{record['name']}](docs/results/{record['name']}.json)"
+        command = f"`{record['command']}`"
+        lines.append(f"| {link} | {figures} | {record['claim']} | {record['seeds_that_hold']} | {command} |")
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
-    """Draw all panels that have a result."""
+    """Draw all panels that have a result, and rewrite the table."""
+    records = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
+    readme = (ROOT / "README.md").read_text()
+    start, end = readme.index(BEGIN) + len(BEGIN), readme.index(END)
+    (ROOT / "README.md").write_text(readme[:start] + table(records) + readme[end:])
+
     panels = {name: title for name, title in PANELS.items() if (RESULTS / f"{name}.json").exists()}
     figure, grid = plt.subplots(1, len(panels), figsize=(3.6 * len(panels), 3.1), squeeze=False)
     for axes, (name, title) in zip(grid[0], panels.items(), strict=True):
