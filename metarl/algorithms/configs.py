@@ -66,7 +66,7 @@ class MAMLTRPOConfig(InnerLoopConfig):
     """Conjugate-gradient steps towards the natural gradient."""
     cg_damping: float = number(1e-5, least=0)
     """Multiple of the identity added to the curvature."""
-    curvature_share: float = number(0.125, above=0, most=1)
+    curvature_share: float = number(0.25, above=0, most=1)
     """Share of the lanes that the curvature is estimated from (two at the least)."""
     backtrack_ratio: float = number(0.8, above=0, below=1)
     """Ratio between successive steps of the line search."""

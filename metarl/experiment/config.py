@@ -86,20 +86,22 @@ def _plain(value: Any) -> Any:
 
 
 def options_from_dict(kind: type, values: dict[str, Any]) -> Any:
-    """An option dataclass from plain values (lists become tuples).
+    """An option dataclass from plain values (lists become tuples, and whole numbers floats where they must).
 
     Raises:
         InputError: a field that `kind` does not have, or a value of another type.
     """
     hints = typing.get_type_hints(kind)
     known = [field.name for field in dataclasses.fields(kind)]
-    options = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    for name, value in options.items():
+    options = {}
+    for name, given in values.items():
         if name not in known:
             raise InputError(f"{kind.__name__} has no field '{name}'" + nearest(name, known))
+        value: Any = tuple(given) if isinstance(given, list) else given
         if not _fits(value, hints[name]):
             wanted = getattr(hints[name], "__name__", str(hints[name]).removeprefix("typing."))
             raise InputError(f"{kind.__name__}.{name} is {value!r} — give a value of type {wanted}")
+        options[name] = float(value) if hints[name] is float else value
     return kind(**options)
 
 

@@ -58,9 +58,7 @@ class Options:
     """Threads of torch's own arithmetic (0: one for each core)."""
 
 
-def run_seed(
-    what: Reproduction, seed: int, threads: int = 0, torch_threads: int = 0
-) -> tuple[Figures, list[Any]]:
+def run_seed(what: Reproduction, seed: int, threads: int = 0, torch_threads: int = 0) -> tuple[Figures, list[Any]]:
     """Train one seed. Returns its figures and its curve: (iteration, return of each round)."""
     with tempfile.TemporaryDirectory() as folder:
         run = metarl.train(
@@ -86,8 +84,8 @@ def run_seed(
 
 
 def reproduce(what: Reproduction, options: Options) -> bool:
-    """Train all seeds, store the result, and say whether the claim held."""
-    results = {}
+    """Train all seeds, storing the result after each, and say whether the claim held."""
+    results: dict[int, dict[str, Any]] = {}
     for seed in options.seeds:
         start = time.monotonic()
         figures, curve = run_seed(what, seed, options.threads, options.torch_threads)
@@ -97,6 +95,13 @@ def reproduce(what: Reproduction, options: Options) -> bool:
             **{name: round(value, 2) for name, value in figures.items()},
             "curve": curve,
         }
+        _store(what, results)
+    reached = sum(result["holds"] for result in results.values())
+    print(f"{what.name}: {reached} of {len(results)} seeds hold: {what.claim}")
+    return reached >= what.seeds_needed
+
+
+def _store(what: Reproduction, results: dict[int, dict[str, Any]]) -> None:
     reached = sum(result["holds"] for result in results.values())
     record = {
         "name": what.name,
@@ -108,12 +113,10 @@ def reproduce(what: Reproduction, options: Options) -> bool:
         "algorithm": what.algorithm,
         "options": {"train": what.train, "env": what.env, "algo": what.algo},
         "versions": versions(),
-        "seeds": results,
+        "seeds": {seed: dict(result) for seed, result in results.items()},
     }
     RESULTS.mkdir(parents=True, exist_ok=True)
     (RESULTS / f"{what.name}.json").write_text(_one_line_per_iteration(record))
-    print(f"{what.name}: {record['seeds_that_hold']} seeds hold: {what.claim}")
-    return bool(record["holds"])
 
 
 def _one_line_per_iteration(record: dict[str, Any]) -> str:

@@ -93,7 +93,9 @@ def test_what_python_asks_for_is_checked_by_name_and_nothing_is_written(
 
 def test_fitting_values_pass() -> None:
     assert options_from_dict(PointNavConfig, {"horizon": None, "goal_range": 1}) == PointNavConfig(goal_range=1)
-    assert options_from_dict(MAMLTRPOConfig, {"hidden": [], "inner_lr": 1}) == MAMLTRPOConfig(hidden=(), inner_lr=1)
+    config = options_from_dict(MAMLTRPOConfig, {"hidden": [], "inner_lr": 1})
+    assert config == MAMLTRPOConfig(hidden=(), inner_lr=1.0)
+    assert isinstance(config.inner_lr, float)
 
 
 def numeric_fields(kind: type) -> list[str]:
