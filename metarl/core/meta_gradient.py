@@ -17,6 +17,7 @@ import torch
 from torch.func import grad, grad_and_value, vjp
 
 from metarl.core.adaptation import for_tasks
+from metarl.core.interruption import interruption_point
 from metarl.core.optimiser import adam_step
 from metarl.core.trust_region import require_finite
 from metarl.core.types import Params, State
@@ -89,6 +90,7 @@ def descend(
     """
     values = []
     for _ in range(epochs):
+        interruption_point()
         gradient, value = meta_gradient(objective, params, *data)
         require_finite("meta-gradient", gradient)
         params, optimiser = adam_step(params, gradient, optimiser, learning_rate)

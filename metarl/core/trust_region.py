@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 
 from metarl.core.errors import NonFiniteError
+from metarl.core.interruption import interruption_point
 from metarl.core.types import Params
 
 
@@ -34,6 +35,7 @@ def conjugate_gradient(
     residual = direction = target
     target_norm = residual_norm = dot(target, target)
     for _ in range(iterations):
+        interruption_point()
         if residual_norm <= tolerance * target_norm:
             break
         image = product(direction)
@@ -109,6 +111,7 @@ def backtracking_line_search(
     """
     reason, broken = "no step was tried", True
     for attempt in range(max_backtracks):
+        interruption_point()
         candidate = add(params, step, shrink**attempt)
         loss, kl = (float(value) for value in evaluate(candidate))
         if not (math.isfinite(loss) and math.isfinite(kl)):

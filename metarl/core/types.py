@@ -19,7 +19,7 @@ Params = dict[str, torch.Tensor]
 State = dict[str, Any]
 """All that an algorithm carries from one iteration to the next: nested dicts of tensors."""
 
-Metrics = dict[str, float]
+Metrics = dict[str, int | float]
 """Named scalars of one iteration, e.g. `{"update/kl": 0.009}`."""
 
 

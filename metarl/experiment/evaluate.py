@@ -15,7 +15,7 @@ from metarl.core.randomness import Address, Purpose
 from metarl.core.types import State
 from metarl.experiment.checkpoint import write_atomic
 from metarl.experiment.run_directory import RunDirectory
-from metarl.experiment.trainer import Setup, task_seeds
+from metarl.experiment.trainer import Setup, set_new_tasks
 from metarl.sampling.collect import collect, torch_threads
 
 
@@ -46,7 +46,7 @@ def evaluate(setup: Setup, state: State, rounds: int, seed: int) -> AdaptationCu
     """
     address = Address(seed).at(Purpose.EVALUATION)
     env = setup.env
-    env.set_tasks(env.sample_tasks(task_seeds(address, range(env.num_tasks))))
+    set_new_tasks(env, address)
     with torch_threads(setup.config.train.torch_threads):
         trial = collect(env, setup.algorithm, state, rounds + 1, address)
     per_task = trial.returns.double().numpy()

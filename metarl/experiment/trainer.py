@@ -21,13 +21,14 @@ from envs.registry import environment_class
 from metarl.algorithms import make_algorithm
 from metarl.algorithms.algorithm import Algorithm
 from metarl.core.errors import InputError
+from metarl.core.interruption import interruptible_at_points
 from metarl.core.randomness import Address, Purpose
 from metarl.core.types import Metrics, State, Trial
 from metarl.experiment.checkpoint import Checkpoint
 from metarl.experiment.config import RunConfig, TrainConfig
 from metarl.experiment.logger import Charts, MetricsFile, ProgressLine
 from metarl.experiment.run_directory import RunDirectory
-from metarl.sampling.collect import collect, torch_threads
+from metarl.sampling.collect import blaming_environment, collect, torch_threads
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ def set_up(config: RunConfig, num_tasks: int | None = None) -> Setup:
     train = resolve_hardware(config.train)
     device = choose_device(train.device)
     family: Any = environment_class(config.environment)
-    env = family(num_tasks or train.tasks, train.episodes, config.env, threads=train.threads)
+    with blaming_environment(config.environment, "when it was made"):
+        env = family(num_tasks or train.tasks, train.episodes, config.env, threads=train.threads)
     algorithm = make_algorithm(
         config.algorithm, config.algo, env.single_observation_space, env.single_action_space, device
     )
@@ -91,6 +93,7 @@ def train(setup: Setup, run: RunDirectory, console: Console) -> list[Metrics]:
     history = []
     try:
         with (
+            interruptible_at_points(),
             torch_threads(config.train.torch_threads),
             ProgressLine(console, config.train.iterations, done.iteration) as progress,
         ):
@@ -102,10 +105,10 @@ def train(setup: Setup, run: RunDirectory, console: Console) -> list[Metrics]:
                 log.append(metrics)
                 done = Checkpoint(iteration, env_steps, state)
                 history.append(metrics)
+                charts.write(metrics, iteration)
                 if iteration % config.train.checkpoint_every == 0 or iteration == config.train.iterations:
                     run.save(done, config.train.keep_checkpoints)
                     saved = iteration
-                charts.write(metrics, iteration)
                 progress.update(iteration, metrics)
     finally:
         if done.iteration > saved:
@@ -117,7 +120,7 @@ def train(setup: Setup, run: RunDirectory, console: Console) -> list[Metrics]:
 def train_iteration(env: TaskEnv, algorithm: Algorithm, state: State, address: Address) -> tuple[State, Trial, Metrics]:
     """One meta-update: new tasks, a trial on each, an update from all."""
     start = time.perf_counter()
-    env.set_tasks(env.sample_tasks(task_seeds(address, range(env.num_tasks))))
+    set_new_tasks(env, address)
     trial = collect(env, algorithm, state, algorithm.rounds, address)
     collected = time.perf_counter()
     state, metrics = algorithm.update(state, trial, address.at(Purpose.UPDATE))
@@ -132,6 +135,12 @@ def train_iteration(env: TaskEnv, algorithm: Algorithm, state: State, address: A
         "time/steps_per_second": count_steps(trial) / (finished - start),
     }
     return state, trial, metrics
+
+
+def set_new_tasks(env: TaskEnv, address: Address) -> None:
+    """Draw each task of a meta-batch from its own stream below `address`."""
+    with blaming_environment(env, "at its tasks"):
+        env.set_tasks(env.sample_tasks(task_seeds(address, range(env.num_tasks))))
 
 
 def task_seeds(address: Address, tasks: Sequence[int]) -> list[int]:

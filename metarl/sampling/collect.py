@@ -14,6 +14,7 @@ import torch
 
 from envs.base import TaskEnv
 from metarl.core.errors import EnvironmentBroke, InputError, NonFiniteError
+from metarl.core.interruption import interruption_point
 from metarl.core.randomness import Address, Purpose
 from metarl.core.types import Action, Rollout, State, Transition, Trial
 
@@ -92,15 +93,16 @@ def play_round(
     """One episode in every lane. Returns the rollout, the memory after it, and how many lanes diverged."""
     record = _Record(env)
     N, E = env.num_tasks, env.lanes_per_task
-    with _blaming_environment(env, step=0):
+    with blaming_environment(env, "at its reset"):
         observation, _ = env.reset(seed=seeds)
     live = np.ones(N * E, dtype=bool)
     diverged = np.zeros(N * E, dtype=bool)
     for t in range(env.horizon):
+        interruption_point()
         seen = torch.from_numpy(observation.astype(np.float32).reshape(N, E, -1))
         action, memory = agent.act(state, memory, seen, torch.from_numpy(noise[:, :, t]))
         chosen = action.action.numpy()
-        with _blaming_environment(env, step=t):
+        with blaming_environment(env, f"at step {t}"):
             observation, reward, terminated, truncated, info = env.step(chosen.reshape(N * E, *chosen.shape[2:]))
         transition = record.write(t, seen, action, reward, terminated, truncated, live, observation)
         memory = agent.observe(state, memory, transition)
@@ -196,11 +198,16 @@ def _draw_noise(env: TaskEnv, addresses: list[Address]) -> np.ndarray:
 
 
 @contextmanager
-def _blaming_environment(env: TaskEnv, step: int) -> Iterator[None]:
+def blaming_environment(env: TaskEnv | str, when: str) -> Iterator[None]:
+    """Whatever is raised within the block is the environment's fault.
+
+    Raises:
+        EnvironmentBroke: from any error but those that say themselves whose fault it was.
+    """
     try:
         yield
     except (InputError, NonFiniteError, MemoryError):
         raise
     except Exception as error:
-        name = type(env).__name__
-        raise EnvironmentBroke(f"{name} raised {type(error).__name__} at step {step}: {error}") from error
+        name = env if isinstance(env, str) else type(env).__name__
+        raise EnvironmentBroke(f"{name} raised {type(error).__name__} {when}: {error}") from error

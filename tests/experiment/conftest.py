@@ -1,9 +1,8 @@
-"""Whole runs, without the checks of annotations that other tests do; and one finished run to copy and damage."""
+"""A finished run that tests copy and damage."""
 
 import shutil
 from pathlib import Path
 
-import jaxtyping
 import pytest
 from experiment.command import metarl, train_arguments
 
@@ -12,19 +11,11 @@ from metarl.cli import main
 __all__ = ["metarl"]
 
 
-@pytest.fixture(autouse=True)
-def annotations_unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`Metrics` holds counts as well as floats, and beartype counts no int as a float."""
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
-
-
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four iterations, the last three of them with checkpoints. Copy it before changing anything."""
     run = tmp_path_factory.mktemp("finished") / "run"
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
-        assert main(train_arguments(run, iterations=4)) == 0
+    assert main(train_arguments(run, iterations=4)) == 0
     return run
 
 

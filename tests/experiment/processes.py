@@ -14,9 +14,9 @@ CONTEXT = multiprocessing.get_context("forkserver")
 # torch._dynamo is what the first step of an optimiser imports, for seconds
 CONTEXT.set_forkserver_preload(["metarl.experiment.api", "torch._dynamo", "torch.utils.tensorboard"])
 
-Sabotage = tuple[Literal["halfway", "before", "after"], Literal["replace", "unlink"], str]
+Sabotage = tuple[Literal["halfway", "before", "after"], Literal["replace", "unlink"], str] | int
 """When to kill the process: before, halfway or after the call of `os.replace` or `os.unlink` that makes or removes
-the file of this name."""
+the file of this name. Or a signal to send where it hurts, in the midst of `torch.func`."""
 
 
 class Job:
@@ -62,12 +62,29 @@ def _work(arguments: list[str], log: str, sabotage: Sabotage | None) -> None:
     os.dup2(file, 2)
     from metarl.cli import main
 
-    if sabotage:
-        _sabotage(*sabotage)
+    if isinstance(sabotage, int):
+        _signal_within_torch_func(sabotage)
+    elif sabotage:
+        _kill_at(*sabotage)
     sys.exit(main(arguments))
 
 
-def _sabotage(when: str, function: str, name: str) -> None:
+def _signal_within_torch_func(number: int) -> None:
+    """The twentieth time that a level of `grad` is about to be pushed, within the `try` that pops it."""
+    from torch._functorch import eager_transforms
+
+    push, calls = eager_transforms._grad_increment_nesting, []
+
+    def sabotaged() -> int:
+        calls.append(number)
+        if len(calls) == 20:
+            os.kill(os.getpid(), number)
+        return push()
+
+    eager_transforms._grad_increment_nesting = sabotaged
+
+
+def _kill_at(when: str, function: str, name: str) -> None:
     real = getattr(os, function)
 
     def sabotaged(*paths: str, **options: int) -> None:

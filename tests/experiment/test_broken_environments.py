@@ -48,6 +48,23 @@ def test_a_break_is_one_line_and_the_run_goes_on_after_the_repair(
 
 
 @pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("CannotBeMade", ["raised KeyError when it was made", "calibration.json"]),
+        ("CannotSampleTasks", ["raised OSError at its tasks", "the sensor does not answer at all"]),
+    ],
+)
+def test_an_environment_that_breaks_before_its_first_step_is_blamed_too(
+    metarl: Command, name: str, words: list[str]
+) -> None:
+    code, _, err = train(metarl, name, "run")
+    line = err.splitlines()[-1]
+    assert code == 4
+    assert line.startswith("metarl: error: ") and " — " in line and all(word in line for word in words)
+    assert err.count("Traceback") == 1 and str(MINE) in err
+
+
+@pytest.mark.parametrize(
     ("xml", "words"),
     [
         (None, ["there is no model file 'robot.xml'"]),

@@ -121,6 +121,16 @@ def test_an_interrupted_run_ends_soon_saves_what_it_has_and_goes_on(
     assert end_result(run) == end_result(whole)
 
 
+def test_a_signal_in_the_midst_of_torch_func_breaks_nothing(tmp_path: Path) -> None:
+    run, whole = tmp_path / "run", tmp_path / "whole"
+    job = Job(arguments(run, "promp", every=100), tmp_path / "log", signal.SIGTERM)
+    assert job.end() == 143, job.log.read_text()
+    assert job.log.read_text().splitlines()[-1] == "metarl: error: terminated — add --resume to go on"
+    train(run, "promp", "--resume")
+    train(whole, "promp")
+    assert end_result(run) == end_result(whole)
+
+
 def test_an_impatient_user_loses_at_most_what_was_not_saved(tmp_path: Path) -> None:
     run = tmp_path / "run"
     job = Job(arguments(run, "promp", iterations=100_000), tmp_path / "log")

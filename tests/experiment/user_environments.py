@@ -1,6 +1,8 @@
 """Environments as a user would write them, sound and broken, named by this file's path."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from gymnasium.spaces import Box
@@ -56,6 +58,18 @@ class Raises(Line):
         if self.is_broken():
             raise ZeroDivisionError("the robot fell off the table")
         return super().reward()
+
+
+class CannotBeMade(Line):
+    def __init__(self, num_tasks: int, lanes_per_task: int, config: NoConfig, *, threads: int = 0) -> None:
+        raise KeyError("calibration.json")
+
+
+class CannotSampleTasks(Line):
+    def set_tasks(self, tasks: Mapping[str, Any]) -> None:
+        if hasattr(self, "steps_made"):  # not at its making
+            raise OSError("the sensor does not answer\nat all")
+        super().set_tasks(tasks)
 
 
 class Robot(MujocoTasks):
