@@ -14,6 +14,9 @@ from typing import Any
 from envs.errors import InputError, nearest
 
 
+LARGEST = 1e9  # beyond it squares, products and counts of steps overflow
+
+
 def resolve(
     config: Any,
     variants: Mapping[str, Mapping[str, Any]],
@@ -71,4 +74,6 @@ def _fault(value: Any, kind: Any, positive: bool, nonnegative: bool) -> str:
         good, bound = good and value > 0, " above 0"
     elif nonnegative:
         good, bound = good and value >= 0, ", 0 or above"
+    if good and abs(value) > LARGEST:
+        good, bound = False, f" of at most {LARGEST:g}"
     return "" if good else ("a whole number" if whole else "a finite number") + bound

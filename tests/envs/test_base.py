@@ -210,6 +210,7 @@ def test_a_variant_fills_what_the_user_left_open() -> None:
     [
         ({"variant": "fats"}, "unknown env.variant 'fats' — did you mean 'fast'?"),
         ({"horizon": 0}, "env.horizon is 0 — give a whole number above 0"),
+        ({"horizon": 10**19}, "env.horizon is 10000000000000000000 — give a whole number of at most 1e+09"),
         ({"horizon": 2.5}, "env.horizon is 2.5 — give a whole number above 0"),
         ({"horizon": True}, "env.horizon is True — give a whole number above 0"),
         ({"speed": -1.0}, "env.speed is -1.0 — give a finite number, 0 or above"),
