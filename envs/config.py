@@ -61,7 +61,7 @@ def _fault(value: Any, kind: Any, positive: bool, nonnegative: bool) -> str:
     """What should have been given instead of `value`; empty if it is fine."""
     if typing.get_origin(kind) is typing.Literal:
         choices = typing.get_args(kind)
-        return "" if value in choices else "one of: " + ", ".join(map(str, choices))
+        return "" if value in choices else "one of: " + ", ".join(sorted(map(str, choices)))
     if kind is bool:
         return "" if isinstance(value, bool) else "true or false"
     if kind is str:
