@@ -16,6 +16,6 @@ from reproduction import run_seed  # noqa: E402
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("reproduction", [POINT_NAV, HALF_CHEETAH_DIR], ids=lambda reproduction: reproduction.name)
 def test_first_seed_meets_the_claim(reproduction):
-    figures, _ = run_seed(reproduction, seed=0)
+    figures, _ = run_seed(reproduction, seed=0, torch_threads=1)  # as in docs/results, sum for sum
     print(reproduction.name, figures)
     assert reproduction.holds(figures), f"{reproduction.claim}: {figures}"
