@@ -13,7 +13,6 @@ from typing import Any
 
 from envs.errors import InputError, nearest
 
-
 LARGEST = 1e9  # beyond it squares, products and counts of steps overflow
 
 
