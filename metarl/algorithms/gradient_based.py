@@ -10,7 +10,7 @@ import gymnasium
 import torch
 
 from metarl.algorithms.configs import InnerLoopConfig
-from metarl.core.adaptation import for_tasks, gradient_step, repeat_for_tasks
+from metarl.core.adaptation import adapt, for_tasks, gradient_step, repeat_for_tasks
 from metarl.core.advantages import make_batch
 from metarl.core.distributions import Distribution
 from metarl.core.losses import INNER_LOSSES, masked_mean
@@ -137,9 +137,8 @@ class GradientBased:
 
     def adapt_task(self, params: Params, support: tuple[Batch, ...]) -> Params:
         """The inner loop of meta-training: one step on each batch."""
-        for batch in support:
-            params = self.inner_step(params, batch)
-        return params
+        config = self.config
+        return adapt(self.inner_loss, params, support, config.inner_lr, first_order=config.first_order)
 
     def kl(self, params: Params, query: tuple[Batch, Distribution]) -> torch.Tensor:
         """Mean divergence of the policy from an older distribution at the same observations."""
