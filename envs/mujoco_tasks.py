@@ -136,7 +136,7 @@ class MujocoTasks(TaskEnv):
         # For all lanes: numpy is slower at broadcasting a few numbers over many rows.
         low, high = np.tile(model.actuator_ctrlrange.T[:, None], (1, self.num_envs, 1))
         self._control_center, self._control_radius = (low + high) / 2, (high - low) / 2  # [num_envs, A]
-        self._divergences = [self.batch.warning[:, warning, 1] for warning in DIVERGENCE]  # counts, [num_envs]
+        self._divergences = self.batch.warning[:, min(DIVERGENCE) : max(DIVERGENCE) + 1, 1]  # counts, [num_envs, 3]
         self._stage = stage.value
 
     # Hooks of a robot
@@ -193,7 +193,7 @@ class MujocoTasks(TaskEnv):
         with silent():
             self.batch.step(None if live.all() else live, self.frame_skip, self._stage)
         # A live lane's counters were 0 before the step: resets clear them, and a diverged lane waits for one.
-        diverged = np.any(self._divergences, axis=0)
+        diverged = self._divergences.any(axis=1)
         reward, terms = self.reward(controls)
         return Outcome(reward, self.terminated(), diverged, terms)
 

@@ -140,4 +140,5 @@ def initial_parameters(module: nn.Module, generator: torch.Generator) -> Params:
 
 def apply(module: nn.Module, params: Params, observation: torch.Tensor) -> Distribution:
     """The distribution of actions at `observation`, under `params`."""
-    return functional_call(module, params, (observation,))
+    # No weights are tied; looking for ties costs as much as acting does.
+    return functional_call(module, params, (observation,), tie_weights=False)
