@@ -43,22 +43,18 @@ class ProMP(GradientBased):
             params = self.inner_step(params, batch)
         return tuple(rounds)
 
-    def inner_kl(self, params: Params, support: Support) -> torch.Tensor:
-        """For one task: mean over its rounds of the divergence from the policies that sampled them."""
+    def adapt_with_kl(self, params: Params, support: Support) -> tuple[Params, torch.Tensor]:
+        """For one task: the inner loop, and the mean over its rounds of the KL from the policies that sampled them."""
         divergences = []
         for batch, sampled_from in support:
             divergences.append(self.kl(params, (batch, sampled_from)))
             params = self.inner_step(params, batch)
-        return torch.stack(divergences).mean()
+        return params, torch.stack(divergences).mean()
 
     def objective(self, params: Params, support: Support, query: Batch, coefficient: torch.Tensor) -> torch.Tensor:
         """For one task: clipped surrogate after the inner loop, plus the penalty on the way there."""
-        penalty = torch.zeros_like(coefficient)
-        for batch, sampled_from in support:
-            penalty = penalty + self.kl(params, (batch, sampled_from)) / len(support)
-            params = self.inner_step(params, batch)
-        clipped = clipped_loss(self.distribution(params, query), query, self.config.clip)
-        return clipped + coefficient * penalty
+        adapted, penalty = self.adapt_with_kl(params, support)
+        return clipped_loss(self.distribution(adapted, query), query, self.config.clip) + coefficient * penalty
 
     def update(self, state: State, trial: Trial, address: Address) -> tuple[State, Metrics]:
         """`epochs` Adam steps on the meta-parameters, and perhaps a new penalty coefficient."""
@@ -76,8 +72,8 @@ class ProMP(GradientBased):
             self.config.learning_rate,
             self.config.epochs,
         )
-        kl = for_tasks(self.kl)(self.adapt_all(policy, batches), (query, before)).mean()
-        inner_kl = for_tasks(self.inner_kl, shared=[0])(policy, support).mean()
+        adapted_now, inner_kls = for_tasks(self.adapt_with_kl, shared=[0])(policy, support)
+        kl, inner_kl = for_tasks(self.kl)(adapted_now, (query, before)).mean(), inner_kls.mean()
         require_finite("KL divergence", {"update/kl": kl, "update/inner_kl": inner_kl})
         metrics = {
             "update/loss_before": losses[0],
