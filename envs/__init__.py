@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from envs.base import TaskEnv
 from envs.errors import InputError, NonFiniteError
 from envs.registry import make, names
-from envs.tasks import Choice, TaskDistribution, Tasks, Uniform
+from envs.tasks import Choice, LogUniform, TaskDistribution, Tasks, Uniform
 
 if TYPE_CHECKING:
     from envs.mujoco_tasks import MujocoTasks, load_model
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Choice",
     "InputError",
+    "LogUniform",
     "MujocoTasks",
     "NonFiniteError",
     "TaskDistribution",

@@ -19,9 +19,10 @@ from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
+from envs.config import FamilyConfig
 from envs.errors import InputError, NonFiniteError, nearest
 from envs.seeding import RUN_LANES, SAMPLE_TASKS, Seeds, generators, is_integer
-from envs.tasks import TaskDistribution, Tasks
+from envs.tasks import TaskDistribution, TaskList, Tasks
 
 
 class Outcome(NamedTuple):
@@ -60,7 +61,9 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     lanes_per_task: int
     horizon: int
     """Steps after which an episode is truncated."""
-    task_distribution: TaskDistribution
+    splits: dict[str, TaskDistribution]
+    """What tasks are drawn from: "train"; "test", held out where the family or its config holds tasks out; and, where
+    the family has them, "outside": tasks beyond the training range."""
     lane_tasks: Tasks
     """The task parameters that each lane plays with, [num_envs, ...]: its task's at its last reset."""
     rngs: list[np.random.Generator]
@@ -76,11 +79,22 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         task_distribution: TaskDistribution,
         observation_size: int,
         action_space: Space[Any],
+        test_distribution: TaskDistribution | None = None,
+        outside_distribution: TaskDistribution | None = None,
     ) -> None:
-        """Raises: InputError on a number of tasks, lanes or steps below 1."""
+        """Build the lanes.
+
+        Args:
+            task_distribution: what training tasks come from.
+            test_distribution: tasks held out from training; by default test tasks follow the training law.
+            outside_distribution: tasks beyond the training range, where the family has them.
+
+        Raises: InputError on a number of tasks, lanes or steps below 1.
+        """
         _require_counts(num_tasks=num_tasks, lanes_per_task=lanes_per_task, horizon=horizon)
         self.metadata = {"autoreset_mode": AutoresetMode.DISABLED}
-        self.config, self.horizon, self.task_distribution = config, horizon, task_distribution
+        self.config, self.horizon = config, horizon
+        self.splits = _splits(config, task_distribution, test_distribution, outside_distribution)
         self.num_tasks, self.lanes_per_task, self.num_envs = (
             num_tasks,
             lanes_per_task,
@@ -101,22 +115,25 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
 
     # Tasks
 
-    def sample_tasks(self, seeds: Seeds, num_tasks: int | None = None) -> Tasks:
+    def sample_tasks(self, seeds: Seeds, num_tasks: int | None = None, split: str = "train") -> Tasks:
         """Draw `num_tasks` tasks (default N) from one seed, or one from each seed; `[num_tasks, ...]` each.
 
-        Raises: InputError on a seed below 0 or not whole, or on another number of seeds than `num_tasks`.
+        Raises: InputError on a seed below 0 or not whole, on another number of seeds than `num_tasks`, and on a split
+        that the family does not have.
         """
+        if split not in self.splits:
+            raise InputError(f"there is no split '{split}' here" + nearest(split, self.splits))
         if num_tasks is None:
             num_tasks = len(seeds) if isinstance(seeds, Sequence | np.ndarray) else self.num_tasks
         _require_counts(num_tasks=num_tasks)
-        return self.task_distribution.sample(generators(seeds, num_tasks, SAMPLE_TASKS))
+        return self.splits[split].sample(generators(seeds, num_tasks, SAMPLE_TASKS))
 
     def set_tasks(self, tasks: Mapping[str, Any]) -> None:
         """Give the N tasks their parameters, `[N, ...]` each; a lane takes its task's at its next reset.
 
         Raises: InputError on an unknown, missing or impossible parameter; the tasks then stay as they were.
         """
-        checked = self.task_distribution.check(tasks, self.num_tasks)
+        checked = self.splits["train"].check(tasks, self.num_tasks)
         self.prepare_tasks(checked)
         self._tasks = checked
         self._stale = np.ones(self.num_envs, bool)  # lanes that still play with earlier parameters
@@ -204,6 +221,14 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         """What every lane sees now, `[num_envs, O]`."""
         raise NotImplementedError
 
+    def oracle(self, tasks: Tasks) -> np.ndarray | None:
+        """The best return of an episode for who knows the task, `[N]`; None where nobody has worked it out."""
+        return None
+
+    def render_lane(self, lane: int = 0) -> np.ndarray:
+        """A picture of a lane, uint8 `[height, width, 3]`."""
+        raise NotImplementedError
+
     def prepare_tasks(self, tasks: Tasks) -> None:
         """Refuse (InputError) what the laws let pass but is impossible; keep what `apply_tasks` needs."""
 
@@ -276,6 +301,20 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         task, copy = divmod(lane, self.lanes_per_task)
         place = f"task {task}, lane {copy}, step {self._steps[lane]}"
         raise NonFiniteError(f"{quantity}{entry or ''} is {values[(lane, *entry)]} at {place} — find its origin")
+
+
+def _splits(
+    config: Any, train: TaskDistribution, test: TaskDistribution | None, outside: TaskDistribution | None
+) -> dict[str, TaskDistribution]:
+    """The distributions by split; where the config asks for fixed lists, these."""
+    splits = {"train": train, "test": test or train}
+    if isinstance(config, FamilyConfig):
+        listed, held = config.train_tasks or 0, config.test_tasks or 0
+        if listed:
+            splits["train"] = TaskList(train, listed)
+        if held:
+            splits["test"] = TaskList(splits["test"], held, first=listed)
+    return splits | ({"outside": outside} if outside else {})
 
 
 def _require_counts(**counts: Any) -> None:

@@ -9,11 +9,30 @@ import math
 import numbers
 import typing
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from envs.errors import InputError, nearest
 
 LARGEST = 1e9  # beyond it squares, products and counts of steps overflow
+
+
+@dataclass(frozen=True)
+class FamilyConfig:
+    """The options of every family; what is None comes from the variant."""
+
+    variant: str = "metarl"
+    """Published definition that fills every option left open."""
+    horizon: int | None = None
+    """Steps in an episode."""
+    train_tasks: int | None = None
+    """Size of the fixed list that training tasks come from; 0: fresh tasks without end."""
+    test_tasks: int | None = None
+    """Size of the fixed list of test tasks, none of them in the training list; 0: fresh tasks without end."""
+
+
+# What a variant means that says nothing of an option.
+UNSAID: dict[str, Any] = {"train_tasks": 0, "test_tasks": 0}
 
 
 def resolve(
@@ -42,8 +61,13 @@ def resolve(
     values: dict[str, Any] = {}
     for field in dataclasses.fields(config):
         given = getattr(config, field.name)
-        value = variants[config.variant][field.name] if given is None else given
-        wanted = _fault(value, _kind(hints[field.name]), field.name in positive, field.name in nonnegative)
+        value = (UNSAID | dict(variants[config.variant]))[field.name] if given is None else given
+        wanted = _fault(
+            value,
+            _kind(hints[field.name]),
+            positive=field.name in positive or field.name == "horizon",
+            nonnegative=field.name in nonnegative or field.name in UNSAID,
+        )
         if wanted:
             raise InputError(f"env.{field.name} is {value!r} — give {wanted}")
         values[field.name] = value

@@ -17,7 +17,7 @@ import gymnasium
 import mujoco
 import numpy as np
 
-from envs.config import resolve
+from envs.config import FamilyConfig, resolve
 from envs.errors import InputError
 from envs.mujoco_tasks import MujocoTasks, load_model
 from envs.tasks import Choice, TaskDistribution, Uniform
@@ -26,13 +26,9 @@ XML = Path(gymnasium.__file__).parent / "envs/mujoco/assets/half_cheetah.xml"
 
 
 @dataclass(frozen=True)
-class HalfCheetahConfig:
+class HalfCheetahConfig(FamilyConfig):
     """The options of every HalfCheetah; what is None comes from the variant."""
 
-    variant: str = "metarl"
-    """Published definition that fills every option left open."""
-    horizon: int | None = None
-    """Steps in an episode."""
     timestep: float | None = None
     """Seconds in a physics step."""
     frame_skip: int | None = None
@@ -231,7 +227,7 @@ def _resolve(config: HalfCheetahConfig, variants: dict[str, dict[str, Any]]) -> 
     return resolve(
         config,
         variants,
-        positive=("horizon", "timestep", "frame_skip", "action_scale"),
+        positive=("timestep", "frame_skip", "action_scale"),
         nonnegative=("control_cost", "reset_position", "reset_velocity"),
     )
 

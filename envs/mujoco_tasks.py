@@ -96,6 +96,8 @@ class MujocoTasks(TaskEnv):
         horizon: int,
         task_distribution: TaskDistribution,
         observation_size: int,
+        test_distribution: TaskDistribution | None = None,
+        outside_distribution: TaskDistribution | None = None,
         action_scale: float = 1.0,
         stage: mujoco.mjtStage = mujoco.mjtStage.mjSTAGE_NONE,
         threads: int = 0,
@@ -127,6 +129,8 @@ class MujocoTasks(TaskEnv):
             config,
             horizon=horizon,
             task_distribution=task_distribution,
+            test_distribution=test_distribution,
+            outside_distribution=outside_distribution,
             observation_size=observation_size,
             action_space=Box(-action_scale, action_scale, (model.nu,), np.float64),
         )

@@ -14,18 +14,15 @@ import numpy as np
 from gymnasium.spaces import Box
 
 from envs.base import Outcome, TaskEnv
-from envs.config import resolve
+from envs.config import FamilyConfig, resolve
 from envs.tasks import Choice, TaskDistribution, Uniform
 
 
 @dataclass(frozen=True)
-class PointNavConfig:
+class PointNavConfig(FamilyConfig):
     """The options of PointNav; what is None comes from the variant."""
 
     variant: str = "maml"
-    """Published definition that fills every option left open."""
-    horizon: int | None = None
-    """Steps in an episode."""
     goals: Literal["square", "left-right"] | None = None
     """Law of the goals: uniform in the square of goal_range, or (-goal_range, 0) or (goal_range, 0)."""
     goal_range: float | None = None
@@ -95,7 +92,7 @@ class PointNav(TaskEnv):
         options = resolve(
             config or PointNavConfig(),
             VARIANTS,
-            positive=("horizon", "goal_range", "action_bound", "step_size"),
+            positive=("goal_range", "action_bound", "step_size"),
             nonnegative=("start_range", "position_bound"),
         )
         reach = options.goal_range

@@ -1,7 +1,7 @@
-"""The environments by name, and how a name becomes an environment.
+"""How a name becomes an environment.
 
-The table holds strings, so that listing it imports no simulator. A user's own environment needs no entry: it
-is named `module:attribute`, or `path/to/file.py:attribute`.
+A user's own environment needs no entry in the catalogue: it is named `module:attribute`, or
+`path/to/file.py:attribute`.
 """
 
 import dataclasses
@@ -10,26 +10,11 @@ import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 from envs.base import TaskEnv
+from envs.catalogue import ENVIRONMENTS
 from envs.errors import InputError, nearest
-
-
-class Entry(NamedTuple):
-    """A registered environment."""
-
-    target: str
-    """`module:attribute` of its class."""
-    description: str
-    """One line."""
-
-
-ENVIRONMENTS: dict[str, Entry] = {
-    "point-nav": Entry("envs.navigation:PointNav", "a point in the plane finds a goal that it does not see"),
-    "half-cheetah-dir": Entry("envs.half_cheetah:HalfCheetahDir", "a cheetah runs forwards or backwards"),
-    "half-cheetah-vel": Entry("envs.half_cheetah:HalfCheetahVel", "a cheetah runs at a velocity that it is not told"),
-}
 
 
 def names() -> list[str]:

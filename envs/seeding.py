@@ -11,7 +11,7 @@ Seeds = int | Sequence[int] | np.ndarray
 """One seed for all tasks, or one per task."""
 
 # What a stream is for: part of its address, so that drawing tasks never disturbs resets.
-SAMPLE_TASKS, RUN_LANES = 0, 1
+SAMPLE_TASKS, RUN_LANES, LIST_TASKS = 0, 1, 2
 
 
 def is_integer(value: Any) -> bool:

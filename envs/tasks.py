@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from envs.errors import InputError, nearest
+from envs.seeding import LIST_TASKS, generators
 
 Tasks = dict[str, np.ndarray]
 """Task parameters by name, each `[N, ...]`."""
@@ -42,6 +43,32 @@ class Uniform:
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """One task's value."""
         return np.asarray(rng.uniform(self.low, self.high, self.shape))
+
+    def check(self, name: str, values: Any) -> np.ndarray:
+        """Finite numbers of the right shape."""
+        return _check(name, values, self.shape, np.dtype(np.float64))
+
+
+@dataclass(frozen=True)
+class LogUniform:
+    """`base ** u` with u uniform in `[low, high]`, each element of the given shape on its own; a number by default."""
+
+    base: float
+    low: float
+    high: float
+    shape: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raises: InputError on a base that is not above 0, and an empty or infinite range."""
+        if not 0 < self.base < np.inf or not -np.inf < self.low <= self.high < np.inf:
+            raise InputError(
+                f"LogUniform({self.base}, {self.low}, {self.high}) is empty or endless — give a base above 0, "
+                "then the lower and the upper exponent"
+            )
+
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        """One task's value."""
+        return np.asarray(self.base ** rng.uniform(self.low, self.high, self.shape))
 
     def check(self, name: str, values: Any) -> np.ndarray:
         """Finite numbers of the right shape."""
@@ -89,6 +116,24 @@ class TaskDistribution(dict[str, Law]):
             if len(values) != num_tasks:
                 raise InputError(f"task parameter '{name}' has {len(values)} values — give {num_tasks}, one a task")
         return checked
+
+
+class TaskList(TaskDistribution):
+    """A fixed list of tasks, each as likely as the others: `count` draws of a distribution, from number `first` on.
+
+    The list belongs to the distribution (its seed is 0), so that every run and every project user has the same one.
+    """
+
+    def __init__(self, law: TaskDistribution, count: int, first: int = 0) -> None:
+        super().__init__(law)
+        rngs = generators(0, first + count, LIST_TASKS)[first:]
+        self.tasks = law.sample(rngs)
+        self.count = count
+
+    def sample(self, rngs: Sequence[np.random.Generator]) -> Tasks:
+        """One task of the list from each generator: every parameter `[N, ...]`."""
+        chosen = [int(rng.integers(self.count)) for rng in rngs]
+        return {name: values[chosen] for name, values in self.tasks.items()}
 
 
 def _check(name: str, values: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
