@@ -104,7 +104,8 @@ def _read(manifest: Path, device: torch.device) -> Checkpoint:
         raise ValueError("it and its weights do not match their SHA-256")
     if manifest.stem != f"iteration-{int(facts['iteration']):06d}":
         raise ValueError(f"it says iteration {facts['iteration']}")
-    tensors = {name: value.to(device) for name, value in safetensors.torch.load(weights).items()}
+    # Cloned: safetensors' own memory starts anywhere, and the last bits of a matrix product depend on where.
+    tensors = {name: value.clone().to(device) for name, value in safetensors.torch.load(weights).items()}
     return Checkpoint(int(facts["iteration"]), int(facts["env_steps"]), _unflatten(tensors))
 
 

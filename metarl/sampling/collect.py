@@ -99,7 +99,8 @@ def play_round(
     diverged = np.zeros(N * E, dtype=bool)
     for t in range(env.horizon):
         interruption_point()
-        seen = torch.from_numpy(observation.astype(np.float32).reshape(N, E, -1))
+        # In torch's own memory: numpy's starts anywhere, and the last bits of a matrix product depend on where.
+        seen = torch.from_numpy(observation.reshape(N, E, -1)).to(torch.float32, copy=True)
         action, memory = agent.act(state, memory, seen, torch.from_numpy(noise[:, :, t]))
         chosen = action.action.numpy()
         with blaming_environment(env, f"at step {t}"):

@@ -1,5 +1,6 @@
 """`metarl` in processes of its own, to be killed: forked from one that has imported torch already."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -36,9 +37,10 @@ class Job:
             time.sleep(0.005)
 
     def send(self, number: int) -> None:
-        """A signal."""
+        """A signal, unless the command has ended already."""
         assert self.process.pid is not None
-        os.kill(self.process.pid, number)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.process.pid, number)
 
     def end(self, timeout: float = 60) -> int:
         """The exit code, once it has ended and left no process behind."""

@@ -88,6 +88,20 @@ def equal(a: Rollout, b: Rollout) -> bool:
     return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
 
 
+def test_agents_see_observations_in_memory_that_torch_allocated() -> None:
+    # As for checkpoints: the last bits of what a policy does with an observation must not depend on numpy's memory.
+    starts = []
+
+    class Locator(Witness):
+        def act(self, state, memory, observation, noise):
+            starts.append(observation.data_ptr() % 64)
+            return super().act(state, memory, observation, noise)
+
+    for tasks in range(1, 12):
+        collect(Stairs([1.0] * tasks), Locator(), {}, 1, Address(0))
+    assert len(starts) > 40 and not any(starts)
+
+
 def test_a_rollout_holds_what_was_played() -> None:
     (rollout,) = collect(Stairs([1.0, 2.0]), Witness(), {}, 1, ADDRESS).rollouts
     for task in range(2):
