@@ -64,14 +64,16 @@ class TrainCommand:
 
 @dataclass(frozen=True)
 class EvaluateCommand:
-    """Adapt a trained policy to unseen tasks, and print its returns after each round."""
+    """Adapt a trained policy to tasks, unseen ones by default, and print its returns after each round."""
 
     run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
     """The run's folder."""
-    tasks: int = 40
-    """Unseen tasks."""
+    tasks: int | None = None
+    """How many tasks (default: all of a fixed list, 40 fresh ones otherwise)."""
     rounds: int = 3
     """Adaptation rounds K."""
+    split: Literal["train", "test", "outside"] = "test"
+    """Tasks as in training; held out from it; or beyond its range, where the environment has such."""
     seed: int = 0
     """Where evaluation's own randomness starts."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -245,16 +247,19 @@ def evaluate_command(command: EvaluateCommand) -> None:
 
     from metarl.experiment import api
 
-    record = api.evaluate_run(command.run, command.tasks, command.rounds, command.seed)
+    record = api.evaluate_run(command.run, command.tasks, command.rounds, command.seed, command.split)
     console = Output()
     if command.json:
         console.out(json.dumps(record), highlight=False)
         return
-    title = f"{record['env']} · {record['algo']} · iteration {record['iteration']} · {record['tasks']} unseen tasks"
+    tasks = f"{record['tasks']} {record['split']} tasks"
+    title = f"{record['env']} · {record['algo']} · iteration {record['iteration']} · {tasks}"
     table = Table("after rounds", "mean return", "95 % interval", title=Text(title))
     returns = record["returns"]
     for k, (mean, low, high) in enumerate(zip(returns["mean"], returns["low"], returns["high"], strict=True)):
         table.add_row(str(k), f"{mean:.2f}", f"{low:.2f} … {high:.2f}")
+    if record["oracle"] is not None:
+        table.add_row("knowing the task", f"{record['oracle']:.2f}", "", style="dim")
     console.print(table)
     console.out(f"written: {command.run / 'evaluation.json'}", highlight=False)
 

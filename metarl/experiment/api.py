@@ -143,22 +143,29 @@ def load_config(run: RunDirectory) -> RunConfig:
         raise InputError(f"{run.config_path} is damaged ({error}) — train again") from error
 
 
-def evaluate_run(path: str | Path, tasks: int = 40, rounds: int = 3, seed: int = 0) -> dict[str, Any]:
-    """Evaluate a run's last checkpoint on unseen tasks, store the result beside it, and return it.
+def evaluate_run(
+    path: str | Path, tasks: int | None = None, rounds: int = 3, seed: int = 0, split: str = "test"
+) -> dict[str, Any]:
+    """Evaluate a run's last checkpoint on the tasks of a split, store the result beside it, and return it.
 
     Args:
         path: the run's folder.
-        tasks: unseen tasks.
+        tasks: how many; by default all of a fixed list, and 40 where tasks come fresh.
         rounds: adaptation rounds K.
         seed: where evaluation's own randomness starts.
+        split: "train", "test" or "outside"; the tasks of all but a "train" with a fixed list are unseen.
 
     Raises:
-        InputError: no such run, one without a checkpoint, or impossible numbers.
+        InputError: no such run, one without a checkpoint, impossible numbers, or a split that is not there.
         StorageError: all checkpoints are damaged.
     """
-    check_evaluation(tasks, rounds, seed)
+    check_evaluation(40 if tasks is None else tasks, rounds, seed)
     run = RunDirectory.existing(Path(path))
     config = load_config(run)
+    listed = getattr(config.env, f"{split}_tasks", 0)
+    if tasks is not None and 0 < listed < tasks:
+        raise InputError(f"--tasks is {tasks}, but the list of {split} tasks holds {listed} — give at most {listed}")
+    tasks = tasks or listed or 40
     # this machine need not be the one that trained: it may have no GPU, and other cores
     device = "auto" if config.train.device == "cuda" else config.train.device
     train = dataclasses.replace(config.train, device=device, threads=0)
@@ -166,7 +173,7 @@ def evaluate_run(path: str | Path, tasks: int = 40, rounds: int = 3, seed: int =
     checkpoint = run.load(setup.algorithm.device)
     if checkpoint is None:
         raise InputError(f"{path} has no checkpoint yet — train it first: metarl train … --out {path} --resume")
-    curve = evaluate(setup, checkpoint.state, rounds, seed)
-    record = evaluation_record(setup, checkpoint.iteration, curve)
+    curve = evaluate(setup, checkpoint.state, rounds, seed, split)
+    record = evaluation_record(setup, checkpoint.iteration, split, curve)
     write_evaluation(run, record)
     return record

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from envs.tasks import TaskList
 from metarl.core.errors import InputError
 from metarl.core.randomness import Address, Purpose
 from metarl.core.types import State
@@ -33,25 +34,35 @@ class AdaptationCurve:
     """[K + 1], upper end"""
     diverged: int
     """Lanes whose physics broke, left out of the returns."""
+    oracle: np.ndarray | None
+    """[N], the best that who knows the task can do, where the environment says so."""
 
 
-def evaluate(setup: Setup, state: State, rounds: int, seed: int) -> AdaptationCurve:
-    """Meet `setup.env.num_tasks` fresh tasks with `rounds` rounds of adaptation.
+def evaluate(setup: Setup, state: State, rounds: int, seed: int, split: str = "test") -> AdaptationCurve:
+    """Meet `setup.env.num_tasks` tasks of a split with `rounds` rounds of adaptation.
 
     Args:
         setup: environment and algorithm; `lanes_per_task` episodes are played a round.
         state: meta-parameters.
         rounds: adaptations K; the curve has K + 1 points.
         seed: where evaluation's own randomness starts.
+        split: "train", "test" or "outside"; of a fixed list the first N tasks are met, of a law N fresh ones.
+
+    Raises:
+        InputError: the environment does not have the split.
     """
     address = Address(seed).at(Purpose.EVALUATION)
     env = setup.env
-    set_new_tasks(env, address)
+    law = env.splits.get(split)
+    if isinstance(law, TaskList):
+        env.set_tasks({name: values[: env.num_tasks] for name, values in law.tasks.items()})
+    else:
+        set_new_tasks(env, address, split)
     with torch_threads(setup.config.train.torch_threads):
         trial = collect(env, setup.algorithm, state, rounds + 1, address)
     per_task = trial.returns.double().numpy()
     low, high = bootstrap_interval(per_task)
-    return AdaptationCurve(per_task, per_task.mean(axis=0), low, high, trial.diverged)
+    return AdaptationCurve(per_task, per_task.mean(axis=0), low, high, trial.diverged, env.oracle(env.tasks))
 
 
 def bootstrap_interval(per_task: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -65,17 +76,18 @@ def bootstrap_interval(per_task: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return interval.low, interval.high
 
 
-def evaluation_record(setup: Setup, iteration: int, curve: AdaptationCurve) -> dict[str, Any]:
+def evaluation_record(setup: Setup, iteration: int, split: str, curve: AdaptationCurve) -> dict[str, Any]:
     """What `metarl evaluate --json` prints and `evaluation.json` holds."""
     return {
         "env": setup.config.environment,
         "algo": setup.config.algorithm,
         "iteration": iteration,
-        "split": "train",
+        "split": split,
         "tasks": len(curve.per_task),
         "returns": {name: getattr(curve, name).tolist() for name in ("mean", "low", "high")},
         "per_task": curve.per_task.tolist(),
         "diverged": curve.diverged,
+        "oracle": None if curve.oracle is None else float(curve.oracle.mean()),
     }
 
 

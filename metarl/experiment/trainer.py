@@ -137,10 +137,10 @@ def train_iteration(env: TaskEnv, algorithm: Algorithm, state: State, address: A
     return state, trial, metrics
 
 
-def set_new_tasks(env: TaskEnv, address: Address) -> None:
+def set_new_tasks(env: TaskEnv, address: Address, split: str = "train") -> None:
     """Draw each task of a meta-batch from its own stream below `address`."""
     with blaming_environment(env, "at its tasks"):
-        env.set_tasks(env.sample_tasks(task_seeds(address, range(env.num_tasks))))
+        env.set_tasks(env.sample_tasks(task_seeds(address, range(env.num_tasks)), split=split))
 
 
 def task_seeds(address: Address, tasks: Sequence[int]) -> list[int]:

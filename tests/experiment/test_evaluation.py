@@ -20,7 +20,7 @@ def test_the_printed_object_and_the_written_file_are_the_contract(metarl: Comman
     assert json.loads((run / "evaluation.json").read_text()) == record
     assert {"env", "algo", "iteration", "split", "tasks", "returns", "per_task"} <= record.keys()
     facts = [record[name] for name in ("env", "algo", "iteration", "split", "tasks")]
-    assert facts == ["point-nav", "maml-vpg", 4, "train", 5]
+    assert facts == ["point-nav", "maml-vpg", 4, "test", 5]
     per_task = np.array(record["per_task"])
     assert per_task.shape == (5, 3)
     assert record["returns"].keys() == {"mean", "low", "high"}
@@ -91,6 +91,27 @@ def test_evaluating_twice_in_a_process_changes_no_bit_either(run: Path) -> None:
     first = library.evaluate(str(run), tasks=3, rounds=1)
     assert library.evaluate(run, tasks=3, rounds=1) == first
     assert len(library.evaluate(run)["per_task"]) == 40
+
+
+def test_a_split_with_a_fixed_list_is_met_in_full_and_in_its_order(metarl: Command) -> None:
+    lists = ("--env.train-tasks", "4", "--env.test-tasks", "3")
+    assert metarl(*train_arguments("run", iterations=1), *lists).code == 0
+
+    def goals_met(*options: str) -> list[float]:
+        record = json.loads(metarl("evaluate", "run", "--rounds", "0", "--json", *options).out)
+        assert record["tasks"] == len(record["per_task"])
+        return [only for (only,) in record["per_task"]]
+
+    test, train = goals_met(), goals_met("--split", "train")
+    assert (len(test), len(train)) == (3, 4)
+    assert np.allclose(goals_met("--tasks", "2"), test[:2], rtol=1e-5)
+    assert_refused(metarl("evaluate", "run", "--tasks", "4"), "--tasks is 4", "holds 3")
+
+
+def test_a_split_that_the_environment_does_not_have_is_refused(metarl: Command) -> None:
+    arguments = train_arguments("run", 1, environment="half-cheetah-dir")
+    assert metarl(*arguments).code == 0
+    assert_refused(metarl("evaluate", "run", "--split", "outside"), "no split 'outside'", "train, test")
 
 
 @pytest.mark.parametrize(
