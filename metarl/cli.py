@@ -86,8 +86,10 @@ class BenchmarkCommand:
 
     what: tyro.conf.Positional[Literal["speed"]]
     """What to measure."""
-    environments: tyro.conf.Positional[tuple[str, ...]] = ("half-cheetah-dir",)
-    """MuJoCo environments to measure."""
+    environments: tyro.conf.Positional[tuple[str, ...]] = ()
+    """MuJoCo environments to measure (default: half-cheetah-dir; all of them with --only-environments)."""
+    only_environments: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Measure stepping and switching tasks alone: no sampling, no Gymnasium, no training."""
     tasks: int = 40
     """Tasks N."""
     episodes: int = 20
@@ -278,6 +280,7 @@ def benchmark_command(command: BenchmarkCommand) -> None:
         command.threads,
         command.repeats,
         Console(stderr=True),
+        command.only_environments,
     )
     if command.json:
         print(json.dumps({"rows": rows}))

@@ -5,6 +5,7 @@ and threads: contacts make some controls dearer than others. Each repeat measure
 and the median of their ratios counts, since machines are shared and their speed drifts.
 """
 
+import itertools
 import resource
 import statistics
 import sys
@@ -19,6 +20,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from envs.catalogue import ENVIRONMENTS
 from envs.mujoco_tasks import MujocoTasks, silent
 from envs.registry import environment_class
 from metarl.core.errors import InputError
@@ -31,6 +33,14 @@ from metarl.sampling.collect import collect, torch_threads
 Row = dict[str, Any]
 
 ITERATIONS_OF = ("maml-trpo", "promp")
+GYMNASIUM_ROBOTS = {
+    "half-cheetah": "HalfCheetah-v5",
+    "ant": "Ant-v5",
+    "humanoid": "Humanoid-v5",
+    "walker": "Walker2d-v5",
+    "hopper": "Hopper-v5",
+    "swimmer": "Swimmer-v5",
+}
 GYMNASIUM_STEPS = 400  # environment steps of each lane in a Gymnasium row
 
 
@@ -42,8 +52,12 @@ def measure_speed(
     threads: int,
     repeats: int,
     console: Console,
+    only_environments: bool = False,
 ) -> list[Row]:
     """Measure every row for each environment; `console` says what is being measured.
+
+    Args:
+        only_environments: leave out sampling, Gymnasium and training; no environment named then means all with physics.
 
     Returns rows of `what`, `env`, `seconds`, `steps_per_second`, `ratio_to_physics` and `peak_mib`.
 
@@ -53,41 +67,27 @@ def measure_speed(
     for name, value, least in (("horizon", horizon, 1), ("threads", threads, 0), ("repeats", repeats, 1)):
         if value < least:
             raise InputError(f"--{name} is {value} — it must be at least {least}")
+    if not environments:
+        with_physics = [name for name in ENVIRONMENTS if issubclass(environment_class(name), MujocoTasks)]
+        environments = with_physics if only_environments else ["half-cheetah-dir"]
     for environment in environments:
         if not issubclass(environment_class(environment), MujocoTasks):
             raise InputError(f"'{environment}' has no MuJoCo physics to compare with — name another one")
     rows = []
     for environment in environments:
-        for row in _measure_environment(environment, tasks, episodes, horizon, threads, repeats):
+        setups = [
+            _setup(environment, algorithm, tasks, episodes, horizon, threads)
+            for algorithm in ITERATIONS_OF[: 1 if only_environments else None]
+        ]
+        parts = [_environment_rows(setups[0], repeats)]
+        if not only_environments:
+            parts += [_sampling_row(setups[0], repeats), _gymnasium_rows(environment, setups[0])]
+            parts += [_iteration_rows(setup, repeats) for setup in setups]
+        for row in itertools.chain(*parts):
             rate = f"{row['steps_per_second']:,.0f} steps/s" if row["steps_per_second"] else ""
-            console.print(f"{environment}: {row['what']}: {row['seconds']:.2f} s  {rate}", highlight=False)
+            console.print(f"{environment}: {row['what']}: {row['seconds']:.4g} s  {rate}", highlight=False)
             rows.append(row)
     return rows
-
-
-def _measure_environment(
-    environment: str, tasks: int, episodes: int, horizon: int, threads: int, repeats: int
-) -> Iterator[Row]:
-    setup = _setup(environment, ITERATIONS_OF[0], tasks, episodes, horizon, threads)
-    env = _physics_of(setup)
-    state = setup.algorithm.initial_state(Address(0))
-    steps = env.num_envs * horizon
-
-    def play(repeat: int) -> tuple[float, Trial, Address]:
-        address = Address(repeat)
-        env.set_tasks(env.sample_tasks(task_seeds(address, range(tasks))))
-        seconds, trial = _timed(lambda: collect(env, setup.algorithm, state, 1, address))
-        return seconds, trial, address
-
-    def replay(repeat: int) -> tuple[float, Trial, Address]:
-        _, trial, address = play(repeat)
-        return _replay(env, trial, address, env.step), trial, address
-
-    yield from _compared("environment stepping", environment, env, replay, repeats, steps, physics_row=True)
-    yield from _compared("sampling one round", environment, env, play, repeats, steps)
-    yield from _gymnasium_rows(environment, setup)
-    for algorithm in ITERATIONS_OF:
-        yield from _iteration_rows(_setup(environment, algorithm, tasks, episodes, horizon, threads), repeats)
 
 
 def _setup(environment: str, algorithm: str, tasks: int, episodes: int, horizon: int, threads: int) -> Setup:
@@ -101,26 +101,51 @@ def _physics_of(setup: Setup) -> MujocoTasks:
     return setup.env
 
 
-def _compared(
-    what: str,
-    environment: str,
-    env: MujocoTasks,
-    work: Callable[[int], tuple[float, Trial, Address]],
-    repeats: int,
-    steps: int,
-    physics_row: bool = False,
-) -> Iterator[Row]:
-    """A row for `work` (and one for its physics): repeat 0 warms up and does not count."""
-    seconds, physics = [], []
+def _play(setup: Setup, repeat: int) -> tuple[float, Trial, Address]:
+    """One round of new tasks with the untrained policy: its seconds, what was played, and where its tasks come from."""
+    env, address = setup.env, Address(repeat)
+    state = setup.algorithm.initial_state(Address(0))
+    env.set_tasks(env.sample_tasks(task_seeds(address, range(env.num_tasks))))
+    seconds, trial = _timed(lambda: collect(env, setup.algorithm, state, 1, address))
+    return seconds, trial, address
+
+
+def _environment_rows(setup: Setup, repeats: int) -> Iterator[Row]:
+    """Stepping without a policy, as long as half of the lanes live; and giving every lane a new task."""
+    env, name = _physics_of(setup), setup.config.environment
+    seconds, physics, switching, steps = [], [], [], 0
+    for repeat in range(repeats + 1):  # repeat 0 warms up and does not count
+        _, trial, address = _play(setup, repeat)
+        duration, steps = _replay(env, trial, address, lambda actions, live: env.step(actions), least_live=0.5)
+        seconds.append(duration)
+        physics.append(bare_physics(env, trial, address, least_live=0.5))
+        tasks = env.sample_tasks(repeat)
+        plain, _ = _timed(partial(env.reset, seed=repeat))
+        env.set_tasks(tasks)
+        fitted, _ = _timed(partial(env.reset, seed=repeat))
+        switching.append(max(0.0, fitted - plain) + _timed(partial(env.set_tasks, tasks))[0])
+    yield _row("bare physics", name, statistics.median(physics[1:]), steps, 1.0)
+    yield _row("environment stepping", name, statistics.median(seconds[1:]), steps, _median_ratio(seconds, physics))
+    # In units of the physics of an iteration: two rounds of all lanes to the horizon.
+    iteration = 2 * env.num_envs * env.horizon * statistics.median(physics[1:]) / steps
+    switch = statistics.median(switching[1:])
+    yield _row("switching all tasks, against an iteration", name, switch, None, switch / iteration)
+
+
+def _sampling_row(setup: Setup, repeats: int) -> Iterator[Row]:
+    env, seconds, physics, steps = _physics_of(setup), [], [], 0
     for repeat in range(repeats + 1):
-        duration, trial, address = work(repeat)
+        duration, trial, address = _play(setup, repeat)
         seconds.append(duration)
         physics.append(bare_physics(env, trial, address))
-    seconds, physics = seconds[1:], physics[1:]
-    if physics_row:
-        yield _row("bare physics", environment, statistics.median(physics), steps, 1.0)
-    ratio = statistics.median(a / b for a, b in zip(seconds, physics, strict=True))
-    yield _row(what, environment, statistics.median(seconds), steps, ratio)
+        steps = int(trial.rollouts[0].mask.sum())
+    ratio = _median_ratio(seconds, physics)
+    yield _row("sampling one round", setup.config.environment, statistics.median(seconds[1:]), steps, ratio)
+
+
+def _median_ratio(seconds: list[float], physics: list[float]) -> float:
+    """The median over the repeats that count of work in units of the physics measured right after it."""
+    return statistics.median(a / b for a, b in zip(seconds[1:], physics[1:], strict=True))
 
 
 def _iteration_rows(setup: Setup, repeats: int) -> Iterator[Row]:
@@ -139,7 +164,7 @@ def _iteration_rows(setup: Setup, repeats: int) -> Iterator[Row]:
         physics.append(bare_physics(env, trial, address))
         steps = sum(int(rollout.mask.sum()) for rollout in trial.rollouts)
     for part, seconds in parts.items():
-        ratio = statistics.median(a / b for a, b in zip(seconds[1:], physics[1:], strict=True))
+        ratio = _median_ratio(seconds, physics)
         yield _row(
             f"{name}: {part}",
             setup.config.environment,
@@ -149,55 +174,66 @@ def _iteration_rows(setup: Setup, repeats: int) -> Iterator[Row]:
         )
 
 
-def bare_physics(env: MujocoTasks, trial: Trial, address: Address) -> float:
-    """Seconds that `Batch.step` alone needs for the controls of a trial."""
+def bare_physics(env: MujocoTasks, trial: Trial, address: Address, least_live: float = 0.0) -> float:
+    """Seconds that `Batch.step` alone needs for the controls of a trial, on the lanes that were live."""
     controls_of = env.batch.bind("ctrl")
 
-    def step(actions: np.ndarray) -> None:
-        controls_of[...] = actions
-        env.batch.step(nstep=env.frame_skip)
+    def step(controls: np.ndarray, live: np.ndarray | None) -> None:
+        controls_of[...] = controls
+        env.batch.step(live, env.frame_skip)
 
-    return _replay(env, trial, address, step, env.controls)
+    return _replay(env, trial, address, step, env.controls, least_live)[0]
 
 
 def _replay(
     env: MujocoTasks,
     trial: Trial,
     address: Address,
-    step: Callable[[np.ndarray], Any],
+    step: Callable[[np.ndarray, np.ndarray | None], Any],
     prepare: Callable[[np.ndarray], np.ndarray] = np.asarray,
-) -> float:
-    """Seconds of `step` over all recorded actions, from the states that the trial started in."""
+    least_live: float = 0.0,
+) -> tuple[float, int]:
+    """Time `step` over all recorded actions, from the states that the trial started in.
+
+    Args:
+        step: called with the prepared actions `[N·E, A]` and which lanes are live, `[N·E]`; None where all are.
+        least_live: stop a round when no more than this share of the lanes lives.
+
+    Returns: seconds, and the steps of live lanes.
+    """
     env.set_tasks(env.sample_tasks(task_seeds(address, range(env.num_tasks))))
-    seconds = 0.0
+    seconds, steps = 0.0, 0
     for round_, rollout in enumerate(trial.rollouts):
         seeds = [address.at(Purpose.RESET, task, round_).seed() for task in range(env.num_tasks)]
         env.reset(seed=seeds)
         actions = rollout.action.flatten(0, 1).transpose(0, 1).numpy()  # [T, N·E, A]
-        prepared = [prepare(action) for action in actions]
+        lives = rollout.mask.flatten(0, 1).T.numpy().astype(bool)  # [T, N·E]
+        played = [t for t, live in enumerate(lives) if live.mean() > least_live]
+        prepared = [(prepare(actions[t]), None if lives[t].all() else lives[t]) for t in played]
         start = time.perf_counter()
-        for action in prepared:
-            step(action)
+        for action, live in prepared:
+            step(action, live)
         seconds += time.perf_counter() - start
-    return seconds
+        steps += int(lives[played].sum())
+    return seconds, steps
 
 
 def _gymnasium_rows(environment: str, setup: Setup) -> Iterator[Row]:
     """Gymnasium's own vector environments of the same robot, over the same cores, with controls of the same kind."""
-    name = {"half-cheetah": "HalfCheetah-v5"}.get("-".join(environment.split("-")[:2]))
-    if name is None:
+    robot = next((robot for robot in GYMNASIUM_ROBOTS if environment.startswith(robot)), None)
+    if robot is None:
         return
-    cores = setup.config.train.threads
-    unit = _physics_rate(setup)
+    env, cores, unit = _physics_of(setup), setup.config.train.threads, _physics_rate(setup)
     for what, lanes, kind in (
         ("Gymnasium SyncVectorEnv", 8, gymnasium.vector.SyncVectorEnv),
         ("Gymnasium AsyncVectorEnv", cores, gymnasium.vector.AsyncVectorEnv),
         ("Gymnasium AsyncVectorEnv", 4 * cores, gymnasium.vector.AsyncVectorEnv),
     ):
-        vector = kind([partial(_make_quietly, name)] * lanes)
+        vector = kind([partial(_make_quietly, GYMNASIUM_ROBOTS[robot], env.frame_skip)] * lanes)
         try:
-            rng = np.random.default_rng(0)
-            controls = np.clip(rng.normal(0, 1 / _physics_of(setup).action_scale, (GYMNASIUM_STEPS, lanes, 6)), -1, 1)
+            shape = (GYMNASIUM_STEPS, lanes, env.model.nu)
+            controls = np.clip(np.random.default_rng(0).normal(0, 1 / env.action_scale, shape), -1, 1)
+            controls = controls * env.model.actuator_ctrlrange[:, 1]
             vector.reset(seed=0)
             seconds, _ = _timed(partial(_step_all, vector, controls))
         finally:
@@ -206,10 +242,10 @@ def _gymnasium_rows(environment: str, setup: Setup) -> Iterator[Row]:
         yield _row(f"{what}, {lanes} lanes", environment, seconds, steps, unit * seconds / steps)
 
 
-def _make_quietly(name: str) -> gymnasium.Env[Any, Any]:
+def _make_quietly(name: str, frame_skip: int) -> gymnasium.Env[Any, Any]:
     """MuJoCo has something to say about the XML of Gymnasium's cheetah at every load."""
     with silent():
-        return gymnasium.make(name)
+        return gymnasium.make(name, frame_skip=frame_skip)
 
 
 def _step_all(vector: gymnasium.vector.VectorEnv[Any, Any, Any], controls: np.ndarray) -> None:
@@ -219,9 +255,8 @@ def _step_all(vector: gymnasium.vector.VectorEnv[Any, Any, Any], controls: np.nd
 
 def _physics_rate(setup: Setup) -> float:
     """Steps per second of bare physics, measured now."""
-    address, env = Address(0), _physics_of(setup)
-    trial = collect(env, setup.algorithm, setup.algorithm.initial_state(address), 1, address)
-    return env.num_envs * env.horizon / bare_physics(env, trial, address)
+    _, trial, address = _play(setup, 0)
+    return float(trial.rollouts[0].mask.sum()) / bare_physics(_physics_of(setup), trial, address)
 
 
 def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
@@ -250,9 +285,9 @@ def speed_table(rows: list[Row]) -> Table:
         table.add_row(
             row["what"],
             row["env"],
-            f"{row['seconds']:.2f}",
+            f"{row['seconds']:.3g}",
             rate,
-            f"{row['ratio_to_physics']:.2f}",
+            f"{row['ratio_to_physics']:.3g}",
             str(row["peak_mib"]),
         )
     return table
