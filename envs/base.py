@@ -36,6 +36,8 @@ class Outcome(NamedTuple):
     """bool [num_envs]: the simulation broke, so that neither its state nor its reward mean anything."""
     terms: Mapping[str, np.ndarray]
     """Diagnostics by name, such as the terms of the reward: [num_envs] each."""
+    truncated: np.ndarray | bool = False
+    """bool [num_envs]: a clock other than the horizon stopped the episode."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,7 +204,7 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self._steps += live
         self._diverged |= live & outcome.diverged
         self._terminated |= live & (outcome.terminated | outcome.diverged)
-        self._truncated |= live & ~self._terminated & (self._steps >= self.horizon)
+        self._truncated |= live & ~self._terminated & ((self._steps >= self.horizon) | outcome.truncated)
         info = {name: np.where(counted, term, 0.0) for name, term in outcome.terms.items()}
         info["diverged"] = self._diverged.copy()
         return self._observation.copy(), reward, self._terminated.copy(), self._truncated.copy(), info

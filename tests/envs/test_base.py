@@ -20,6 +20,8 @@ class Walk(TaskEnv):
     Place 3 terminates, place 5 is beyond the simulation: it diverges to NaN. `poison` spoils one quantity.
     """
 
+    clock = 4  # steps after which the family itself stops an episode
+
     def __init__(self, num_tasks: int, lanes_per_task: int, config: Any = None, *, threads: int = 0) -> None:
         super().__init__(
             num_tasks,
@@ -30,12 +32,12 @@ class Walk(TaskEnv):
             observation_size=1,
             action_space=Discrete(2),
         )
-        self.place = np.zeros(self.num_envs)
+        self.place, self.played = np.zeros((2, self.num_envs))
         self.stride = np.ones(self.num_envs)
         self.poison = ""
 
     def reset_lanes(self, mask: np.ndarray) -> None:
-        self.place[mask] = 0.0
+        self.place[mask], self.played[mask] = 0.0, 0
 
     def advance(self, actions: np.ndarray, live: np.ndarray) -> Outcome:
         self.place[live] += (actions * self.stride)[live]
@@ -44,7 +46,8 @@ class Walk(TaskEnv):
         reward[diverged] = np.nan
         if self.poison == "reward":
             reward[2] = np.inf
-        return Outcome(reward, self.place == 3.0, diverged, {"place": self.place})
+        self.played += 1
+        return Outcome(reward, self.place == 3.0, diverged, {"place": self.place}, self.played >= self.clock)
 
     def observe(self) -> np.ndarray:
         observation = np.where(self.place == 5.0, np.nan, self.place)[:, None]
@@ -88,6 +91,15 @@ def test_an_end_at_the_horizon_is_terminated_and_not_truncated() -> None:
         env.step(np.full(4, action))
     *_, terminated, truncated, _ = env.step(np.ones(4, int))
     assert terminated.all() and not truncated.any()
+
+
+def test_a_clock_of_the_family_truncates_before_the_horizon_whom_nothing_terminates() -> None:
+    env = walk()
+    env.clock, env.place[0] = 2, 1.0
+    env.step(np.array([1, 0, 0, 0]))
+    *_, terminated, truncated, _ = env.step(np.array([1, 0, 0, 0]))  # lane 0 reaches place 3 as the clock runs out
+    np.testing.assert_array_equal(terminated, [True, False, False, False])
+    np.testing.assert_array_equal(truncated, [False, True, True, True])
 
 
 def test_a_diverged_lane_ends_at_its_last_good_observation_without_reward() -> None:
