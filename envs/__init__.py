@@ -1,17 +1,20 @@
 """Task distributions for meta-reinforcement learning, as vector environments on numpy, MuJoCo and Gymnasium.
 
 `envs.make("half-cheetah-vel", num_tasks=40, lanes_per_task=20)` is a `gymnasium.vector.VectorEnv` with 800
-lanes.
+lanes; `gymnasium.make("metarl/HalfCheetahVel-v0")` is one of them as a plain `gymnasium.Env`.
 """
 
 from typing import TYPE_CHECKING, Any
 
 from envs.base import TaskEnv
 from envs.errors import InputError, NonFiniteError
+from envs.gymnasium_tasks import gymnasium_tasks
 from envs.registry import make, names
+from envs.single import SingleTask, register_all
 from envs.tasks import Choice, LogUniform, TaskDistribution, Tasks, Uniform
 
 if TYPE_CHECKING:
+    from envs.dynamics import Scale
     from envs.mujoco_tasks import MujocoTasks, load_model
 
 __all__ = [
@@ -20,10 +23,13 @@ __all__ = [
     "LogUniform",
     "MujocoTasks",
     "NonFiniteError",
+    "Scale",
+    "SingleTask",
     "TaskDistribution",
     "TaskEnv",
     "Tasks",
     "Uniform",
+    "gymnasium_tasks",
     "load_model",
     "make",
     "names",
@@ -32,8 +38,11 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import the simulator when one of its names is first asked for: listing environments stays quick."""
-    if name in ("MujocoTasks", "load_model"):
-        from envs import mujoco_tasks
+    if name in ("MujocoTasks", "Scale", "load_model"):
+        from envs import dynamics, mujoco_tasks
 
-        return getattr(mujoco_tasks, name)
+        return getattr(dynamics if name == "Scale" else mujoco_tasks, name)
     raise AttributeError(f"module 'envs' has no attribute '{name}'")
+
+
+register_all()

@@ -18,5 +18,5 @@ def nearest(name: str, candidates: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, candidates, n=1)
     if close:
         return f" — did you mean '{close[0]}'?"
-    few = 0 < len(candidates) <= 20
+    few = 0 < len(candidates) <= 40
     return f" — choose one of: {', '.join(candidates)}" if few else " — check the name"

@@ -94,7 +94,7 @@ VEL_VARIANTS: dict[str, dict[str, Any]] = {
     "maml": RLLAB | UP_TO_2,
     "deleu": SCALED | UP_TO_2 | {"horizon": 100},
     "promp": SCALED | UP_TO_3 | {"horizon": 100, "torso_position": False},
-    "pearl": GYM | UP_TO_3,
+    "pearl": GYM | UP_TO_3 | {"train_tasks": 100, "test_tasks": 30},
     "varibad": GYM | UP_TO_3,
     "garage": SCALED | UP_TO_2,
     "amago": GYM | UP_TO_3 | {"horizon": 1000, "torso_position": False},
@@ -113,10 +113,10 @@ class HalfCheetah(MujocoTasks):
         lanes_per_task: int,
         options: Any,
         *,
-        task_distribution: TaskDistribution,
         threads: int,
+        **tasks: Any,
     ) -> None:
-        """`options` is a resolved config."""
+        """`options` is a resolved config; `tasks` are MujocoTasks' arguments that say what tasks are."""
         edit = _sense_mass_center if options.mass_center else None
         model = load_model(XML, timestep=options.timestep, edit=edit)
         stage = mujoco.mjtStage.mjSTAGE_VEL if options.mass_center else mujoco.mjtStage.mjSTAGE_NONE
@@ -127,11 +127,11 @@ class HalfCheetah(MujocoTasks):
             model=model,
             frame_skip=options.frame_skip,
             horizon=options.horizon,
-            task_distribution=task_distribution,
             observation_size=20 if options.torso_position else 17,
             action_scale=options.action_scale,
             stage=stage,
             threads=threads,
+            **tasks,
         )
         torso = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, "torso")
         self._torso_height = model.body_pos[torso, 2]  # where the root joints are at 0
@@ -187,7 +187,7 @@ class HalfCheetahDir(HalfCheetah):
         threads: int = 0,
     ) -> None:
         """Raises: InputError on an impossible option."""
-        options = _resolve(config or HalfCheetahConfig(), DIR_VARIANTS)
+        options = resolve_half_cheetah(config or HalfCheetahConfig(), DIR_VARIANTS)
         tasks = TaskDistribution(direction=Choice((-1.0, 1.0)))
         super().__init__(num_tasks, lanes_per_task, options, task_distribution=tasks, threads=threads)
 
@@ -197,7 +197,7 @@ class HalfCheetahDir(HalfCheetah):
 
 
 class HalfCheetahVel(HalfCheetah):
-    """Run at a velocity. Task parameter: `velocity`, m/s."""
+    """Run at a velocity. Task parameter: `velocity`, m/s; outside the training range up to 1 m/s faster."""
 
     Config = HalfCheetahVelConfig
     variants = VEL_VARIANTS
@@ -211,24 +211,28 @@ class HalfCheetahVel(HalfCheetah):
         threads: int = 0,
     ) -> None:
         """Raises: InputError on an impossible option."""
-        options = _resolve(config or HalfCheetahVelConfig(), VEL_VARIANTS)
+        options = resolve_half_cheetah(config or HalfCheetahVelConfig(), VEL_VARIANTS)
         low, high = options.min_velocity, options.max_velocity
         if low > high:
             raise InputError(f"env.min_velocity is {low}, above env.max_velocity at {high} — swap them")
         tasks = TaskDistribution(velocity=Uniform(low, high))
-        super().__init__(num_tasks, lanes_per_task, options, task_distribution=tasks, threads=threads)
+        faster = TaskDistribution(velocity=Uniform(high, high + 1.0))
+        super().__init__(
+            num_tasks, lanes_per_task, options, task_distribution=tasks, outside_distribution=faster, threads=threads
+        )
 
     def task_reward(self, velocity: np.ndarray) -> np.ndarray:
         """Minus the distance to the task's velocity."""
         return -np.abs(velocity - self.lane_tasks["velocity"])
 
 
-def _resolve(config: HalfCheetahConfig, variants: dict[str, dict[str, Any]]) -> Any:
+def resolve_half_cheetah(config: HalfCheetahConfig, variants: dict[str, dict[str, Any]]) -> Any:
+    """The config with every option filled. Raises: InputError on an impossible one."""
     return resolve(
         config,
         variants,
         positive=("timestep", "frame_skip", "action_scale"),
-        nonnegative=("control_cost", "reset_position", "reset_velocity"),
+        nonnegative=("control_cost", "reset_position", "reset_velocity", "largest_exponent"),
     )
 
 

@@ -20,6 +20,10 @@ which see `self.qpos` [num_envs, nq], `self.qvel` [num_envs, nv], the positions 
             velocity = (self.qpos[:, 0] - self.qpos_before[:, 0]) / self.dt
             return -np.abs(velocity - self.lane_tasks["velocity"]), {"velocity": velocity}
 
+Tasks change the model itself by declaration (`envs.dynamics`):
+
+                dynamics={"load": Scale("body_mass", Uniform(1.0, 3.0), names=("torso",))},
+
 Letters: N tasks, E lanes per task; num_envs = N * E.
 """
 
@@ -31,10 +35,12 @@ from typing import Any
 import mujoco
 import numpy as np
 from gymnasium.spaces import Box
-from mujoco.batch import MODEL_FIELDS, Batch
+from mujoco.batch import Batch
 
 from envs.base import Outcome, TaskEnv
-from envs.errors import InputError, nearest
+from envs.dynamics import Dynamics, Scale
+from envs.errors import InputError
+from envs.rendering import RobotCamera
 from envs.seeding import is_integer
 from envs.tasks import TaskDistribution, Tasks
 
@@ -44,10 +50,6 @@ DIVERGENCE = (
     mujoco.mjtWarning.mjWARN_BADQVEL.value,
     mujoco.mjtWarning.mjWARN_BADQACC.value,
 )
-
-# Model fields that mean nothing below 0, or at 0.
-POSITIVE_FIELDS = ("body_mass", "body_inertia")
-NONNEGATIVE_FIELDS = ("dof_armature", "dof_damping", "dof_frictionloss", "geom_friction", "jnt_stiffness")
 
 
 def load_model(
@@ -79,11 +81,7 @@ def load_model(
 
 
 class MujocoTasks(TaskEnv):
-    """Tasks for one MuJoCo model: a task changes the reward and, through `field_factors`, the dynamics."""
-
-    recompute_constants = True
-    """Whether MuJoCo's derived constants follow the model fields that a task scales. (The papers with random
-    parameters left them; bodies that MuJoCo calls simple then ignore a change of mass.)"""
+    """Tasks for one MuJoCo model: a task changes the reward and, where it is declared, the dynamics."""
 
     def __init__(
         self,
@@ -94,10 +92,12 @@ class MujocoTasks(TaskEnv):
         model: mujoco.MjModel,
         frame_skip: int,
         horizon: int,
-        task_distribution: TaskDistribution,
         observation_size: int,
+        task_distribution: TaskDistribution | None = None,
         test_distribution: TaskDistribution | None = None,
         outside_distribution: TaskDistribution | None = None,
+        dynamics: Mapping[str, Scale] | None = None,
+        recompute_constants: bool = True,
         action_scale: float = 1.0,
         stage: mujoco.mjtStage = mujoco.mjtStage.mjSTAGE_NONE,
         threads: int = 0,
@@ -107,13 +107,19 @@ class MujocoTasks(TaskEnv):
         Args:
             model: from `load_model`; every actuator needs a control range.
             frame_skip: physics steps in a step of the environment.
+            task_distribution: what training tasks come from, but for the parameters that `dynamics` declares.
+            test_distribution, outside_distribution: the laws of these splits that differ from training.
+            dynamics: task parameters that scale the model.
+            recompute_constants: whether MuJoCo's derived constants follow the scaled fields. (The papers with
+                random parameters left them; bodies that MuJoCo calls simple then ignore a change of mass.)
             action_scale: half the side of the action box, whose border means full control.
             stage: what MuJoCo computes after a reset and a step, so that the derived fields which the
                 constructor bound (`self.batch.bind("xpos")`) are those of the new state; by default they lag
                 by a physics step.
             threads: physics threads, 0 for one per CPU; no bit of the results depends on it.
 
-        Raises: InputError on an impossible count or an actuator without control range.
+        Raises: InputError on an impossible count, an actuator without control range, and a scale of an unknown
+        field or element.
         """
         if not is_integer(threads) or threads < 0:
             raise InputError(f"threads is {threads!r} — give a whole number, 0 for one per CPU")
@@ -122,15 +128,16 @@ class MujocoTasks(TaskEnv):
             raise InputError(f"actuator {actuator} has no control range — give it a ctrlrange in the XML")
         self.model, self.frame_skip, self.action_scale = model, frame_skip, action_scale
         self.dt = frame_skip * model.opt.timestep
-        self._defaults: dict[str, np.ndarray] = {}  # of the model fields that tasks scale
+        self._dynamics, self._recompute_constants = Dynamics(model, dynamics or {}), recompute_constants
+        train = self._dynamics.with_laws(task_distribution or TaskDistribution())
         super().__init__(
             num_tasks,
             lanes_per_task,
             config,
             horizon=horizon,
-            task_distribution=task_distribution,
-            test_distribution=test_distribution,
-            outside_distribution=outside_distribution,
+            task_distribution=train,
+            test_distribution=self._dynamics.complete(test_distribution, train),
+            outside_distribution=self._dynamics.complete(outside_distribution, train),
             observation_size=observation_size,
             action_space=Box(-action_scale, action_scale, (model.nu,), np.float64),
         )
@@ -142,6 +149,7 @@ class MujocoTasks(TaskEnv):
         self._control_center, self._control_radius = (low + high) / 2, (high - low) / 2  # [num_envs, A]
         self._divergences = self.batch.warning[:, min(DIVERGENCE) : max(DIVERGENCE) + 1, 1]  # counts, [num_envs, 3]
         self._stage = stage.value
+        self._camera: RobotCamera | None = None
 
     # Hooks of a robot
 
@@ -166,19 +174,26 @@ class MujocoTasks(TaskEnv):
         qpos = np.tile(self.model.qpos0, (self.lanes_per_task, 1))
         return qpos, np.zeros((self.lanes_per_task, self.model.nv))
 
-    def field_factors(self, tasks: Tasks) -> Mapping[str, np.ndarray]:
-        """How tasks scale the model: field name -> factors [N, *field shape] of its default values."""
-        return {}
+    def render_lane(self, lane: int = 0) -> np.ndarray:
+        """The robot with its task's body, uint8 `[height, width, 3]`."""
+        if self._camera is None:
+            self._camera = RobotCamera(self.model)
+        fields = {name: self.batch.expand(name)[lane] for name in self._scaled_fields}
+        return self._camera.picture(self.qpos[lane], self.qvel[lane], fields)
 
     # The hooks of TaskEnv
 
     def prepare_tasks(self, tasks: Tasks) -> None:
         """Refuse tasks that scale the model impossibly."""
-        self._factors = self._check_factors(self.field_factors(tasks))
+        self._scaled_fields = self._dynamics.scaled(tasks)
 
     def apply_tasks(self, lanes: np.ndarray) -> None:
-        """Scale the lanes' models."""
-        self.scale_fields(self._factors, lanes, set_const=self.recompute_constants)
+        """Give the lanes their tasks' models."""
+        tasks = np.flatnonzero(lanes) // self.lanes_per_task
+        for field, values in self._scaled_fields.items():
+            self.batch.expand(field)[lanes] = values[tasks]
+        if self._scaled_fields and self._recompute_constants:
+            self.batch.set_const(lanes)
 
     def reset_lanes(self, mask: np.ndarray) -> None:
         """Reset the lanes' whole simulation (warm start, warnings, …), then draw positions and velocities."""
@@ -204,58 +219,6 @@ class MujocoTasks(TaskEnv):
     def controls(self, actions: np.ndarray) -> np.ndarray:
         """What drives the actuators, [num_envs, A]: full control where an action is on its box's border."""
         return self._control_center + self._control_radius * np.clip(actions / self.action_scale, -1.0, 1.0)
-
-    # Dynamics
-
-    def scale_fields(
-        self, factors: Mapping[str, np.ndarray], lanes: np.ndarray | None = None, *, set_const: bool = True
-    ) -> None:
-        """Give lanes the default model with the named fields scaled; fields not named are the default.
-
-        Args:
-            factors: name of an MjModel field, or `opt.` and that of an MjOption field -> [N, *field shape].
-            lanes: bool [num_envs]; None for all.
-            set_const: recompute MuJoCo's derived constants.
-
-        Raises: InputError on an unknown field, and on factors of wrong shape or sign or that are not finite.
-        """
-        factors = self._check_factors(factors)
-        lanes = np.ones(self.num_envs, bool) if lanes is None else lanes
-        for name, default in self._defaults.items():
-            scaled = np.broadcast_to(default * factors.get(name, 1.0), (self.num_tasks, *default.shape))
-            self.batch.expand(name)[lanes] = np.repeat(scaled, self.lanes_per_task, axis=0)[lanes]
-        if set_const and self._defaults:
-            self.batch.set_const(lanes)
-
-    def _check_factors(self, factors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        checked: dict[str, np.ndarray] = {}
-        for name, values in factors.items():
-            default = self._default(name)
-            checked[name] = factor = np.array(values, np.float64)
-            if factor.shape != (self.num_tasks, *default.shape):
-                wanted = (self.num_tasks, *default.shape)
-                raise InputError(f"the factors of {name} have shape {factor.shape} — give {wanted}")
-            good, wanted_sign = np.isfinite(factor), "finite factors"
-            if name in POSITIVE_FIELDS:
-                good, wanted_sign = good & (factor > 0), "finite factors above 0"
-            elif name in NONNEGATIVE_FIELDS:
-                good, wanted_sign = good & (factor >= 0), "finite factors of 0 or above"
-            if not good.all():
-                index = tuple(np.argwhere(~good)[0])
-                raise InputError(f"task {index[0]} scales {name} by {factor[index]} — give {wanted_sign}")
-        return checked
-
-    def _default(self, name: str) -> np.ndarray:
-        """The model's own values of a field, copied: in a live view, factors compound from task to task."""
-        if name not in self._defaults:
-            holder, field = (self.model.opt, name[4:]) if name.startswith("opt.") else (self.model, name)
-            values = np.array(getattr(holder, field, None))
-            if name not in MODEL_FIELDS:
-                raise InputError(f"unknown model field '{name}'" + nearest(name, MODEL_FIELDS))
-            if values.dtype.kind != "f" or name == "opt.timestep":
-                raise InputError(f"model field '{name}' cannot be scaled — name a physical quantity")
-            self._defaults[name] = values
-        return self._defaults[name]
 
 
 @contextlib.contextmanager

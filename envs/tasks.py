@@ -76,6 +76,59 @@ class LogUniform:
 
 
 @dataclass(frozen=True)
+class Normal:
+    """Normal with the given mean and standard deviation, each element of the shape on its own; a number by default."""
+
+    mean: float
+    std: float
+    shape: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raises: InputError on a mean that is not finite, and a deviation that is not or below 0."""
+        if not (np.isfinite(self.mean) and 0 <= self.std < np.inf):
+            raise InputError(f"Normal({self.mean}, {self.std}) is no law — give a finite mean, and a deviation of 0 up")
+
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        """One task's value."""
+        return np.asarray(rng.normal(self.mean, self.std, self.shape))
+
+    def check(self, name: str, values: Any) -> np.ndarray:
+        """Finite numbers of the right shape."""
+        return _check(name, values, self.shape, np.dtype(np.float64))
+
+
+@dataclass(frozen=True)
+class Dirichlet:
+    """Probabilities along the last axis of the shape, each row on its own, of one concentration for all outcomes."""
+
+    concentration: float
+    shape: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        """Raises: InputError on a concentration that is not above 0, and a shape without outcomes."""
+        if not 0 < self.concentration < np.inf or not self.shape or min(self.shape) < 1:
+            raise InputError(
+                f"Dirichlet({self.concentration}, {self.shape}) is no law — "
+                "give a concentration above 0, and at least one outcome"
+            )
+
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        """One task's value."""
+        *rows, outcomes = self.shape
+        return np.asarray(rng.dirichlet(np.full(outcomes, self.concentration), tuple(rows)))
+
+    def check(self, name: str, values: Any) -> np.ndarray:
+        """Finite numbers of the right shape, none below 0, whose rows sum to 1 but for rounding."""
+        array = _check(name, values, self.shape, np.dtype(np.float64))
+        bad = (array < 0).any(axis=-1) | (np.abs(array.sum(axis=-1) - 1.0) > 1e-6)  # [N, rows]
+        if bad.any():
+            task, *row = (int(index) for index in np.argwhere(bad)[0])
+            place = f"row {row} of task {task}" if row else f"task {task}"
+            raise InputError(f"task parameter '{name}' has no probabilities in {place} — give 0 or above, summing to 1")
+        return array
+
+
+@dataclass(frozen=True)
 class Choice:
     """One of `values` with equal probability; the values are numbers, or tuples of numbers of one length."""
 

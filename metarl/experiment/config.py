@@ -59,7 +59,10 @@ class TrainConfig:
 
 
 # Fields that may differ when a run is taken up again: they change where and how long, not what.
-FREE_ON_RESUME = {"iterations", "device", "threads", "checkpoint_every", "keep_checkpoints"}
+FREE_ON_RESUME = {
+    "train": {"iterations", "device", "threads", "checkpoint_every", "keep_checkpoints"},
+    "env": {"processes", "timeout"},
+}
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,7 @@ def difference(mine: dict[str, Any], theirs: dict[str, Any]) -> str | None:
                 return f"{room} is {a}, there it is {b}"
             continue
         for name in sorted(a.keys() | b.keys()):
-            if room == "train" and name in FREE_ON_RESUME:
+            if name in FREE_ON_RESUME.get(room, ()):
                 continue
             if not _same(a.get(name), b.get(name)):
                 return f"{room}.{name} is {a.get(name)}, there it is {b.get(name)}"

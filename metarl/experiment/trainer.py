@@ -76,10 +76,10 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def train(setup: Setup, run: RunDirectory, console: Console) -> list[Metrics]:
+def train(setup: Setup, run: RunDirectory, console: Console) -> None:
     """Train until the config's last iteration, from the run directory's last checkpoint on.
 
-    Returns the metrics of the iterations done now. Whatever ends it early (Ctrl-C, SIGTERM, broken numbers, a broken
+    Whatever ends it early (Ctrl-C, SIGTERM, broken numbers, a broken
     environment), the last finished iteration is saved first.
     """
     config, env, algorithm = setup.config, setup.env, setup.algorithm
@@ -90,7 +90,6 @@ def train(setup: Setup, run: RunDirectory, console: Console) -> list[Metrics]:
     saved = done.iteration
     log = MetricsFile(run.metrics_path, done.iteration)
     charts = Charts(run.path, run.config_text, algorithm.rounds, done.iteration)
-    history = []
     try:
         with (
             interruptible_at_points(),
@@ -104,7 +103,6 @@ def train(setup: Setup, run: RunDirectory, console: Console) -> list[Metrics]:
                 metrics = {"iteration": iteration, "env_steps": env_steps, **metrics}
                 log.append(metrics)
                 done = Checkpoint(iteration, env_steps, state)
-                history.append(metrics)
                 charts.write(metrics, iteration)
                 if iteration % config.train.checkpoint_every == 0 or iteration == config.train.iterations:
                     run.save(done, config.train.keep_checkpoints)
@@ -114,7 +112,6 @@ def train(setup: Setup, run: RunDirectory, console: Console) -> list[Metrics]:
         if done.iteration > saved:
             run.save(done, config.train.keep_checkpoints)
         charts.close()
-    return history
 
 
 def train_iteration(env: TaskEnv, algorithm: Algorithm, state: State, address: Address) -> tuple[State, Trial, Metrics]:

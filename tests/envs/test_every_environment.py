@@ -5,6 +5,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium.spaces import Discrete
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
@@ -22,9 +23,15 @@ def make(name: str, variant: str, num_tasks: int = N, **fields: Any) -> envs.Tas
 
 
 def random_actions(env: envs.TaskEnv, steps: int) -> np.ndarray:
-    """[steps, num_envs, A], small enough that a point does not leave its start by chance alone."""
-    shape = (steps, *env.action_space.shape)
-    return np.random.default_rng(7).uniform(-1.0, 1.0, shape) * env.single_action_space.high
+    """[steps, num_envs, A], so small that no point leaves its start by chance alone; or [steps, num_envs]."""
+    rng, shape, space = np.random.default_rng(7), (steps, *env.action_space.shape), env.single_action_space
+    if isinstance(space, Discrete):
+        return rng.integers(space.start, space.start + space.n, shape)
+    return rng.uniform(-1.0, 1.0, shape) * space.high
+
+
+def is_discrete(env: envs.TaskEnv) -> bool:
+    return isinstance(env.single_action_space, Discrete)
 
 
 def play(env: envs.TaskEnv, actions: np.ndarray) -> list[tuple[np.ndarray, ...]]:
@@ -105,7 +112,8 @@ def test_an_episode_is_truncated_at_the_horizon_and_then_stands_still(name: str,
     np.testing.assert_array_equal(terminated, ~truncated)
     for array in last:
         array[...] = 0  # what the caller does with its arrays does not reach the environment
-    unused = np.full(env.action_space.shape, np.nan)  # the action of a lane that stands still matters to nobody
+    # The action of a lane that stands still matters to nobody.
+    unused = random_actions(env, 1)[0] if is_discrete(env) else np.full(env.action_space.shape, np.nan)
     frozen, reward, still_terminated, still_truncated, info = env.step(unused)
     np.testing.assert_array_equal(frozen, observation)
     np.testing.assert_array_equal(still_terminated, terminated)
@@ -174,7 +182,7 @@ def test_impossible_tasks_are_refused_by_name(name: str, variant: str) -> None:
     env = make(name, variant)
     tasks = env.tasks
     parameter = next(iter(tasks))
-    broken = tasks[parameter].copy()
+    broken = tasks[parameter].astype(np.float64)
     broken[1] = np.nan
     for refused, message in (
         ({**tasks, parameter + "x": tasks[parameter]}, f"'{parameter}x' — did you mean '{parameter}'"),
@@ -191,12 +199,36 @@ def test_impossible_tasks_are_refused_by_name(name: str, variant: str) -> None:
 
 def test_a_non_finite_action_is_named(name: str, variant: str) -> None:
     env = make(name, variant)
+    if is_discrete(env):
+        pytest.skip("whole numbers are finite; floating-point actions are refused below")
     env.reset(seed=0)
     actions = np.zeros(env.action_space.shape)
     env.step(actions + 0.01)
     actions[3, 1] = np.nan
     with pytest.raises(envs.NonFiniteError, match=r"action\[1\] is nan at task 1, lane 1, step 1"):
         env.step(actions)
+
+
+def test_a_discrete_action_of_another_kind_or_range_is_refused(name: str, variant: str) -> None:
+    env = make(name, variant)
+    if not is_discrete(env):
+        pytest.skip("its actions are continuous")
+    env.reset(seed=0)
+    untouched = make(name, variant)
+    untouched.reset(seed=0)
+    good, space = random_actions(env, 1)[0], env.single_action_space
+    for wrong in (space.start - 1, space.start + space.n, np.iinfo(np.int64).min):
+        actions = good.copy()
+        actions[-1] = wrong
+        with pytest.raises(envs.InputError, match=f"from {space.start} to {space.start + space.n - 1}"):
+            env.step(actions)
+    for kind in (float, bool, str, complex, object):
+        with pytest.raises(envs.InputError, match="give whole numbers"):
+            env.step(good.astype(kind))
+    with pytest.raises(envs.InputError, match="give whole numbers"):
+        env.step(np.full(N * E, np.nan))
+    # A refused step is no step, and any kind of whole number names the same action.
+    assert_equal(play(env, good.astype(np.uint8)[None]), play(untouched, good[None]), slice(None))
 
 
 def test_impossible_calls_are_refused(name: str, variant: str) -> None:
@@ -212,10 +244,14 @@ def test_impossible_calls_are_refused(name: str, variant: str) -> None:
     for options in ({"reset_mask": np.ones(2, bool)}, {"reset_mask": np.ones(N * E)}, {"reset_maks": None}):
         with pytest.raises(envs.InputError, match="reset_mask"):
             env.reset(options=options)
-    for actions in (np.zeros((N * E, 1)), np.zeros(N * E), np.zeros((N, *env.single_action_space.shape))):
+    kind, shape = env.single_action_space.dtype, env.single_action_space.shape
+    per_task, one_more_axis = np.zeros((N, *shape), kind), np.zeros((N * E, *shape, 1), kind)
+    one_action_for_all = np.zeros(shape, kind)
+    other_rank = np.zeros((N * E, 1), kind) if is_discrete(env) else np.zeros(N * E)
+    for actions in (per_task, one_more_axis, one_action_for_all, other_rank):
         with pytest.raises(envs.InputError, match="actions have shape"):
             env.step(actions)
-    with pytest.raises(envs.InputError, match="actions are"):
+    with pytest.raises(envs.InputError, match="give whole numbers" if is_discrete(env) else "actions are"):
         env.step(np.full(env.action_space.shape, "left"))
 
 
@@ -223,13 +259,14 @@ def test_gymnasium_vector_wrapper_counts_its_episodes(name: str, variant: str) -
     env = make(name, variant)
     wrapped = RecordEpisodeStatistics(env)
     wrapped.reset(seed=0)
-    total = np.zeros(N * E)
+    total, before = np.zeros(N * E), np.zeros(N * E, bool)
     for action in random_actions(env, HORIZON):
         _, reward, terminated, truncated, info = wrapped.step(action)
         total += reward
-        finished = terminated | truncated
+        finished = (terminated | truncated) & ~before
         np.testing.assert_allclose(info.get("episode", {"r": 0 * total})["r"][finished], total[finished], rtol=1e-6)
-    assert finished.all()
+        before |= finished
+    assert before.all()
 
 
 class OneLane(gymnasium.Env[np.ndarray, np.ndarray]):
@@ -245,7 +282,7 @@ class OneLane(gymnasium.Env[np.ndarray, np.ndarray]):
         return observation[0], {key: values[0] for key, values in info.items()}
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        observation, reward, terminated, truncated, info = self.env.step(action[None])
+        observation, reward, terminated, truncated, info = self.env.step(np.asarray(action)[None])
         infos = {key: values[0] for key, values in info.items()}
         return observation[0], float(reward[0]), bool(terminated[0]), bool(truncated[0]), infos
 

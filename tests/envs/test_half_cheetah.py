@@ -80,6 +80,17 @@ def test_a_velocity_variant_is_as_published(variant: str) -> None:
     assert 0.0 <= velocities.min() < 0.02 and 0.99 * highest < velocities.max() <= highest
 
 
+def test_faster_velocities_are_outside() -> None:
+    velocities = make("half-cheetah-vel", max_velocity=1.5).sample_tasks(0, 1000, split="outside")["velocity"]
+    assert 1.5 <= velocities.min() < 1.52 and 2.48 < velocities.max() <= 2.5
+
+
+def test_pearls_velocities_are_100_for_training_and_30_others_for_tests() -> None:
+    env = make("half-cheetah-vel", variant="pearl")
+    train, test = (np.unique(env.sample_tasks(0, 3000, split=split)["velocity"]) for split in ("train", "test"))
+    assert (len(train), len(test), len(np.union1d(train, test))) == (100, 30, 130)
+
+
 def test_every_variant_has_its_published_definition_here() -> None:
     assert set(make("half-cheetah-dir").variants) == set(PUBLISHED_DIR)
     assert set(make("half-cheetah-vel").variants) == set(PUBLISHED_VEL)

@@ -1,5 +1,6 @@
 """Point navigation against hand numbers, and every variant against its published definition."""
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -111,3 +112,142 @@ def test_the_best_path_to_a_goal_loses_little() -> None:
     total = sum(reward[0] for _, reward, *_ in steps)
     np.testing.assert_allclose(total, -(np.hypot(0.4, 0.2) + np.hypot(0.3, 0.1) + 0.3), atol=1e-12)
     assert [bool(terminated[0]) for _, _, terminated, *_ in steps] == [False] * 4 + [True]
+
+
+def test_pearl_trains_on_80_goals_and_tests_on_20_others() -> None:
+    env = envs.make("point-nav", 1, 1, variant="pearl")
+    # Each of 80 goals is missed by 3000 draws with probability (79/80)^3000 < 1e-16.
+    lists = {split: env.sample_tasks(0, num_tasks=3000, split=split)["goal"] for split in ("train", "test")}
+    train, test = ({tuple(goal) for goal in goals} for goals in lists.values())
+    assert (len(train), len(test), len(train & test)) == (80, 20, 0)
+
+
+def test_goals_outside_lie_beyond_the_range_and_fill_the_ring_around_it() -> None:
+    goals = envs.make("point-nav", 1, 1).sample_tasks(0, num_tasks=4000, split="outside")["goal"]
+    largest = np.abs(goals).max(axis=1)
+    assert largest.min() > 0.5 and largest.max() <= 1.0
+    # The square of half side 0.75 holds (0.5625 - 0.25) / 0.75 = 5/12 of the ring; ± 4 standard errors.
+    assert abs((largest < 0.75).mean() - 5 / 12) < 4 * 0.5 / np.sqrt(4000)
+    with pytest.raises(envs.InputError, match="no split 'outside'"):
+        envs.make("point-nav", 1, 1, variant="maml-two-goals").sample_tasks(0, split="outside")
+
+
+def best_of_all_paths(env: envs.TaskEnv, levels: list[float]) -> float:
+    """The highest return of all sequences of actions with entries in `levels`, one a lane."""
+    steps = [np.array(sequence) for sequence in itertools.product(levels, repeat=2 * env.horizon)]
+    actions = np.stack(steps).reshape(-1, env.horizon, 2) * env.single_action_space.high
+    assert len(actions) == env.num_envs
+    total = np.zeros(env.num_envs)
+    for step in range(env.horizon):
+        total += env.step(actions[:, step])[1]
+    return float(total.max())
+
+
+# Goals that three moves of 0, 0.05 or 0.1 an axis can follow exactly as the greedy path does.
+@pytest.mark.parametrize(
+    ("variant", "goal", "fields"),
+    [
+        ("maml", (0.3, 0.15), {}),
+        ("maml", (-0.25, 0.4), {}),
+        ("maml", (0.1, -0.05), {}),
+        ("maml", (0.011, -0.004), {"step_size": 0.004}),  # ends 0.007 away: a further step would cost 0.003
+        ("deleu", (0.05, 0.3), {}),
+        ("garage", (0.3, 0.2), {}),
+        ("garage", (0.32, 0.0), {}),  # ends 0.12 away: a further step would cost 0.02
+        ("garage", (1.2, -0.2), {"position_bound": 0.25}),
+        ("promp", (0.25, 0.15), {}),
+        ("promp", (0.0, 0.0), {}),
+    ],
+)
+def test_no_path_beats_the_oracle_and_one_reaches_it(
+    variant: str, goal: tuple[float, float], fields: dict[str, Any]
+) -> None:
+    levels = [-1.0, -0.5, 0.0, 0.5, 1.0]
+    env = envs.make("point-nav", 1, len(levels) ** 6, variant=variant, horizon=3, **fields)
+    env.set_tasks({"goal": [goal]})
+    env.reset(seed=0)
+    oracle = env.oracle(env.tasks)
+    assert oracle is not None
+    np.testing.assert_allclose(best_of_all_paths(env, levels), oracle[0], atol=1e-12)
+
+
+def test_promps_end_at_the_origin_is_worth_taking_at_once_for_a_far_goal() -> None:
+    # Three steps towards (1, 1) cost (0.9 + 0.8 + 0.7) sqrt(2) = 3.39; ending just inside (0.01, 0.01) costs 1.40.
+    levels = [-1.0, 0.0, 0.0999, 1.0]
+    env = envs.make("point-nav", 1, len(levels) ** 6, variant="promp", horizon=3)
+    env.set_tasks({"goal": [(1.0, 1.0)]})
+    env.reset(seed=0)
+    oracle = env.oracle(env.tasks)
+    assert oracle is not None
+    np.testing.assert_allclose(oracle, [-0.99 * np.sqrt(2)])
+    assert -2e-5 < best_of_all_paths(env, levels) - oracle[0] < 0
+
+
+def greedy_cost(offset: np.ndarray, step_size: float, horizon: int) -> np.ndarray:
+    """Summed distances of points that step towards their goals, `offset` [..., 2] away, until the end."""
+    total = np.zeros(offset.shape[:-1])
+    for _ in range(horizon):
+        if not offset.any():
+            break
+        offset = offset - np.clip(offset, -step_size, step_size)
+        total += np.hypot(offset[..., 0], offset[..., 1])
+    return total
+
+
+@pytest.mark.parametrize("variant", ["meta-sgd", "pearl"])
+def test_the_oracle_averages_over_random_starts(variant: str) -> None:
+    goals = np.array([(0.0, 0.0), (0.4, -0.1), (-0.5, 0.5), (0.03, 1.7)])
+    env = envs.make("point-nav", 4, 5000, variant=variant)
+    env.set_tasks({"goal": goals})
+    oracle = env.oracle(env.tasks)
+    assert oracle is not None
+    # Midpoints of 200 x 200 small squares.
+    middle = env.config.start_range * ((np.arange(200) + 0.5) / 100 - 1)
+    starts = np.stack(np.meshgrid(middle, middle), axis=-1).reshape(-1, 2)
+    expected = [-greedy_cost(goal - starts, 0.1, env.horizon).mean() for goal in goals]
+    np.testing.assert_allclose(oracle, expected, rtol=1e-4)
+    # And played in the environment: ± 4 standard errors.
+    position, _ = env.reset(seed=0)
+    total = np.zeros(env.num_envs)
+    for _ in range(env.horizon):
+        position, reward, *_ = env.step((np.repeat(goals, 5000, axis=0) - position) / 0.1)
+        total += reward
+    played = total.reshape(4, 5000)
+    np.testing.assert_array_less(np.abs(played.mean(axis=1) - oracle), 4 * played.std(axis=1) / np.sqrt(5000))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"variant": "garage", "start_range": 0.5},
+        {"variant": "promp", "start_range": 0.5},
+        {"variant": "meta-sgd", "position_bound": 0.4},
+        {"variant": "meta-sgd", "step_size": 0.005},
+        {"variant": "meta-sgd", "start_range": 1e-5},
+        {"variant": "promp", "step_size": 0.005},
+        {"variant": "promp", "position_bound": 0.005},
+    ],
+)
+def test_the_oracle_claims_nothing_that_it_has_not_worked_out(fields: dict[str, Any]) -> None:
+    env = envs.make("point-nav", 1, 1, **fields)
+    assert env.oracle(env.tasks) is None
+
+
+# Mean returns of 100 steps, from BENCHMARKS (its section C1): uniform in ±0.1, N(0, 1) clipped to ±0.1, N(0, 0.1²).
+@pytest.mark.parametrize(("policy", "level"), [("uniform", -61.7), ("clipped", -90.3), ("normal", -70.3)])
+def test_random_policies_have_their_known_returns(policy: str, level: float) -> None:
+    env, rng = envs.make("point-nav", 4000, 1, variant="deleu"), np.random.default_rng(0)
+    env.reset(seed=0)
+    total = np.zeros(4000)
+    for _ in range(100):
+        uniform, normal = rng.uniform(-0.1, 0.1, (4000, 2)), rng.normal(size=(4000, 2))
+        total += env.step({"uniform": uniform, "clipped": normal, "normal": 0.1 * normal}[policy])[1]
+    # Both are simulated, and we allow the other as many episodes as ours: ± 4 standard errors of the difference.
+    assert abs(total.mean() - level) < 4 * np.sqrt(2) * total.std() / np.sqrt(4000)
+
+
+def test_the_mean_oracle_is_the_known_one() -> None:
+    env = envs.make("point-nav", 1, 1)
+    oracle = env.oracle(env.sample_tasks(0, num_tasks=4000))
+    assert oracle is not None
+    assert abs(oracle.mean() + 0.51) < 0.005 + 4 * oracle.std() / np.sqrt(4000)

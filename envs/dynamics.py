@@ -1,0 +1,235 @@
+"""Dynamics as task parameters: which numbers of a MuJoCo model a task scales, declared by field and by name.
+
+    dynamics={
+        "mass": Scale("body_mass", LogUniform(2.0, -1.0, 1.0), names=("torso", "thigh")),
+        "friction": Scale("geom_friction", Uniform(0.5, 1.5), each=True),
+        "gravity": Scale("opt.gravity", Uniform(0.5, 1.5)),
+    }
+
+Every entry is a task parameter like any other: `env.tasks["mass"]` holds the factors, `[N]`, by which each task
+multiplies the model's own values; nothing compounds from task to task. Fields are those of MuJoCo's MjModel, and
+those of MjOption after `opt.`; rows go by the names in the XML. Letter: N tasks.
+"""
+
+import copy
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import mujoco
+import numpy as np
+from mujoco.batch import MODEL_FIELDS
+
+from envs.config import FamilyConfig
+from envs.errors import InputError, nearest
+from envs.tasks import Law, LogUniform, TaskDistribution, Tasks, Uniform
+
+# Model fields that mean nothing below 0, or at 0.
+POSITIVE_FIELDS = ("body_mass", "body_inertia", "geom_size")
+NONNEGATIVE_FIELDS = ("dof_armature", "dof_damping", "dof_frictionloss", "geom_friction", "jnt_stiffness")
+# Model fields whose rows are a lower and an upper bound.
+RANGE_FIELDS = ("actuator_ctrlrange", "actuator_forcerange", "jnt_actfrcrange", "jnt_range", "tendon_range")
+# What a field's rows are rows of, by how the field's name begins.
+KINDS = {
+    "actuator": mujoco.mjtObj.mjOBJ_ACTUATOR,
+    "body": mujoco.mjtObj.mjOBJ_BODY,
+    "dof": mujoco.mjtObj.mjOBJ_JOINT,
+    "geom": mujoco.mjtObj.mjOBJ_GEOM,
+    "jnt": mujoco.mjtObj.mjOBJ_JOINT,
+    "site": mujoco.mjtObj.mjOBJ_SITE,
+    "tendon": mujoco.mjtObj.mjOBJ_TENDON,
+}
+JOINT_TRANSMISSIONS = (mujoco.mjtTrn.mjTRN_JOINT.value, mujoco.mjtTrn.mjTRN_JOINTINPARENT.value)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A task parameter that multiplies a model field."""
+
+    field: str
+    """MjModel's name of the field, or `opt.` and MjOption's."""
+    law: Law
+    """The distribution of the factor."""
+    names: Sequence[str] = ()
+    """The elements that are scaled; all if none is named. A `dof_` field goes by the names of joints, an actuator
+    without a name by that of its joint."""
+    each: bool = False
+    """Whether every number of these elements has a factor of its own; otherwise one factor scales them all."""
+
+
+@dataclass(frozen=True)
+class LogUniformBeyond(LogUniform):
+    """`base ** ±u` with u uniform in `[low, high]` and a fair sign: what lies around the range `[-low, low]`."""
+
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        """One task's value."""
+        sign = rng.choice((-1.0, 1.0), self.shape)
+        return np.asarray(self.base ** (sign * rng.uniform(self.low, self.high, self.shape)))
+
+
+# The tasks of rand_param_envs, on which ProMP, PEARL and VariBAD reported: every number of these fields has a factor
+# base ** u, with u uniform up to a largest exponent in both directions.
+RANDOM_PARAMETERS = {
+    "mass": ("body_mass", 1.5),
+    "inertia": ("body_inertia", 1.5),
+    "damping": ("dof_damping", 1.3),
+    "friction": ("geom_friction", 1.5),
+}
+
+
+@dataclass(frozen=True)
+class RandomParametersConfig(FamilyConfig):
+    """The options of every family with random parameters."""
+
+    largest_exponent: float | None = None
+    """Bound of the exponents u of the factors 1.5 ** u and 1.3 ** u."""
+    set_const: bool | None = None
+    """Whether MuJoCo's derived constants follow the factors; the published environments left them."""
+
+
+def random_parameters(options: Any) -> dict[str, Any]:
+    """What MujocoTasks takes for random parameters; outside of training, exponents are up to a third larger.
+
+    Args:
+        options: a resolved RandomParametersConfig.
+    """
+    bound = options.largest_exponent
+    outside = {name: LogUniformBeyond(base, bound, bound * 4 / 3) for name, (_, base) in RANDOM_PARAMETERS.items()}
+    return {
+        "dynamics": {
+            name: Scale(field, LogUniform(base, -bound, bound), each=True)
+            for name, (field, base) in RANDOM_PARAMETERS.items()
+        },
+        "outside_distribution": TaskDistribution(outside),
+        "recompute_constants": options.set_const,
+    }
+
+
+def require_number(parameter: str, values: np.ndarray, count: int) -> None:
+    """Refuse values `[N]` that are none of the numbers 0, 1, … count - 1, as of a robot's joints or legs."""
+    good = np.isin(values, np.arange(count))
+    if not good.all():
+        task = int(np.argmin(good))
+        raise InputError(f"task parameter '{parameter}' of task {task} is {values[task]} — give 0 to {count - 1}")
+
+
+class Dynamics:
+    """The declared scales of a model: the laws of their parameters, and the field values of given tasks."""
+
+    def __init__(self, model: mujoco.MjModel, scales: Mapping[str, Scale]) -> None:
+        """Raises: InputError on an unknown field or name."""
+        self.scales = dict(scales)
+        # Copies, as the model's arrays are live views: what anyone does to the model does not move the tasks.
+        self.defaults = {scale.field: _default(model, scale.field) for scale in self.scales.values()}
+        self.rows = {parameter: _rows(model, parameter, scale) for parameter, scale in self.scales.items()}
+
+    def with_laws(self, distribution: TaskDistribution) -> TaskDistribution:
+        """The distribution with the laws of the scales added; a law that it names itself stands instead of theirs.
+
+        Raises: InputError on a law that draws neither one factor nor one for each number.
+        """
+        completed = copy.copy(distribution)
+        for name, scale in self.scales.items():
+            completed[name] = self._fit(name, distribution.get(name, scale.law))
+        return completed
+
+    def complete(self, distribution: TaskDistribution | None, train: TaskDistribution) -> TaskDistribution | None:
+        """The distribution of another split, in which parameters that it does not name follow the training law.
+
+        Raises: InputError on a parameter that training tasks lack.
+        """
+        if distribution is None:
+            return None
+        for name in distribution:
+            if name not in train:
+                raise InputError(f"a split has the unknown task parameter '{name}'" + nearest(name, train))
+        completed = copy.copy(distribution)
+        completed.update({name: law for name, law in train.items() if name not in distribution})
+        return self.with_laws(completed)
+
+    def scaled(self, tasks: Tasks) -> Tasks:
+        """The scaled fields of tasks, each `[N, *field shape]`.
+
+        Raises: InputError on a factor that no field of its kind can have.
+        """
+        fields: Tasks = {}
+        for parameter, scale in self.scales.items():
+            factors, default, rows = tasks[parameter], self.defaults[scale.field], self.rows[parameter]
+            if scale.field not in fields:
+                fields[scale.field] = np.tile(default, (len(factors), *(1,) * default.ndim))
+            values = fields[scale.field]
+            part = values[:, rows]  # [N, rows, ...]
+            values[:, rows] = part * factors.reshape(*factors.shape, *(1,) * (part.ndim - factors.ndim))
+            _require_possible(parameter, scale.field, factors, values)
+        return fields
+
+    def _fit(self, parameter: str, law: Law) -> Law:
+        """The law with one factor for each number where the scale asks for it."""
+        scale = self.scales[parameter]
+        shape = self.defaults[scale.field][self.rows[parameter]].shape
+        if scale.each and isinstance(law, Uniform | LogUniform):
+            law = dataclasses.replace(law, shape=shape)
+        wanted = shape if scale.each else ()
+        drawn = np.shape(law.draw(np.random.default_rng(0)))
+        if drawn != wanted:
+            raise InputError(f"the law of '{parameter}' draws shape {drawn} — give one that draws {wanted}")
+        return law
+
+
+def _default(model: mujoco.MjModel, field: str) -> np.ndarray:
+    """A copy of the model's own values."""
+    if field not in MODEL_FIELDS:
+        raise InputError(f"unknown model field '{field}'" + nearest(field, MODEL_FIELDS))
+    holder, attribute = (model.opt, field[4:]) if field.startswith("opt.") else (model, field)
+    values = np.array(getattr(holder, attribute))
+    if values.dtype.kind != "f" or field == "opt.timestep":
+        raise InputError(f"model field '{field}' cannot be scaled — name a physical quantity")
+    return values
+
+
+def _rows(model: mujoco.MjModel, parameter: str, scale: Scale) -> list[int] | slice:
+    """The rows of the field that a scale changes."""
+    names = (scale.names,) if isinstance(scale.names, str) else scale.names
+    if not names:
+        return slice(None)
+    by_name = _rows_by_name(model, scale.field)
+    for name in names:
+        if name not in by_name:
+            raise InputError(f"'{parameter}' scales {scale.field} of unknown '{name}'" + nearest(name, by_name))
+    return [row for name in dict.fromkeys(names) for row in by_name[name]]
+
+
+def _rows_by_name(model: mujoco.MjModel, field: str) -> dict[str, list[int]]:
+    """The rows of a field by the names of the elements that they belong to."""
+    prefix = field.split("_")[0]
+    if prefix not in KINDS:
+        return {}
+    rows: dict[str, list[int]] = {}
+    owners = model.dof_jntid if prefix == "dof" else range(len(getattr(model, field)))
+    for row, owner in enumerate(owners):
+        name = mujoco.mj_id2name(model, KINDS[prefix], owner)
+        if not name and prefix == "actuator" and model.actuator_trntype[owner] in JOINT_TRANSMISSIONS:
+            name = mujoco.mj_id2name(model, mujoco.mjtObj.mjOBJ_JOINT, model.actuator_trnid[owner, 0])
+        if name:
+            rows.setdefault(name, []).append(row)
+    return rows
+
+
+def _require_possible(parameter: str, field: str, factors: np.ndarray, values: np.ndarray) -> None:
+    """Refuse factors `[N, ...]` of impossible sign, and field values `[N, ...]` that they break."""
+    good, wanted = np.ones(factors.shape, bool), ""
+    if field in POSITIVE_FIELDS:
+        good, wanted = factors > 0, "above 0"
+    elif field in NONNEGATIVE_FIELDS:
+        good, wanted = factors >= 0, "of 0 or above"
+    if not good.all():
+        index = tuple(np.argwhere(~good)[0])
+        raise InputError(f"task parameter '{parameter}' of task {index[0]} is {factors[index]} — give factors {wanted}")
+    broken = ~np.isfinite(values)
+    if field in RANGE_FIELDS:
+        broken |= values[..., :1] > values[..., 1:]
+    if broken.any():
+        task = np.argwhere(broken)[0][0]
+        fault = "endless" if not np.isfinite(values).all() else "empty"
+        raise InputError(f"task parameter '{parameter}' of task {task} makes {field} {fault} — give other factors")
