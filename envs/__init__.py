@@ -11,7 +11,7 @@ from envs.errors import InputError, NonFiniteError
 from envs.gymnasium_tasks import gymnasium_tasks
 from envs.registry import make, names
 from envs.single import SingleTask, register_all
-from envs.tasks import Choice, LogUniform, TaskDistribution, Tasks, Uniform
+from envs.tasks import Choice, Dirichlet, LogUniform, Normal, TaskDistribution, TaskList, Tasks, Uniform
 
 if TYPE_CHECKING:
     from envs.dynamics import Scale
@@ -19,14 +19,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Choice",
+    "Dirichlet",
     "InputError",
     "LogUniform",
     "MujocoTasks",
     "NonFiniteError",
+    "Normal",
     "Scale",
     "SingleTask",
     "TaskDistribution",
     "TaskEnv",
+    "TaskList",
     "Tasks",
     "Uniform",
     "gymnasium_tasks",

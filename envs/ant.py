@@ -239,6 +239,9 @@ class Ring:
     inner: float
     outer: float
 
+    def __str__(self) -> str:
+        return f"in the plane, {self.inner:g} to {self.outer:g} from the origin"
+
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """One task's value, [2]."""
         angle, radius = rng.uniform(0.0, 2 * np.pi), np.sqrt(rng.uniform(self.inner**2, self.outer**2))

@@ -62,6 +62,9 @@ class Scale:
 class LogUniformBeyond(LogUniform):
     """`base ** ±u` with u uniform in `[low, high]` and a fair sign: what lies around the range `[-low, low]`."""
 
+    def __str__(self) -> str:
+        return super().__str__().replace("^", "^±")
+
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """One task's value."""
         sign = rng.choice((-1.0, 1.0), self.shape)

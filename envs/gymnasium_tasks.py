@@ -98,7 +98,8 @@ def gymnasium_tasks(
     stem = blueprint.name.rpartition(":")[2].rpartition("/")[2].partition("-v")[0]
     members = {
         "__doc__": f"{blueprint.name} with tasks that differ in: {', '.join(tasks)}.",
-        "__module__": sys._getframe(1).f_globals["__name__"],  # as NamedTuple does: the class belongs to its file
+        # As NamedTuple does it: the class belongs to the file that asks for it.
+        "__module__": sys._getframe(1).f_globals.get("__name__", "__main__"),
         "blueprint": blueprint,
         "law": tasks,
         "variants": {"metarl": {"horizon": horizon}},

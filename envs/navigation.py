@@ -93,6 +93,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
 class SquareRing(Uniform):
     """Uniform in the square of half side `high` (`low` is -high), without the square of half that side within it."""
 
+    def __str__(self) -> str:
+        return f"{super().__str__()} but for ±{self.high / 2:g}"
+
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """One task's value."""
         while True:

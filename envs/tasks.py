@@ -18,7 +18,7 @@ Tasks = dict[str, np.ndarray]
 
 
 class Law(Protocol):
-    """The distribution of one task parameter."""
+    """The distribution of one task parameter; printed, it is a short formula."""
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """One task's value, `[...]`."""
@@ -39,6 +39,9 @@ class Uniform:
         """Raises: InputError on an empty or infinite box."""
         if not -np.inf < self.low <= self.high < np.inf:
             raise InputError(f"Uniform({self.low}, {self.high}) is empty or endless — give the lower bound first")
+
+    def __str__(self) -> str:
+        return f"U({self.low:g}, {self.high:g})" + _sized(self.shape)
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """One task's value."""
@@ -66,6 +69,9 @@ class LogUniform:
                 "then the lower and the upper exponent"
             )
 
+    def __str__(self) -> str:
+        return f"{self.base:g}^U({self.low:g}, {self.high:g})" + _sized(self.shape)
+
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """One task's value."""
         return np.asarray(self.base ** rng.uniform(self.low, self.high, self.shape))
@@ -87,6 +93,9 @@ class Normal:
         """Raises: InputError on a mean that is not finite, and a deviation that is not or below 0."""
         if not (np.isfinite(self.mean) and 0 <= self.std < np.inf):
             raise InputError(f"Normal({self.mean}, {self.std}) is no law — give a finite mean, and a deviation of 0 up")
+
+    def __str__(self) -> str:
+        return f"N({self.mean:g}, {self.std:g}²)" + _sized(self.shape)
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """One task's value."""
@@ -112,6 +121,9 @@ class Dirichlet:
                 "give a concentration above 0, and at least one outcome"
             )
 
+    def __str__(self) -> str:
+        return f"Dirichlet({self.concentration:g})" + _sized(self.shape)
+
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """One task's value."""
         *rows, outcomes = self.shape
@@ -133,6 +145,9 @@ class Choice:
     """One of `values` with equal probability; the values are numbers, or tuples of numbers of one length."""
 
     values: tuple[Any, ...]
+
+    def __str__(self) -> str:
+        return "one of " + (", ".join(map(str, self.values)) if len(self.values) <= 5 else str(len(self.values)))
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """One task's value."""
@@ -187,6 +202,10 @@ class TaskList(TaskDistribution):
         """One task of the list from each generator: every parameter `[N, ...]`."""
         chosen = [int(rng.integers(self.count)) for rng in rngs]
         return {name: values[chosen] for name, values in self.tasks.items()}
+
+
+def _sized(shape: tuple[int, ...]) -> str:
+    return f" each of [{', '.join(map(str, shape))}]" if shape else ""
 
 
 def _check(name: str, values: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:

@@ -1,0 +1,45 @@
+"""A robot of your own: an arm that finds a place it is not told, with a tool whose weight it does not know.
+
+metarl train scripts/examples/arm.py:Arm --iterations 40
+metarl evaluate runs/scripts-examples-arm.py-Arm/maml-trpo/seed-0 --split outside
+"""
+
+from pathlib import Path
+
+import mujoco
+import numpy as np
+
+from envs import LogUniform, MujocoTasks, Scale, TaskDistribution, Uniform, load_model
+
+
+class Arm(MujocoTasks):
+    """Task parameters: `goal` [2] (m), and `tool`, the factor of its mass. Reward: minus ten times the distance (m)."""
+
+    def __init__(self, num_tasks, lanes_per_task, config=None, *, threads=0):
+        super().__init__(
+            num_tasks,
+            lanes_per_task,
+            config or self.Config(),
+            model=load_model(Path(__file__).with_name("arm.xml")),
+            frame_skip=5,
+            horizon=50,
+            task_distribution=TaskDistribution(goal=Uniform(-0.12, 0.12, (2,))),
+            dynamics={"tool": Scale("body_mass", LogUniform(2.0, -2.0, 2.0), names=("tool",))},
+            outside_distribution=TaskDistribution(tool=LogUniform(2.0, 2.0, 3.0)),
+            observation_size=8,
+            action_scale=3.0,
+            stage=mujoco.mjtStage.mjSTAGE_POS,  # so that the tip is where the joints of this step put it
+            threads=threads,
+        )
+        self.tip = self.batch.bind("site_xpos")[:, 0, :2]  # [num_envs, 2]
+
+    def initial_state(self, rng):
+        shape = (self.lanes_per_task, 2)
+        return rng.uniform(-0.1, 0.1, shape), rng.uniform(-0.1, 0.1, shape)
+
+    def observe(self):
+        return np.concatenate([np.cos(self.qpos), np.sin(self.qpos), 0.1 * self.qvel, 10 * self.tip], axis=1)
+
+    def reward(self, controls):
+        distance = np.linalg.norm(self.tip - self.lane_tasks["goal"], axis=1)
+        return -10 * distance, {"distance": distance}
