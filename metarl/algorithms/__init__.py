@@ -39,10 +39,55 @@ ALGORITHMS = {
         configs.MAMLVPGConfig,
         "the same; policy-gradient meta-update by Adam",
     ),
+    "fomaml": Entry(
+        "metarl.algorithms.fomaml:FOMAML", configs.FOMAMLConfig, "maml-trpo, first order (Finn et al. 2017)"
+    ),
+    "anil": Entry("metarl.algorithms.anil:ANIL", configs.ANILConfig, "adapts the last layer alone (Raghu et al. 2020)"),
+    "meta-sgd": Entry(
+        "metarl.algorithms.meta_sgd:MetaSGD",
+        configs.MetaSGDConfig,
+        "learns a rate for every number of the policy (Li et al. 2017)",
+    ),
+    "maml++": Entry(
+        "metarl.algorithms.meta_sgd:MAMLPlusPlus",
+        configs.MetaSGDConfig,
+        "learns a rate for every layer and step (Antoniou et al. 2019)",
+    ),
+    "cavia": Entry(
+        "metarl.algorithms.cavia:CAVIA",
+        configs.CAVIAConfig,
+        "adapts a context beside the observation (Zintgraf et al. 2019)",
+    ),
+    "imaml": Entry(
+        "metarl.algorithms.imaml:IMAML",
+        configs.IMAMLConfig,
+        "solves a proximal problem and differentiates its solution (Rajeswaran et al. 2019)",
+    ),
+    "e-maml": Entry(
+        "metarl.algorithms.emaml:EMAML",
+        configs.EMAMLConfig,
+        "gives credit to the sampling before adaptation (Stadie et al. 2018)",
+    ),
+    "reptile": Entry(
+        "metarl.algorithms.reptile:Reptile",
+        configs.ReptileConfig,
+        "moves towards the adapted parameters (Nichol et al. 2018)",
+    ),
     "promp": Entry(
         "metarl.algorithms.promp:ProMP",
         configs.ProMPConfig,
         "proximal meta-policy search: credit to the inner step's sampling (Rothfuss et al. 2019)",
+    ),
+    "random-init": Entry(
+        "metarl.algorithms.baselines:RandomInit", configs.InnerLoopConfig, "baseline: adapts without meta-training"
+    ),
+    "multitask": Entry(
+        "metarl.algorithms.baselines:MultiTask",
+        configs.MAMLTRPOConfig,
+        "baseline: one policy for all tasks, then fine-tuned",
+    ),
+    "oracle": Entry(
+        "metarl.algorithms.baselines:Oracle", configs.MAMLTRPOConfig, "baseline: one policy that sees the task"
     ),
 }
 
@@ -57,7 +102,7 @@ def config_class(name: str) -> type:
         return ALGORITHMS[name].config
     if ":" not in name:
         raise InputError(f"unknown algorithm '{name}'" + nearest(name, ALGORITHMS))
-    config: type = _algorithm_class(name).Config
+    config: type = algorithm_class(name).Config
     return config
 
 
@@ -69,12 +114,17 @@ def make_algorithm(
     device: "torch.device",
 ) -> "Algorithm":
     """A method for (single-lane) spaces; `config` is of its `config_class`."""
-    target = ALGORITHMS[name].target if name in ALGORITHMS else name
-    algorithm: Algorithm = _algorithm_class(target)(config, observation_space, action_space, device)
+    algorithm: Algorithm = algorithm_class(name)(config, observation_space, action_space, device)
     return algorithm
 
 
-def _algorithm_class(target: str) -> Any:
+def algorithm_class(name: str) -> Any:
+    """The class behind a registered name or `module:attribute`.
+
+    Raises:
+        InputError: no such attribute, or it is no method.
+    """
+    target = ALGORITHMS[name].target if name in ALGORITHMS else name
     found = load_attribute(target)
     for attribute in ("Config", "begin", "act", "observe", "adapt", "initial_state", "update"):
         if not hasattr(found, attribute):

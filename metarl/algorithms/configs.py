@@ -37,6 +37,8 @@ class InnerLoopConfig:
     """Standard deviation of the actions before training."""
     output_gain: float = number(1.0, above=0)
     """Factor on the initial weights of the policy's last layer."""
+    state_dependent_std: bool = False
+    """Let the standard deviation of continuous actions depend on the observation."""
     inner_steps: int = number(1, least=1)
     """Adaptation rounds K of meta-training: one round of experience and one gradient step each."""
     inner_lr: float = number(0.1, above=0)
@@ -51,6 +53,8 @@ class InnerLoopConfig:
     """Discount factor γ."""
     gae_lambda: float = number(1.0, least=0, most=1)
     """λ of generalised advantage estimation."""
+    entropy_bonus: float = number(0.0, least=0)
+    """Weight of the adapted policies' mean entropy in the meta-objective."""
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -75,19 +79,83 @@ class MAMLTRPOConfig(InnerLoopConfig):
 
 
 @dataclass(frozen=True)
-class MAMLVPGConfig(InnerLoopConfig):
-    """MAML with a plain policy-gradient meta-update by Adam."""
+class FOMAMLConfig(MAMLTRPOConfig):
+    """MAML that ignores how the inner gradient depends on the meta-parameters (Finn et al. 2017, section 5.2)."""
 
-    learning_rate: float = number(1e-3, above=0)
-    """Step size of the meta-update."""
+    first_order: bool = True
+    """Ignore how the inner gradient depends on the meta-parameters; without it, this is MAML."""
 
 
 @dataclass(frozen=True)
-class MAMLPPOConfig(InnerLoopConfig):
-    """MAML with a clipped meta-objective (PPO) by Adam."""
+class ANILConfig(MAMLTRPOConfig):
+    """Almost no inner loop (Raghu et al. 2020)."""
+
+
+@dataclass(frozen=True)
+class MetaSGDConfig(MAMLTRPOConfig):
+    """MAML with learned inner rates (Li et al. 2017; MAML++, Antoniou et al. 2019)."""
+
+    inner_lr: float = number(0.1, above=0)
+    """First value of the learned inner rates."""
+
+
+@dataclass(frozen=True)
+class CAVIAConfig(MAMLTRPOConfig):
+    """Context adaptation (Zintgraf et al. 2019)."""
+
+    context_size: int = number(8, least=1, most=10_000)
+    """Numbers in the context."""
+    inner_lr: float = number(1.0, above=0)
+    """Step size of the inner loop, in the context."""
+
+
+@dataclass(frozen=True)
+class EMAMLConfig(MAMLTRPOConfig):
+    """MAML with credit to how the inner loop's data were sampled (Stadie et al. 2018)."""
+
+    sampling_credit: float = number(1.0, least=0)
+    """Weight of that credit, per step of experience; as many as a round has steps is the unbiased estimate."""
+
+
+@dataclass(frozen=True)
+class IMAMLConfig(MAMLTRPOConfig):
+    """Implicit MAML (Rajeswaran et al. 2019)."""
+
+    inner_steps: int = number(1, least=1, most=1)
+    """Adaptation rounds of meta-training: one, whose problem is solved."""
+    inner_objective: Literal["log_likelihood", "likelihood_ratio", "dice"] = "likelihood_ratio"
+    """What the proximal problem climbs; several steps on one round need the likelihood ratio."""
+    inner_lr: float = number(0.02, above=0)
+    """Step size of the proximal problem's solver."""
+    proximal_strength: float = number(10.0, above=0)
+    """λ: how strongly the solution is held at the meta-parameters."""
+    proximal_steps: int = number(20, least=1)
+    """Gradient steps of the solver."""
+    implicit_iterations: int = number(5, least=1)
+    """Conjugate-gradient steps of a product with the solution's derivative."""
+
+
+@dataclass(frozen=True)
+class AdamConfig(InnerLoopConfig):
+    """Methods whose meta-update is Adam's."""
 
     learning_rate: float = number(1e-3, above=0)
     """Step size of the meta-update."""
+    learning_rate_decay: float = number(1.0, above=0, most=1)
+    """Factor on the step size after every meta-update."""
+    max_gradient_norm: float = number(1e9, above=0)
+    """A longer meta-gradient is shortened to this."""
+
+
+@dataclass(frozen=True)
+class MAMLVPGConfig(AdamConfig):
+    """MAML with a plain policy-gradient meta-update by Adam."""
+
+
+@dataclass(frozen=True)
+class MAMLPPOConfig(AdamConfig):
+    """MAML with a clipped meta-objective (PPO) by Adam."""
+
     epochs: int = number(5, least=1)
     """Meta-gradient steps an iteration."""
     clip: float = number(0.3, above=0)
@@ -106,6 +174,14 @@ class ProMPConfig(MAMLPPOConfig):
     """Double or halve the coefficient to hold that divergence near `target_kl`."""
     target_kl: float = number(0.01, above=0)
     """Divergence aimed at where the coefficient is adaptive."""
+
+
+@dataclass(frozen=True)
+class ReptileConfig(AdamConfig):
+    """Reptile (Nichol et al. 2018)."""
+
+    learning_rate: float = number(0.01, above=0)
+    """Step size of the meta-update."""
 
 
 def check_ranges(config: object) -> None:

@@ -1,20 +1,27 @@
 """Agents that adapt by gradient steps: their memory is one set of policy parameters a task.
 
 What MAML, ProMP and their kin share: how they act, how they take an inner step on a round of experience, and
-their losses for one task. The methods differ in the meta-update alone.
+their losses for one task. A method's meta-parameters are `state["policy"]`: the policy's initial parameters and, where
+it learns more than that (rates, …), these beside them. Methods differ in their inner loop (`core/inner_loops.py`) and
+in the meta-update.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import gymnasium
 import torch
 
-from metarl.algorithms.configs import InnerLoopConfig
-from metarl.core.adaptation import adapt, for_tasks, gradient_step, repeat_for_tasks
+from metarl.algorithms.configs import AdamConfig, InnerLoopConfig
+from metarl.core.adaptation import for_tasks, repeat_for_tasks
 from metarl.core.advantages import make_batch
 from metarl.core.distributions import Distribution
+from metarl.core.inner_loops import GradientSteps
 from metarl.core.losses import INNER_LOSSES, masked_mean
+from metarl.core.meta_gradient import descend
 from metarl.core.networks import apply, initial_parameters, make_policy
+from metarl.core.optimiser import adam_state
 from metarl.core.randomness import Address
 from metarl.core.types import Action, Batch, Metrics, Params, Rollout, State, Transition, Trial
 
@@ -52,8 +59,20 @@ class GradientBased:
             config.activation,
             config.initial_std,
             config.output_gain,
+            self.context_size,
+            config.state_dependent_std,
         )
         self.policy_loss = INNER_LOSSES[config.inner_objective]
+        self.inner = self.inner_loop()
+
+    @property
+    def context_size(self) -> int:
+        """Numbers that the policy takes beside the observation."""
+        return 0
+
+    def inner_loop(self) -> GradientSteps:
+        """How this method adapts."""
+        return GradientSteps(self.inner_loss, self.config.inner_lr, self.config.first_order)
 
     @property
     def rounds(self) -> int:
@@ -62,12 +81,12 @@ class GradientBased:
 
     def initial_state(self, address: Address) -> State:
         """Fresh meta-parameters, on the device."""
-        params = initial_parameters(self.policy, address.torch_generator())
-        return {"policy": {name: value.to(self.device) for name, value in params.items()}}
+        meta = self.inner.initial(initial_parameters(self.policy, address.torch_generator()))
+        return {"policy": {name: value.to(self.device) for name, value in meta.items()}}
 
     def begin(self, state: State, num_tasks: int, lanes_per_task: int) -> TaskParameters:
-        """Every task starts from the meta-parameters."""
-        params = {name: value.cpu() for name, value in state["policy"].items()}
+        """Every task starts alike."""
+        params = {name: value.cpu() for name, value in self.inner.start(state["policy"]).items()}
         return TaskParameters(repeat_for_tasks(params, num_tasks), steps=0)
 
     def act(
@@ -84,16 +103,10 @@ class GradientBased:
 
     def adapt(self, state: State, memory: TaskParameters, rollout: Rollout) -> TaskParameters:
         """One inner step for each task, on its round of experience."""
-        rate = self.config.inner_lr
-        if memory.steps >= self.config.inner_steps:
-            rate *= self.config.later_inner_lr
-        batch = self.batch(rollout)
+        trained = memory.steps < self.config.inner_steps
+        step = partial(self.inner.step, number=memory.steps, scale=1.0 if trained else self.config.later_inner_lr)
         params = {name: value.to(self.device) for name, value in memory.params.items()}
-
-        def step(params: Params, batch: Batch) -> Params:
-            return gradient_step(self.inner_loss, params, batch, rate)
-
-        adapted = for_tasks(step)(params, batch)
+        adapted = for_tasks(step, shared=[0])(state["policy"], params, self.batch(rollout))
         return TaskParameters({name: value.cpu() for name, value in adapted.items()}, memory.steps + 1)
 
     def batch(self, rollout: Rollout) -> Batch:
@@ -106,9 +119,9 @@ class GradientBased:
         *support, query = (self.batch(rollout) for rollout in trial.rollouts)
         return tuple(support), query
 
-    def adapt_all(self, policy: Params, support: tuple[Batch, ...]) -> Params:
+    def adapt_all(self, meta: Params, support: tuple[Batch, ...]) -> Params:
         """Every task's parameters after the inner loop, `[N, ...]`."""
-        return for_tasks(self.adapt_task, shared=[0])(policy, support)
+        return for_tasks(self.adapt_task, shared=[0])(meta, support)
 
     def distribution_of_all(self, adapted: Params, query: Batch) -> Distribution:
         """Every task's distribution under its own parameters, `[N, E, T, ...]`."""
@@ -131,14 +144,18 @@ class GradientBased:
         """What an inner step descends."""
         return self.policy_loss(self.distribution(params, batch), batch)
 
-    def inner_step(self, params: Params, batch: Batch) -> Params:
-        """One inner step of meta-training, differentiable in `params`."""
-        return gradient_step(self.inner_loss, params, batch, self.config.inner_lr, first_order=self.config.first_order)
+    def inner_step(self, meta: Params, params: Params, batch: Batch, number: int) -> Params:
+        """One inner step of meta-training."""
+        return self.inner.step(meta, params, batch, number)
 
-    def adapt_task(self, params: Params, support: tuple[Batch, ...]) -> Params:
+    def adapt_task(self, meta: Params, support: tuple[Batch, ...]) -> Params:
         """The inner loop of meta-training: one step on each batch."""
-        config = self.config
-        return adapt(self.inner_loss, params, support, config.inner_lr, first_order=config.first_order)
+        return self.inner.adapt(meta, support)
+
+    def bonus(self, distribution: Distribution, batch: Batch) -> torch.Tensor | float:
+        """What a meta-objective pays for entropy."""
+        weight = self.config.entropy_bonus
+        return weight * masked_mean(distribution.entropy(), batch.mask) if weight else 0.0
 
     def kl(self, params: Params, query: tuple[Batch, Distribution]) -> torch.Tensor:
         """Mean divergence of the policy from an older distribution at the same observations."""
@@ -149,3 +166,34 @@ class GradientBased:
     def entropy(self, params: Params, batch: Batch) -> torch.Tensor:
         """Mean entropy of the policy over the steps of `batch`."""
         return masked_mean(self.distribution(params, batch).entropy(), batch.mask)
+
+
+class AdamBased(GradientBased):
+    """Methods whose meta-update is Adam's (Kingma & Ba 2015) on an objective for one task, averaged over tasks."""
+
+    config: AdamConfig
+
+    def initial_state(self, address: Address) -> State:
+        """Fresh meta-parameters and optimiser."""
+        state = super().initial_state(address)
+        return {**state, "optimiser": adam_state(state["policy"])}
+
+    def learning_rate(self, state: State, epochs: int = 1) -> float:
+        """The step size of the next meta-update, of `epochs` steps."""
+        updates = int(state["optimiser"]["step"]) // epochs
+        return self.config.learning_rate * self.config.learning_rate_decay**updates
+
+    def descend(
+        self, state: State, objective: Callable[..., torch.Tensor], data: tuple[Any, ...], epochs: int = 1
+    ) -> tuple[State, list[float]]:
+        """The state after `epochs` steps, each on all of `data`, and the objective before each of them."""
+        policy, optimiser, losses = descend(
+            objective,
+            state["policy"],
+            state["optimiser"],
+            data,
+            self.learning_rate(state, epochs),
+            epochs,
+            self.config.max_gradient_norm,
+        )
+        return {**state, "policy": policy, "optimiser": optimiser}, losses

@@ -16,11 +16,10 @@ import torch
 from torch.func import grad_and_value
 
 from metarl.algorithms.configs import MAMLPPOConfig, MAMLTRPOConfig, MAMLVPGConfig
-from metarl.algorithms.gradient_based import GradientBased
+from metarl.algorithms.gradient_based import AdamBased, GradientBased
 from metarl.core.adaptation import for_tasks
 from metarl.core.losses import clipped_loss, likelihood_ratio_loss, log_likelihood_loss
-from metarl.core.meta_gradient import descend, differentiable_adaptation, kl_curvature, mean_over_tasks
-from metarl.core.optimiser import adam_state
+from metarl.core.meta_gradient import Adaptation, differentiable_adaptation, kl_curvature, mean_over_tasks
 from metarl.core.randomness import Address
 from metarl.core.trust_region import backtracking_line_search, dot, require_finite, trust_region_step
 from metarl.core.types import Batch, Metrics, Params, State, Trial
@@ -34,26 +33,51 @@ class MAMLTRPO(GradientBased):
     Config = MAMLTRPOConfig
     config: MAMLTRPOConfig
 
+    def adaptation(self, meta: Params, support: tuple[Batch, ...]) -> Adaptation:
+        """All tasks' inner loops, and the way back through them."""
+        return differentiable_adaptation(self.adapt_task, meta, support)
+
     def outer_loss(self, params: Params, query: Batch) -> torch.Tensor:
-        """For one task: the surrogate of the negative return after adaptation."""
-        return likelihood_ratio_loss(self.distribution(params, query), query)
+        """For one task: the surrogate of the negative return after adaptation, less the entropy bonus."""
+        distribution = self.distribution(params, query)
+        return likelihood_ratio_loss(distribution, query) - self.bonus(distribution, query)
+
+    def sampling_loss(self, meta: Params, support: tuple[Batch, ...], query: Batch) -> torch.Tensor | None:
+        """What the meta-parameters owe to having chosen the inner loop's data; MAML owes nothing."""
+        return None
+
+    def meta_loss(self, meta: Params, adapted: Params, support: tuple[Batch, ...], query: Batch) -> torch.Tensor:
+        """The meta-objective, of meta-parameters and what the inner loop made of them."""
+        loss = for_tasks(self.outer_loss)(adapted, query).mean()
+        sampling = self.sampling_loss(meta, support, query)
+        return loss if sampling is None else loss + sampling
+
+    def meta_loss_gradient(
+        self, meta: Params, adaptation: Adaptation, support: tuple[Batch, ...], query: Batch
+    ) -> tuple[Params, float]:
+        """The gradient of the meta-objective with respect to the meta-parameters, and its value."""
+        outer_gradient, losses = for_tasks(grad_and_value(self.outer_loss))(adaptation.adapted, query)
+        gradient = adaptation.pullback(mean_over_tasks(outer_gradient))
+        if self.sampling_loss(meta, support, query) is None:
+            return gradient, float(losses.mean())
+        owed, loss = grad_and_value(lambda meta: self.sampling_loss(meta, support, query))(meta)
+        return {name: gradient[name] + owed[name] for name in gradient}, float(losses.mean() + loss)
 
     def update(self, state: State, trial: Trial, address: Address) -> tuple[State, Metrics]:
         """One trust-region step on the meta-parameters."""
         config, policy = self.config, state["policy"]
         support, query = self.batches(trial)
 
-        adaptation = differentiable_adaptation(self.adapt_task, policy, support)
-        outer_gradient, losses = for_tasks(grad_and_value(self.outer_loss))(adaptation.adapted, query)
-        gradient = adaptation.pullback(mean_over_tasks(outer_gradient))
+        adaptation = self.adaptation(policy, support)
+        gradient, loss = self.meta_loss_gradient(policy, adaptation, support, query)
         require_finite("meta-gradient", gradient)
 
         before = self.distribution_of_all(adaptation.adapted, query)
 
         def evaluate(candidate: Params) -> tuple[torch.Tensor, torch.Tensor]:
             adapted = self.adapt_all(candidate, support)
-            losses = for_tasks(self.outer_loss)(adapted, query)
-            return losses.mean(), for_tasks(self.kl)(adapted, (query, before)).mean()
+            kl = for_tasks(self.kl)(adapted, (query, before)).mean()
+            return self.meta_loss(candidate, adapted, support, query), kl
 
         step = trust_region_step(
             gradient,
@@ -63,7 +87,6 @@ class MAMLTRPO(GradientBased):
             config.cg_damping,
         )
         require_finite("trust-region step", step)
-        loss = float(losses.mean())
         search = backtracking_line_search(
             evaluate, policy, step, loss, config.max_kl, config.backtrack_ratio, config.max_backtracks
         )
@@ -85,74 +108,48 @@ class MAMLTRPO(GradientBased):
         lanes = max(2, round(self.config.curvature_share * query.mask.shape[1]))
         support = tuple(Batch(*(field[:, :lanes] for field in batch)) for batch in support)
         query = Batch(*(field[:, :lanes] for field in query))
-        adaptation = differentiable_adaptation(self.adapt_task, policy, support)
+        adaptation = self.adaptation(policy, support)
         before = self.distribution_of_all(adaptation.adapted, query)
         return kl_curvature(adaptation, self.kl, (query, before))
 
 
-class MAMLPPO(GradientBased):
+class MAMLPPO(AdamBased):
     """MAML with several epochs of Adam on the clipped objective (Schulman et al. 2017, eq. 7)."""
 
     Config = MAMLPPOConfig
     config: MAMLPPOConfig
 
-    def initial_state(self, address: Address) -> State:
-        """Fresh meta-parameters and optimiser."""
-        state = super().initial_state(address)
-        return {**state, "optimiser": adam_state(state["policy"])}
-
     def objective(self, params: Params, support: tuple[Batch, ...], query: Batch) -> torch.Tensor:
-        """For one task: the clipped surrogate of the negative return, after the inner loop."""
-        adapted = self.adapt_task(params, support)
-        return clipped_loss(self.distribution(adapted, query), query, self.config.clip)
+        """For one task: the clipped surrogate of the negative return after the inner loop, less the entropy bonus."""
+        distribution = self.distribution(self.adapt_task(params, support), query)
+        return clipped_loss(distribution, query, self.config.clip) - self.bonus(distribution, query)
 
     def update(self, state: State, trial: Trial, address: Address) -> tuple[State, Metrics]:
         """`epochs` Adam steps on the meta-parameters."""
         support, query = self.batches(trial)
         adapted = self.adapt_all(state["policy"], support)
         before = self.distribution_of_all(adapted, query)
-        policy, optimiser, losses = descend(
-            self.objective,
-            state["policy"],
-            state["optimiser"],
-            (support, query),
-            self.config.learning_rate,
-            self.config.epochs,
-        )
-        kl = for_tasks(self.kl)(self.adapt_all(policy, support), (query, before)).mean()
+        state, losses = self.descend(state, self.objective, (support, query), self.config.epochs)
+        kl = for_tasks(self.kl)(self.adapt_all(state["policy"], support), (query, before)).mean()
         require_finite("KL divergence", {"update/kl": kl})
         metrics = {"update/loss_before": losses[0], "update/loss": losses[-1], "update/kl": float(kl)}
-        state = {**state, "policy": policy, "optimiser": optimiser}
-        return state, metrics | self.policy_metrics(policy, adapted, query)
+        return state, metrics | self.policy_metrics(state["policy"], adapted, query)
 
 
-class MAMLVPG(GradientBased):
+class MAMLVPG(AdamBased):
     """MAML with one Adam step on the policy gradient (Finn et al. 2017, eq. 5)."""
 
     Config = MAMLVPGConfig
     config: MAMLVPGConfig
 
-    def initial_state(self, address: Address) -> State:
-        """Fresh meta-parameters and optimiser."""
-        state = super().initial_state(address)
-        return {**state, "optimiser": adam_state(state["policy"])}
-
     def objective(self, params: Params, support: tuple[Batch, ...], query: Batch) -> torch.Tensor:
-        """For one task: the log-likelihood surrogate of the negative return, after the inner loop."""
-        adapted = self.adapt_task(params, support)
-        return log_likelihood_loss(self.distribution(adapted, query), query)
+        """For one task: the log-likelihood surrogate of the negative return after adaptation, less the bonus."""
+        distribution = self.distribution(self.adapt_task(params, support), query)
+        return log_likelihood_loss(distribution, query) - self.bonus(distribution, query)
 
     def update(self, state: State, trial: Trial, address: Address) -> tuple[State, Metrics]:
         """One Adam step on the meta-parameters."""
         support, query = self.batches(trial)
-        policy, optimiser, losses = descend(
-            self.objective,
-            state["policy"],
-            state["optimiser"],
-            (support, query),
-            self.config.learning_rate,
-            epochs=1,
-        )
-        state = {**state, "policy": policy, "optimiser": optimiser}
-        adapted = self.adapt_all(policy, support)
-        return state, {"update/loss": losses[0]} | self.policy_metrics(policy, adapted, query)
+        state, losses = self.descend(state, self.objective, (support, query))
+        adapted = self.adapt_all(state["policy"], support)
+        return state, {"update/loss": losses[0]} | self.policy_metrics(state["policy"], adapted, query)

@@ -9,12 +9,10 @@
 import torch
 
 from metarl.algorithms.configs import ProMPConfig
-from metarl.algorithms.gradient_based import GradientBased
+from metarl.algorithms.gradient_based import AdamBased
 from metarl.core.adaptation import for_tasks
 from metarl.core.distributions import Distribution
 from metarl.core.losses import clipped_loss
-from metarl.core.meta_gradient import descend
-from metarl.core.optimiser import adam_state
 from metarl.core.randomness import Address
 from metarl.core.trust_region import require_finite
 from metarl.core.types import Batch, Metrics, Params, State, Trial
@@ -23,7 +21,7 @@ Support = tuple[tuple[Batch, Distribution], ...]
 """Each adaptation round of one task, with the distribution that it was sampled from."""
 
 
-class ProMP(GradientBased):
+class ProMP(AdamBased):
     """MAML with credit to how the inner step is sampled, and trust in it by penalty."""
 
     Config = ProMPConfig
@@ -31,30 +29,31 @@ class ProMP(GradientBased):
 
     def initial_state(self, address: Address) -> State:
         """Fresh meta-parameters, optimiser and penalty coefficient."""
-        state = super().initial_state(address)
         coefficient = torch.tensor(self.config.kl_coefficient, device=self.device)
-        return {**state, "optimiser": adam_state(state["policy"]), "kl_coefficient": coefficient}
+        return {**super().initial_state(address), "kl_coefficient": coefficient}
 
     def sampled_from(self, params: Params, support: tuple[Batch, ...]) -> Support:
         """For one task: each round with the policy that is in force when it starts."""
-        rounds = []
-        for batch in support:
+        rounds, meta = [], params
+        for step, batch in enumerate(support):
             rounds.append((batch, self.distribution(params, batch)))
-            params = self.inner_step(params, batch)
+            params = self.inner_step(meta, params, batch, step)
         return tuple(rounds)
 
     def adapt_with_kl(self, params: Params, support: Support) -> tuple[Params, torch.Tensor]:
         """For one task: the inner loop, and the mean over its rounds of the KL from the policies that sampled them."""
-        divergences = []
-        for batch, sampled_from in support:
+        divergences, meta = [], params
+        for step, (batch, sampled_from) in enumerate(support):
             divergences.append(self.kl(params, (batch, sampled_from)))
-            params = self.inner_step(params, batch)
+            params = self.inner_step(meta, params, batch, step)
         return params, torch.stack(divergences).mean()
 
     def objective(self, params: Params, support: Support, query: Batch, coefficient: torch.Tensor) -> torch.Tensor:
         """For one task: clipped surrogate after the inner loop, plus the penalty on the way there."""
         adapted, penalty = self.adapt_with_kl(params, support)
-        return clipped_loss(self.distribution(adapted, query), query, self.config.clip) + coefficient * penalty
+        distribution = self.distribution(adapted, query)
+        clipped = clipped_loss(distribution, query, self.config.clip)
+        return clipped + coefficient * penalty - self.bonus(distribution, query)
 
     def update(self, state: State, trial: Trial, address: Address) -> tuple[State, Metrics]:
         """`epochs` Adam steps on the meta-parameters, and perhaps a new penalty coefficient."""
@@ -64,14 +63,8 @@ class ProMP(GradientBased):
         before = self.distribution_of_all(adapted, query)
         support = for_tasks(self.sampled_from, shared=[0])(policy, batches)
         coefficients = coefficient.expand(query.mask.shape[0])
-        policy, optimiser, losses = descend(
-            self.objective,
-            policy,
-            state["optimiser"],
-            (support, query, coefficients),
-            self.config.learning_rate,
-            self.config.epochs,
-        )
+        state, losses = self.descend(state, self.objective, (support, query, coefficients), self.config.epochs)
+        policy = state["policy"]
         adapted_now, inner_kls = for_tasks(self.adapt_with_kl, shared=[0])(policy, support)
         kl, inner_kl = for_tasks(self.kl)(adapted_now, (query, before)).mean(), inner_kls.mean()
         require_finite("KL divergence", {"update/kl": kl, "update/inner_kl": inner_kl})
@@ -84,8 +77,7 @@ class ProMP(GradientBased):
         }
         if self.config.adaptive_kl:
             coefficient = adapted_coefficient(coefficient, float(inner_kl), self.config.target_kl)
-        state = {**state, "policy": policy, "optimiser": optimiser, "kl_coefficient": coefficient}
-        return state, metrics | self.policy_metrics(policy, adapted, query)
+        return {**state, "kl_coefficient": coefficient}, metrics | self.policy_metrics(policy, adapted, query)
 
 
 def adapted_coefficient(coefficient: torch.Tensor, kl: float, target: float) -> torch.Tensor:

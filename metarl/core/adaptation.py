@@ -1,11 +1,10 @@
-"""The inner loop, written for one task, and the one function that adds the task axis.
+"""The inner step, written for one task, and the one function that adds the task axis.
 
-MAML (Finn et al. 2017, eq. 1): `θ' = θ − α ∇L(θ)`, repeated for any number of steps. Second order keeps the
-gradient's own dependence on `θ`; first order cuts it (FOMAML). `α` may be one number or a rate for each
-parameter (Meta-SGD, Li et al. 2017); a rate of zero leaves a parameter alone (ANIL, Raghu et al. 2020).
+MAML (Finn et al. 2017, eq. 1): `θ' = θ − α ∇L(θ)`. Second order keeps the gradient's own dependence on `θ`; first order
+cuts it. `core/inner_loops.py` makes every method's inner loop of this step.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -19,29 +18,27 @@ Rates = float | Params
 
 
 def gradient_step(
-    loss: Loss[Support], params: Params, support: Support, rates: Rates, *, first_order: bool = False
-) -> Params:
-    """One inner step on one task: `params − rates · ∇loss(params, support)`."""
-    gradient = grad(loss)(params, support)
-    if first_order:
-        gradient = {name: value.detach() for name, value in gradient.items()}
-    if isinstance(rates, dict):
-        return {name: params[name] - rates[name] * gradient[name] for name in params}
-    return {name: params[name] - rates * gradient[name] for name in params}
-
-
-def adapt(
     loss: Loss[Support],
     params: Params,
-    supports: Sequence[Support],
+    support: Support,
     rates: Rates,
     *,
     first_order: bool = False,
+    only: Collection[str] | None = None,
 ) -> Params:
-    """Inner steps on one task, one for each element of `supports` (repeat one to step on it again)."""
-    for support in supports:
-        params = gradient_step(loss, params, support, rates, first_order=first_order)
-    return params
+    """One inner step on one task: `params − rates · ∇loss(params, support)`.
+
+    Args:
+        rates: one number, or one for each parameter that is stepped in (by name, of its shape or a scalar).
+        first_order: treat the gradient as a constant.
+        only: the parameters to step in; by default all. No gradient is computed for the others.
+    """
+    stepped = {name: params[name] for name in (params if only is None else only)}
+    gradient = grad(lambda some: loss({**params, **some}, support))(stepped)
+    if first_order:
+        gradient = {name: value.detach() for name, value in gradient.items()}
+    rate = rates if isinstance(rates, dict) else dict.fromkeys(stepped, rates)
+    return {**params, **{name: value - rate[name] * gradient[name] for name, value in stepped.items()}}
 
 
 def for_tasks(

@@ -10,6 +10,7 @@ With `θ'_n(θ)` the parameters of task `n` after the inner loop, and `J_n = dθ
 `J` and `Jᵀ` are never formed. Both are products through a graph that is built once and used for every vector.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ from torch.func import grad, grad_and_value, vjp
 from metarl.core.adaptation import for_tasks
 from metarl.core.interruption import interruption_point
 from metarl.core.optimiser import adam_step
-from metarl.core.trust_region import require_finite
+from metarl.core.trust_region import dot, require_finite
 from metarl.core.types import Params, State
 
 Pullback = Callable[[Params], Params]
@@ -37,6 +38,7 @@ class Adaptation(NamedTuple):
 
     adapted: Params  # leading N
     pullback: Pullback  # [N, ...] -> [...]: u -> Σ_n J_nᵀ u_n
+    pushforward: Pullback | None = None  # [...] -> [N, ...]: v -> J_n v; None: derived from the pullback
 
 
 def differentiable_adaptation(
@@ -80,8 +82,11 @@ def descend(
     data: tuple[Any, ...],
     learning_rate: float,
     epochs: int,
+    max_norm: float = math.inf,
 ) -> tuple[Params, State, list[float]]:
     """`epochs` Adam steps down the meta-gradient of `objective`, each on all of `data`.
+
+    A gradient longer than `max_norm` is shortened to it.
 
     Returns the parameters, the optimiser's memory, and the objective before each step.
 
@@ -93,10 +98,16 @@ def descend(
         interruption_point()
         gradient, value = meta_gradient(objective, params, *data)
         require_finite("meta-gradient", gradient)
-        params, optimiser = adam_step(params, gradient, optimiser, learning_rate)
+        params, optimiser = adam_step(params, shortened(gradient, max_norm), optimiser, learning_rate)
         require_finite("updated policy", params)
         values.append(float(value))
     return params, optimiser, values
+
+
+def shortened(gradient: Params, max_norm: float) -> Params:
+    """The gradient, scaled down to a norm of `max_norm` if it is longer."""
+    scale = torch.clamp(max_norm / dot(gradient, gradient).sqrt().clamp(min=1e-30), max=1.0)
+    return {name: (scale * value).to(value.dtype) for name, value in gradient.items()}
 
 
 def mean_over_tasks(vector: Params) -> Params:
@@ -122,9 +133,10 @@ def kl_curvature(
     kl_gradient = for_tasks(grad(kl), chunk_size=chunk_size)
     adapted = {name: value.detach() for name, value in adaptation.adapted.items()}
     _, fisher = value_and_pullback(lambda params: kl_gradient(params, query), adapted)
-    # Jᵀ is linear, so the pullback of the pullback is J itself
-    zeros = {name: torch.zeros_like(value) for name, value in adapted.items()}
-    _, pushforward = value_and_pullback(adaptation.pullback, zeros)
+    pushforward = adaptation.pushforward
+    if pushforward is None:  # Jᵀ is linear, so the pullback of the pullback is J itself
+        zeros = {name: torch.zeros_like(value) for name, value in adapted.items()}
+        _, pushforward = value_and_pullback(adaptation.pullback, zeros)
 
     def product(vector: Params) -> Params:
         return adaptation.pullback(mean_over_tasks(fisher(pushforward(vector))))

@@ -42,7 +42,10 @@ class Linear(nn.Module):
 
 
 class MLP(nn.Module):
-    """Fully connected layers; the output layer is linear, with initial weights times `output_gain`."""
+    """Fully connected layers; the output layer is linear, with initial weights times `output_gain`.
+
+    With `context_size` there is a parameter `context` [context_size], at first 0, that stands beside every input.
+    """
 
     def __init__(
         self,
@@ -51,22 +54,34 @@ class MLP(nn.Module):
         outputs: int,
         activation: str = "tanh",
         output_gain: float = 1.0,
+        context_size: int = 0,
     ) -> None:
         super().__init__()
-        sizes = [inputs, *hidden]
+        self.context = nn.Parameter(torch.zeros(context_size)) if context_size else None
+        sizes = [inputs + context_size, *hidden]
         self.layers = nn.ModuleList(Linear(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True))
         self.layers.append(Linear(sizes[-1], outputs, gain=output_gain))
         self.activation = ACTIVATIONS[activation]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.context is not None:
+            context = across(self.context, x.dim() - 1)
+            x = torch.cat([x, context.expand(*x.shape[:-1], context.shape[-1])], dim=-1)
         *hidden, last = self.layers
         for layer in hidden:
             x = self.activation(layer(x))
         return last(x)
 
 
+def across(parameter: torch.Tensor, leading: int) -> torch.Tensor:
+    """A vector `[X]`, or one of each task `[N, X]`, so that it broadcasts against `leading` axes, the first one N."""
+    if parameter.dim() == 1:
+        return parameter
+    return parameter.reshape(parameter.shape[0], *[1] * (leading - 1), parameter.shape[-1])
+
+
 class GaussianPolicy(nn.Module):
-    """Observation -> `Gaussian`, with a log standard deviation that does not depend on the state."""
+    """Observation -> `Gaussian`; its log standard deviation is a parameter, and what the network adds if asked to."""
 
     def __init__(
         self,
@@ -76,16 +91,21 @@ class GaussianPolicy(nn.Module):
         activation: str,
         initial_std: float,
         output_gain: float = 1.0,
+        context_size: int = 0,
+        state_dependent_std: bool = False,
     ) -> None:
         super().__init__()
-        self.body = MLP(observation_size, hidden, action_size, activation, output_gain)
+        self.state_dependent_std = state_dependent_std
+        outputs = 2 * action_size if state_dependent_std else action_size
+        self.body = MLP(observation_size, hidden, outputs, activation, output_gain, context_size)
         self.log_std = nn.Parameter(torch.full((action_size,), float(np.log(initial_std))))
 
     def forward(self, observation: torch.Tensor) -> Gaussian:
         mean = self.body(observation)
-        log_std: torch.Tensor = self.log_std
-        if log_std.dim() == 2:  # [N, A] -> [N, 1, ..., A]
-            log_std = log_std.reshape(log_std.shape[0], *[1] * (mean.dim() - 2), log_std.shape[-1])
+        log_std = across(self.log_std, mean.dim() - 1)
+        if self.state_dependent_std:
+            mean, change = mean.chunk(2, dim=-1)
+            log_std = log_std + change
         return Gaussian(mean, torch.clamp(log_std, min=-13.8))  # a standard deviation of 1e-6 at the least
 
 
@@ -99,9 +119,10 @@ class CategoricalPolicy(nn.Module):
         hidden: Sequence[int],
         activation: str,
         output_gain: float = 1.0,
+        context_size: int = 0,
     ) -> None:
         super().__init__()
-        self.body = MLP(observation_size, hidden, actions, activation, output_gain)
+        self.body = MLP(observation_size, hidden, actions, activation, output_gain, context_size)
 
     def forward(self, observation: torch.Tensor) -> Categorical:
         return Categorical(self.body(observation))
@@ -114,8 +135,15 @@ def make_policy(
     activation: str,
     initial_std: float,
     output_gain: float = 1.0,
+    context_size: int = 0,
+    state_dependent_std: bool = False,
 ) -> nn.Module:
-    """A policy whose sizes come from the (single-lane) spaces; `output_gain` scales its last layer's first weights.
+    """A policy whose sizes come from the (single-lane) spaces.
+
+    Args:
+        output_gain: scales the last layer's first weights.
+        context_size: numbers that stand beside the observation, as the parameter `body.context`.
+        state_dependent_std: let the standard deviation of continuous actions depend on the observation.
 
     Raises:
         InputError: an observation that is not a flat `Box`, or an action neither `Box` nor `Discrete`.
@@ -124,9 +152,10 @@ def make_policy(
         raise InputError(f"observations of {observation_space} — flatten them to a one-dimensional Box")
     observation_size = observation_space.shape[0]
     if isinstance(action_space, gymnasium.spaces.Box) and len(action_space.shape) == 1:
-        return GaussianPolicy(observation_size, action_space.shape[0], hidden, activation, initial_std, output_gain)
+        sizes = observation_size, action_space.shape[0]
+        return GaussianPolicy(*sizes, hidden, activation, initial_std, output_gain, context_size, state_dependent_std)
     if isinstance(action_space, gymnasium.spaces.Discrete) and action_space.start == 0:
-        return CategoricalPolicy(observation_size, int(action_space.n), hidden, activation, output_gain)
+        return CategoricalPolicy(observation_size, int(action_space.n), hidden, activation, output_gain, context_size)
     raise InputError(f"actions of {action_space} — use a one-dimensional Box, or a Discrete space that starts at 0")
 
 

@@ -18,7 +18,8 @@ from rich.console import Console
 
 from envs.base import TaskEnv
 from envs.registry import environment_class
-from metarl.algorithms import make_algorithm
+from envs.seeing_task import seeing_task
+from metarl.algorithms import algorithm_class, make_algorithm
 from metarl.algorithms.algorithm import Algorithm
 from metarl.core.errors import InputError
 from metarl.core.interruption import interruptible_at_points
@@ -49,6 +50,8 @@ def set_up(config: RunConfig, num_tasks: int | None = None) -> Setup:
     train = resolve_hardware(config.train)
     device = choose_device(train.device)
     family: Any = environment_class(config.environment)
+    if getattr(algorithm_class(config.algorithm), "sees_task", False):
+        family = seeing_task(family)
     with blaming_environment(config.environment, "when it was made"):
         env = family(num_tasks or train.tasks, train.episodes, config.env, threads=train.threads)
     algorithm = make_algorithm(

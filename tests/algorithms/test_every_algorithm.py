@@ -13,16 +13,23 @@ from metarl.core.errors import InputError, NonFiniteError
 from metarl.core.randomness import Address
 
 EVERY_METHOD = pytest.mark.parametrize("name", ALGORITHMS)
+LEARNERS = [name for name in ALGORITHMS if name != "random-init"]
+EVERY_LEARNER = pytest.mark.parametrize("name", LEARNERS)
+WITHOUT_ADAPTATION = ("multitask", "oracle")  # in training
 START, UPDATE = Address(0), Address(2)
 
 
 @pytest.mark.parametrize("inner_steps", [1, 2])
 @pytest.mark.parametrize("world", ["point-nav", "discrete actions"])
-@EVERY_METHOD
+@EVERY_LEARNER
 def test_an_update_changes_the_parameters_and_says_what_it_did(name: str, world: str, inner_steps: int) -> None:
+    if name == "imaml" and inner_steps > 1:
+        pytest.skip("it solves one problem")
     discrete = world == "discrete actions"
-    algorithm = make(name, Discrete(3) if discrete else None, inner_steps=inner_steps)
-    assert isinstance(algorithm, Algorithm) and algorithm.rounds == inner_steps + 1
+    gentle = {"inner_lr": 0.1} if name == "cavia" else {}
+    algorithm = make(name, Discrete(3) if discrete else None, inner_steps=inner_steps, **gentle)
+    assert isinstance(algorithm, Algorithm)
+    assert algorithm.rounds == (1 if name in WITHOUT_ADAPTATION else inner_steps + 1)
     state = algorithm.initial_state(START)
     trial = (imagine if discrete else navigate)(algorithm, state)
     before = copies(state), copies(trial)
@@ -44,24 +51,29 @@ def test_an_update_changes_the_parameters_and_says_what_it_did(name: str, world:
     assert not same(tensors(third["policy"]), tensors(updated["policy"]))
 
 
-@EVERY_METHOD
+@EVERY_LEARNER
 @pytest.mark.parametrize("round_", [0, 1])
 def test_a_broken_reward_is_named_and_leaves_the_state_alone(name: str, round_: int) -> None:
     algorithm = make(name)
     state = algorithm.initial_state(START)
     trial = navigate(algorithm, state)
     before = copies(state)
+    if round_ >= algorithm.rounds:
+        pytest.skip("it has no such round")
     trial.rollouts[round_].reward[1, 2, 0] = torch.nan
-    with pytest.raises(NonFiniteError, match="^the meta-gradient is not finite in .*log_std.* — "):
+    with pytest.raises(NonFiniteError, match=r"^the meta-gradient is not finite in .*body\.layers.* — "):
         algorithm.update(state, trial, UPDATE)
     assert same(before, copies(state))
 
 
-@EVERY_METHOD
+@EVERY_LEARNER
 def test_an_update_makes_rewarded_actions_likelier(name: str) -> None:
     # The first action is the reward, so its mean should rise after adaptation: by the inner step (below), and by what
     # an update changes in the parameters it starts from (here, by taking the same inner step before and after).
-    algorithm = make(name, learning_rate=0.01) if name != "maml-trpo" else make(name)
+    options = {"learning_rate": 0.01} if hasattr(config_class(name), "learning_rate") else {}
+    if name == "e-maml":  # the credit to the sampling is noise where all tasks are alike
+        options = {"sampling_credit": 0.01}
+    algorithm = make(name, **options)
     state = algorithm.initial_state(START)
     trial = with_rewards(navigate(algorithm, state), lambda rollout: rollout.action[..., 0] * rollout.mask)
     updated, _ = algorithm.update(state, trial, UPDATE)
@@ -88,7 +100,7 @@ def test_adapting_makes_rewarded_actions_likelier_in_each_task(name: str) -> Non
     batch = algorithm.batch(trial.rollouts[0])
     old, new = (algorithm.distribution_of_all(params, batch).mean[..., 0] for params in (memory.params, adapted.params))
     change = (new - old).mean(dim=(1, 2))
-    assert change[0] > 1e-3 and change[1] < -1e-3 and change[2] == 0
+    assert change[0] > 1e-3 and change[1] < -1e-3 and abs(change[2]) < 1e-7
 
 
 @EVERY_METHOD

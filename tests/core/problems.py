@@ -3,11 +3,12 @@
 The data are random numbers, not experience: the identities under test hold for any.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
-from metarl.core.adaptation import adapt
+from metarl.core.adaptation import Loss, Rates, gradient_step
 from metarl.core.losses import INNER_LOSSES
 from metarl.core.networks import CategoricalPolicy, GaussianPolicy, apply
 from metarl.core.types import Batch, Params
@@ -18,6 +19,15 @@ INNER_LR = 0.1
 
 def generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+def adapt(
+    loss: Loss[Any], params: Params, supports: Sequence[Any], rates: Rates, *, first_order: bool = False
+) -> Params:
+    """One step on each of `supports`."""
+    for support in supports:
+        params = gradient_step(loss, params, support, rates, first_order=first_order)
+    return params
 
 
 class Problem:

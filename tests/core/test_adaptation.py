@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from problems import A, E, N, O, Problem, T, flatten, relative_difference
+from problems import A, E, N, O, Problem, T, adapt, flatten, relative_difference
 
-from metarl.core.adaptation import adapt, for_tasks, gradient_step, repeat_for_tasks
+from metarl.core.adaptation import for_tasks, gradient_step, repeat_for_tasks
 from metarl.core.types import Batch, Params
 
 

@@ -7,6 +7,7 @@ from problems import (
     INNER_LR,
     N,
     Problem,
+    adapt,
     central_differences,
     flatten,
     relative_difference,
@@ -14,7 +15,7 @@ from problems import (
 )
 from torch.func import grad, jacrev
 
-from metarl.core.adaptation import adapt, for_tasks
+from metarl.core.adaptation import for_tasks
 from metarl.core.losses import masked_mean
 from metarl.core.meta_gradient import (
     descend,

@@ -1,0 +1,37 @@
+"""E-MAML: Stadie, Yang, Houthooft, Chen, Duan, Wu, Abbeel & Sutskever 2018 (eq. 6), with MAML-TRPO's meta-update.
+
+The return after adaptation depends on the initial policy in two ways: through the inner step, which MAML
+differentiates, and through the experience that the step was taken on, which the initial policy chose. E-MAML adds the
+second: the log-probability of that experience, weighted with the return that it led to.
+"""
+
+import torch
+
+from metarl.algorithms.configs import EMAMLConfig
+from metarl.algorithms.maml import MAMLTRPO
+from metarl.core.adaptation import for_tasks
+from metarl.core.losses import log_ratio, masked_mean
+from metarl.core.types import Batch, Params
+
+
+class EMAML(MAMLTRPO):
+    """MAML with credit to how its inner loop's data were sampled."""
+
+    Config = EMAMLConfig
+    config: EMAMLConfig
+
+    def sampling_loss(self, meta: Params, support: tuple[Batch, ...], query: Batch) -> torch.Tensor:
+        """Minus the mean over tasks of `sampling_credit` · ratio · how much better than other tasks' was the return.
+
+        The ratio is that of the initial policy's probability of a support action to the probability that it was
+        taken with, averaged over the steps of the first round.
+        """
+        returns = (query.return_[..., 0] * query.mask[..., 0]).sum(-1) / query.mask[..., 0].sum(-1).clamp(min=1)  # [N]
+        credit = (returns - returns.mean()) / returns.std(unbiased=False).clamp(min=1e-8)
+
+        def loss(meta: Params, batch: Batch, credit: torch.Tensor) -> torch.Tensor:
+            ratio = torch.exp(log_ratio(self.distribution(self.inner.start(meta), batch), batch))
+            return -self.config.sampling_credit * credit * masked_mean(ratio, batch.mask)
+
+        losses: torch.Tensor = for_tasks(loss, shared=[0])(meta, support[0], credit)
+        return losses.mean()
