@@ -139,7 +139,8 @@ class ProximalSteps(GradientSteps):
     """Each step solves `argmin L(φ) + strength/2 ‖φ − params‖²`, from `params` on.
 
     By gradient steps down `L`, each followed by the exact proximal step of the other term, which is stable however
-    strong that is. Nothing differentiates the way to the solution: what depends on it is implicit (`algorithms/imaml.py`).
+    strong that is. Nothing differentiates the way to the solution: its dependence on what it started from is implicit
+    (`algorithms/imaml.py`).
     """
 
     strength: float = 1.0
