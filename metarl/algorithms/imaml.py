@@ -9,11 +9,16 @@ from torch.func import grad
 
 from metarl.algorithms.configs import IMAMLConfig
 from metarl.algorithms.maml import MAMLTRPO
-from metarl.core.adaptation import for_tasks
+from metarl.core.adaptation import for_tasks, repeat_for_tasks
 from metarl.core.inner_loops import GradientSteps, ProximalSteps
-from metarl.core.meta_gradient import Adaptation, value_and_pullback
-from metarl.core.trust_region import conjugate_gradient_of_tasks
+from metarl.core.meta_gradient import Adaptation, Pullback, value_and_pullback
+from metarl.core.trust_region import add, conjugate_gradient_of_tasks
 from metarl.core.types import Batch, Params
+
+
+def sum_over_tasks(vector: Params) -> Params:
+    """`[N, ...]` -> `[...]`."""
+    return {name: value.sum(dim=0) for name, value in vector.items()}
 
 
 class IMAML(MAMLTRPO):
@@ -31,23 +36,44 @@ class IMAML(MAMLTRPO):
 
     def adaptation(self, meta: Params, support: tuple[Batch, ...]) -> Adaptation:
         """All tasks' solutions, and `dφ/dθ`, which is symmetric, as a product."""
+        solutions, curved, tasks = self.solve(meta, support)
+
+        def inverse(vector: Params) -> Params:
+            return conjugate_gradient_of_tasks(
+                lambda vector: add(vector, curved(vector)), vector, self.config.implicit_iterations
+            )
+
+        return Adaptation(
+            solutions,
+            pullback=lambda vector: sum_over_tasks(inverse(vector)),
+            pushforward=lambda vector: inverse(repeat_for_tasks(vector, tasks)),
+        )
+
+    def curvature_adaptation(self, meta: Params, support: tuple[Batch, ...]) -> Adaptation:
+        """The same with `I − H/λ`, the first terms of the inverse's series.
+
+        An inverse that stops after a few conjugate-gradient steps is no linear function of its vector, and the
+        conjugate gradient around it would lose its way. The line search holds the trust region itself.
+        """
+        solutions, curved, tasks = self.solve(meta, support)
+
+        def first_terms(vector: Params) -> Params:
+            return add(vector, curved(vector), -1.0)
+
+        return Adaptation(
+            solutions,
+            pullback=lambda vector: sum_over_tasks(first_terms(vector)),
+            pushforward=lambda vector: first_terms(repeat_for_tasks(vector, tasks)),
+        )
+
+    def solve(self, meta: Params, support: tuple[Batch, ...]) -> tuple[Params, Pullback, int]:
+        """All tasks' solutions `[N, ...]`, the product `v -> H v / λ` at them, `[N, ...]` both, and N."""
         (batch,) = support
         solutions = {name: value.detach() for name, value in self.adapt_all(meta, support).items()}
         inner_gradient = for_tasks(grad(self.inner_loss))
         _, hessian = value_and_pullback(lambda params: inner_gradient(params, batch), solutions)
 
-        def shifted(vector: Params) -> Params:  # (I + H/λ) v
-            curved = hessian(vector)
-            return {name: vector[name] + curved[name] / self.config.proximal_strength for name in vector}
+        def curved(vector: Params) -> Params:
+            return {name: value / self.config.proximal_strength for name, value in hessian(vector).items()}
 
-        def inverse(vector: Params) -> Params:
-            return conjugate_gradient_of_tasks(shifted, vector, self.config.implicit_iterations)
-
-        tasks = batch.mask.shape[0]
-        return Adaptation(
-            solutions,
-            pullback=lambda vector: {name: value.sum(dim=0) for name, value in inverse(vector).items()},
-            pushforward=lambda vector: inverse(
-                {name: value.expand(tasks, *value.shape) for name, value in vector.items()}
-            ),
-        )
+        return solutions, curved, batch.mask.shape[0]

@@ -103,12 +103,16 @@ class MAMLTRPO(GradientBased):
         state = {**state, "policy": search.params}
         return state, metrics | self.policy_metrics(search.params, adaptation.adapted, query)
 
+    def curvature_adaptation(self, meta: Params, support: tuple[Batch, ...]) -> Adaptation:
+        """What the curvature takes for the inner loops and the way through them."""
+        return self.adaptation(meta, support)
+
     def curvature(self, policy: Params, support: tuple[Batch, ...], query: Batch) -> Callable[[Params], Params]:
         """The product with the curvature of the mean KL divergence, from a share of the lanes."""
         lanes = max(2, round(self.config.curvature_share * query.mask.shape[1]))
         support = tuple(Batch(*(field[:, :lanes] for field in batch)) for batch in support)
         query = Batch(*(field[:, :lanes] for field in query))
-        adaptation = self.adaptation(policy, support)
+        adaptation = self.curvature_adaptation(policy, support)
         before = self.distribution_of_all(adaptation.adapted, query)
         return kl_curvature(adaptation, self.kl, (query, before))
 

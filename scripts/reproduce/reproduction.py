@@ -74,8 +74,10 @@ def run_seed(what: Reproduction, seed: int, threads: int = 0, torch_threads: int
         )
         rounds = [name for name in run.metrics[-1] if name.startswith("return/round_")]
         last = run.metrics[-WINDOW:]
-        before, *_, after = (sum(line[name] for line in last) / len(last) for name in rounds)
+        means = [sum(line[name] for line in last) / len(last) for name in rounds]
+        before, after = means[0], means[-1]  # the same where a method trains without adaptation
         figures = {"before": before, "after": after, "gain": after - before}
+        figures["update_seconds"] = sum(line["time/update"] for line in run.metrics) / len(run.metrics)
         if what.evaluate:
             record = metarl.evaluate(run.path, tasks=40, rounds=3, seed=seed)
             figures |= {f"unseen_{k}": value for k, value in enumerate(record["returns"]["mean"])}
@@ -83,8 +85,8 @@ def run_seed(what: Reproduction, seed: int, threads: int = 0, torch_threads: int
     return figures, curve
 
 
-def reproduce(what: Reproduction, options: Options) -> bool:
-    """Train all seeds, storing the result after each, and say whether the claim held."""
+def reproduce(what: Reproduction, options: Options, folder: Path = RESULTS) -> bool:
+    """Train all seeds, storing the result in `folder` after each, and say whether the claim held."""
     results: dict[int, dict[str, Any]] = {}
     for seed in options.seeds:
         start = time.monotonic()
@@ -92,16 +94,16 @@ def reproduce(what: Reproduction, options: Options) -> bool:
         results[seed] = {
             "holds": what.holds(figures),
             "minutes": round((time.monotonic() - start) / 60, 1),
-            **{name: round(value, 2) for name, value in figures.items()},
+            **{name: round(value, 3) for name, value in figures.items()},
             "curve": curve,
         }
-        _store(what, results)
+        _store(what, results, folder)
     reached = sum(result["holds"] for result in results.values())
     print(f"{what.name}: {reached} of {len(results)} seeds hold: {what.claim}")
     return reached >= what.seeds_needed
 
 
-def _store(what: Reproduction, results: dict[int, dict[str, Any]]) -> None:
+def _store(what: Reproduction, results: dict[int, dict[str, Any]], folder: Path) -> None:
     reached = sum(result["holds"] for result in results.values())
     record = {
         "name": what.name,
@@ -115,8 +117,8 @@ def _store(what: Reproduction, results: dict[int, dict[str, Any]]) -> None:
         "versions": versions(),
         "seeds": {seed: dict(result) for seed, result in results.items()},
     }
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / f"{what.name}.json").write_text(_one_line_per_iteration(record))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{what.name}.json").write_text(_one_line_per_iteration(record))
 
 
 def _one_line_per_iteration(record: dict[str, Any]) -> str:
