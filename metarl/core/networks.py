@@ -37,7 +37,9 @@ class Linear(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.weight.dim() == 2:  # one task: x [..., O]
             return x @ self.weight.mT + self.bias
-        flat = x.reshape(x.shape[0], -1, x.shape[-1])  # all tasks: x [N, ..., O] -> [N, B, O]
+        if x.dim() == 3:  # all tasks: x [N, B, O]
+            return torch.baddbmm(self.bias.unsqueeze(-2), x, self.weight.mT)
+        flat = x.reshape(x.shape[0], -1, x.shape[-1])  # [N, ..., O] -> [N, B, O]
         return torch.baddbmm(self.bias.unsqueeze(-2), flat, self.weight.mT).reshape(*x.shape[:-1], -1)
 
 

@@ -137,6 +137,9 @@ class _Record:
             mask=zeros(),
             next_observation=zeros(size),
         )
+        # Views of the same memory: numpy writes a step in a fraction of torch's time, and agents read tensors.
+        self.arrays: Any = Rollout(*(field.numpy() for field in self.fields))
+        self.steps = [Transition(*step) for step in zip(*(field.unbind(0) for field in self.fields), strict=True)]
 
     def write(
         self,
@@ -151,19 +154,18 @@ class _Record:
     ) -> Transition:
         """Store step `t`; lanes that had ended before it are masked out. Returns a view of what was stored."""
         N, E, _ = self.shape
-        step = Transition(*(field[t] for field in self.fields))
-        lanes = torch.from_numpy(live.reshape(N, E))
-        step.observation.copy_(observation)
-        step.action.copy_(action.action)
-        step.log_probability.copy_(action.log_probability)
-        torch.mul(torch.from_numpy(reward.reshape(N, E)), lanes, out=step.reward)
-        torch.logical_and(torch.from_numpy(terminated.reshape(N, E)), lanes, out=step.terminated)
-        torch.logical_and(torch.from_numpy(truncated.reshape(N, E)), lanes, out=step.truncated)
-        if t == 0:
-            step.first.copy_(lanes)
-        step.mask.copy_(lanes)
-        step.next_observation.copy_(torch.from_numpy(next_observation.reshape(N, E, -1)))
-        return step
+        lanes, fields = live.reshape(N, E), self.arrays
+        with np.errstate(over="ignore"):  # what single precision cannot hold is named when the round is over
+            fields.observation[t] = observation.numpy()
+            fields.action[t] = action.action.numpy()
+            fields.log_probability[t] = action.log_probability.numpy()
+            fields.reward[t] = reward.reshape(N, E) * lanes
+            fields.terminated[t] = terminated.reshape(N, E) & lanes
+            fields.truncated[t] = truncated.reshape(N, E) & lanes
+            fields.first[t] = lanes if t == 0 else False
+            fields.mask[t] = lanes
+            fields.next_observation[t] = next_observation.reshape(N, E, -1)
+        return self.steps[t]
 
     def rollout(self, diverged: np.ndarray) -> Rollout:
         """The finished round, without the lanes that diverged.
@@ -180,7 +182,7 @@ class _Record:
                 f"every lane of task {task} diverged (a shorter timestep or milder actions may help)"
             )
         for name in ("reward", "next_observation"):
-            if not np.isfinite(getattr(self.fields, name).numpy()).all():  # ten times faster than torch's
+            if not np.isfinite(getattr(self.arrays, name)).all():  # ten times faster than torch's
                 raise NonFiniteError(f"a {name} is too large for single precision — scale it down")
         fields = Rollout(*(field.movedim(0, 2).contiguous() for field in self.fields))  # [N, E, T, ...]
         kept = torch.from_numpy(~diverged.reshape(N, E))[:, :, None]
