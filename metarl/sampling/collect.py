@@ -6,6 +6,7 @@ evaluation and deployment alike.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any, Protocol, runtime_checkable
 
 import gymnasium
@@ -138,7 +139,7 @@ class _Record:
             next_observation=zeros(size),
         )
         # Views of the same memory: numpy writes a step in a fraction of torch's time, and agents read tensors.
-        self.arrays: Any = Rollout(*(field.numpy() for field in self.fields))
+        self.arrays = SimpleNamespace(**{name: field.numpy() for name, field in self.fields._asdict().items()})
         self.steps = [Transition(*step) for step in zip(*(field.unbind(0) for field in self.fields), strict=True)]
 
     def write(
