@@ -114,7 +114,8 @@ class EMAMLConfig(MAMLTRPOConfig):
     """MAML with credit to how the inner loop's data were sampled (Stadie et al. 2018)."""
 
     sampling_credit: float = number(1.0, least=0)
-    """Weight of that credit, per step of experience; as many as a round has steps is the unbiased estimate."""
+    """Weight of that credit. The unbiased estimate of the whole gradient has the weight episodes · σ_R / σ_A: σ_R the
+    spread of the tasks' returns, σ_A the standard deviation by which advantages are normalised."""
 
 
 @dataclass(frozen=True)

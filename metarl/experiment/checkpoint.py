@@ -64,7 +64,7 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint, keep: int) -> None:
     """
     tensors = {name: value.detach().cpu().contiguous() for name, value in _flatten(checkpoint.state).items()}
     weights = safetensors.torch.save(tensors)
-    facts = {"iteration": checkpoint.iteration, "env_steps": checkpoint.env_steps}
+    facts = {"iteration": checkpoint.iteration, "env_steps": checkpoint.env_steps, "tensors": list(tensors)}
     manifest = facts | {"sha256": _digest(facts, weights)}
     stem = directory / f"iteration-{checkpoint.iteration:06d}"
     write_atomic(stem.with_suffix(".safetensors"), weights)
@@ -104,12 +104,14 @@ def _read(manifest: Path, device: torch.device) -> Checkpoint:
         raise ValueError("it and its weights do not match their SHA-256")
     if manifest.stem != f"iteration-{int(facts['iteration']):06d}":
         raise ValueError(f"it says iteration {facts['iteration']}")
-    # Cloned: safetensors' own memory starts anywhere, and the last bits of a matrix product depend on where.
-    tensors = {name: value.clone().to(device) for name, value in safetensors.torch.load(weights).items()}
+    # In the order they were saved in, since sums over them round by it; and cloned, since safetensors' own memory
+    # starts anywhere, and the last bits of a matrix product depend on where.
+    loaded = safetensors.torch.load(weights)
+    tensors = {name: loaded[name].clone().to(device) for name in facts["tensors"]}
     return Checkpoint(int(facts["iteration"]), int(facts["env_steps"]), _unflatten(tensors))
 
 
-def _digest(facts: dict[str, int], weights: bytes) -> str:
+def _digest(facts: dict[str, Any], weights: bytes) -> str:
     return hashlib.sha256(json.dumps(facts).encode() + weights).hexdigest()
 
 

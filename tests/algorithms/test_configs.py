@@ -43,6 +43,14 @@ def test_no_number_may_be_negative_or_infinite_or_none(name: str, field: str, ki
         ("maml-ppo", "epochs", 0),
         ("maml-ppo", "clip", 0.0),
         ("promp", "target_kl", 0.0),
+        ("cavia", "context_size", 0),
+        ("imaml", "inner_steps", 2),
+        ("imaml", "proximal_strength", 0.0),
+        ("imaml", "proximal_steps", 0),
+        ("imaml", "implicit_iterations", 0),
+        ("reptile", "learning_rate_decay", 0.0),
+        ("reptile", "learning_rate_decay", 1.01),
+        ("reptile", "max_gradient_norm", 0.0),
     ],
 )
 def test_values_just_outside_of_their_range_are_refused(name: str, field: str, value: object) -> None:
@@ -54,3 +62,5 @@ def test_the_ends_of_the_ranges_are_allowed() -> None:
     zero = {"later_inner_lr": 0.0, "discount": 0.0, "gae_lambda": 0.0}
     ALGORITHMS["maml-trpo"].config(cg_damping=0.0, curvature_share=1.0, **zero)
     ALGORITHMS["promp"].config(kl_coefficient=0.0, discount=1.0, gae_lambda=1.0, hidden=())
+    ALGORITHMS["maml-vpg"].config(entropy_bonus=0.0, learning_rate_decay=1.0)
+    ALGORITHMS["e-maml"].config(sampling_credit=0.0)

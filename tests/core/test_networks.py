@@ -7,6 +7,7 @@ import pytest
 import torch
 from gymnasium import spaces
 from torch import nn
+from torch.distributions import Independent, Normal
 from torch.func import functional_call
 
 from metarl.core.errors import InputError
@@ -48,7 +49,17 @@ def test_an_mlp_is_a_stack_of_torchs_linear_layers(activation: str) -> None:
 
 
 @pytest.mark.parametrize("axes", [(), (6,), (6, 5)], ids=["[N, O]", "[N, E, O]", "[N, E, T, O]"])
-@pytest.mark.parametrize("policy", [GaussianPolicy(3, 2, (8, 4), "tanh", 0.7), CategoricalPolicy(3, 2, (8,), "relu")])
+@pytest.mark.parametrize(
+    "policy",
+    [
+        GaussianPolicy(3, 2, (8, 4), "tanh", 0.7),
+        CategoricalPolicy(3, 2, (8,), "relu"),
+        GaussianPolicy(3, 2, (8, 4), "tanh", 0.7, context_size=2),
+        CategoricalPolicy(3, 2, (8,), "relu", context_size=2),
+        GaussianPolicy(3, 2, (8,), "tanh", 0.7, state_dependent_std=True),
+        GaussianPolicy(3, 2, (8,), "tanh", 0.7, context_size=2, state_dependent_std=True),
+    ],
+)
 def test_parameters_with_a_task_axis_act_as_a_loop_over_tasks(policy: nn.Module, axes: tuple[int, ...]) -> None:
     N = 4
     params = random_params(policy, 0, N)
@@ -65,6 +76,38 @@ def test_parameters_with_a_task_axis_act_as_a_loop_over_tasks(policy: nn.Module,
         close(actions[task], alone.sample(noise[task]))
         close(log_probability[task], alone.log_probability(actions[task]))
         close(entropy[task], alone.entropy())
+
+
+def test_a_context_stands_beside_every_input() -> None:
+    plain, extended = MLP(5, (8,), 2), MLP(3, (8,), 2, context_size=2)
+    params = random_params(extended, 0)
+    x = torch.randn(7, 6, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    beside = torch.cat([x, params["context"].repeat(7, 6, 1)], dim=-1)
+    layers = {name: value for name, value in params.items() if name != "context"}
+    expected = functional_call(plain, layers, (beside,))
+    torch.testing.assert_close(functional_call(extended, params, (x,)), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_a_context_is_at_first_zero() -> None:
+    policy = GaussianPolicy(3, 2, (8,), "tanh", 0.7, context_size=2)
+    params = initial_parameters(policy, torch.Generator().manual_seed(0))
+    assert params["body.context"].shape == (2,) and not params["body.context"].any()
+
+
+def test_a_standard_deviation_may_depend_on_the_observation() -> None:
+    # The network's second half of outputs is added to the log standard deviation.
+    policy = GaussianPolicy(3, 2, (8,), "tanh", 0.7, state_dependent_std=True)
+    params = random_params(policy, 0)
+    random = torch.Generator().manual_seed(1)
+    x, action = (torch.randn(7, 6, size, generator=random, dtype=torch.float64) for size in (3, 2))
+    body = {name.removeprefix("body."): value for name, value in params.items() if name.startswith("body.")}
+    outputs = functional_call(MLP(3, (8,), 4), body, (x,))
+    reference = Independent(Normal(outputs[..., :2], torch.exp(params["log_std"] + outputs[..., 2:])), 1)
+    distribution = apply(policy, params, x)
+    close = partial(torch.testing.assert_close, rtol=1e-12, atol=1e-12)
+    close(distribution.log_probability(action), reference.log_prob(action))
+    close(distribution.entropy(), reference.entropy())
+    assert distribution.log_std.std(dim=(0, 1)).min() > 0.1
 
 
 def test_sizes_come_from_the_spaces() -> None:

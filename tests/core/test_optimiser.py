@@ -2,6 +2,7 @@
 
 import torch
 
+from metarl.core.meta_gradient import shortened
 from metarl.core.optimiser import adam_state, adam_step
 
 
@@ -47,3 +48,18 @@ def test_nothing_passed_in_is_changed() -> None:
     for room, memory in remembered.items():
         assert all(torch.equal(state[room][name], memory[name]) for name in memory)
     assert not torch.equal(once["a"], twice["a"])
+
+
+def test_a_gradient_is_shortened_only_if_it_is_longer() -> None:
+    # Its length is 5, across both tensors: 3, 0 and 4.
+    gradient = {"a": torch.tensor([3.0, 0.0]), "b": torch.tensor([[-4.0]])}
+    short = shortened(gradient, 2.0)
+    torch.testing.assert_close(short["a"], torch.tensor([1.2, 0.0]))
+    torch.testing.assert_close(short["b"], torch.tensor([[-1.6]]))
+    for enough in (5.0, 5.1, 1e9, float("inf")):
+        kept = shortened(gradient, enough)
+        assert all(
+            torch.equal(kept[name], value) and kept[name].dtype == value.dtype for name, value in gradient.items()
+        )
+    nothing = {"a": torch.zeros(2)}
+    assert torch.equal(shortened(nothing, 1.0)["a"], nothing["a"])

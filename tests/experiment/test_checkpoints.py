@@ -111,6 +111,16 @@ def test_what_is_loaded_is_what_was_saved(tmp_path: Path) -> None:
     assert int(loaded.state["optimiser"]["step"]) == 3
 
 
+def test_loaded_tensors_come_in_the_order_they_were_saved_in(tmp_path: Path) -> None:
+    # Sums over parameters round by their order: another one would change the last bits of a resumed run.
+    names = [f"{letter}{number}" for number in range(9, 0, -1) for letter in "zqa"]
+    weights = {name: torch.zeros(size % 5 + 1) for size, name in enumerate(names)}
+    save_checkpoint(tmp_path, Checkpoint(1, 0, {"policy": weights, "kl": torch.zeros(())}), keep=1)
+    loaded, _ = load_checkpoint(tmp_path, CPU)
+    assert loaded is not None
+    assert list(loaded.state) == ["policy", "kl"] and list(loaded.state["policy"]) == names
+
+
 def test_loaded_tensors_lie_in_memory_as_fresh_ones_do(tmp_path: Path) -> None:
     # The last bits of a matrix product may depend on where its factors start, and torch aligns what it allocates to 64
     # bytes. Of 40 tensors in foreign memory, which is aligned to 16, all would be so by chance once in 4 ** 40 times.
