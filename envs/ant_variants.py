@@ -8,24 +8,16 @@ is ours: their ant without contact forces. What the letters of the reward mean s
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from envs.config import FamilyConfig, resolve
+from envs.config import RobotConfig, resolve
 from envs.errors import InputError
 
 
 @dataclass(frozen=True)
-class AntConfig(FamilyConfig):
+class AntConfig(RobotConfig):
     """The options of every Ant; what is None comes from the variant."""
 
-    timestep: float | None = None
-    """Seconds in a physics step."""
-    frame_skip: int | None = None
-    """Physics steps in a step."""
-    action_scale: float | None = None
-    """Half the side of the action box, whose border means full torque."""
     survive_bonus: float | None = None
     """Reward of every step."""
-    control_cost: float | None = None
-    """Weight of the squared controls in the reward."""
     contact_cost: float | None = None
     """Weight of the squared contact forces in the reward."""
     terminates: bool | None = None

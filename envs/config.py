@@ -31,6 +31,20 @@ class FamilyConfig:
     """Size of the fixed list of test tasks, none of them in the training list; 0: fresh tasks without end."""
 
 
+@dataclass(frozen=True)
+class RobotConfig(FamilyConfig):
+    """The options of every family with a MuJoCo robot."""
+
+    timestep: float | None = None
+    """Seconds in a physics step."""
+    frame_skip: int | None = None
+    """Physics steps in a step."""
+    action_scale: float | None = None
+    """Half the side of the action box, whose border means full control of the actuators."""
+    control_cost: float | None = None
+    """Weight of the squared controls in the reward."""
+
+
 # What a variant means that says nothing of an option.
 UNSAID: dict[str, Any] = {"train_tasks": 0, "test_tasks": 0}
 

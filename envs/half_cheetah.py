@@ -17,7 +17,7 @@ import gymnasium
 import mujoco
 import numpy as np
 
-from envs.config import FamilyConfig, resolve
+from envs.config import RobotConfig, resolve
 from envs.errors import InputError
 from envs.mujoco_tasks import MujocoTasks, load_model
 from envs.tasks import Choice, TaskDistribution, Uniform
@@ -26,17 +26,9 @@ XML = Path(gymnasium.__file__).parent / "envs/mujoco/assets/half_cheetah.xml"
 
 
 @dataclass(frozen=True)
-class HalfCheetahConfig(FamilyConfig):
+class HalfCheetahConfig(RobotConfig):
     """The options of every HalfCheetah; what is None comes from the variant."""
 
-    timestep: float | None = None
-    """Seconds in a physics step."""
-    frame_skip: int | None = None
-    """Physics steps in a step."""
-    action_scale: float | None = None
-    """Half the side of the action box, whose border means full torque."""
-    control_cost: float | None = None
-    """Weight of the squared controls in the reward."""
     torso_position: bool | None = None
     """Whether the observation ends with the torso's place (x, y, z); x reveals the distance run."""
     mass_center: bool | None = None

@@ -20,7 +20,7 @@ import mujoco
 import numpy as np
 
 from envs.base import Outcome
-from envs.config import FamilyConfig, resolve
+from envs.config import RobotConfig, resolve
 from envs.errors import InputError
 from envs.mujoco_tasks import MujocoTasks, load_model
 from envs.tasks import Choice, TaskDistribution, Uniform
@@ -30,23 +30,15 @@ BODY_FIELDS = ("cinert", "cvel", "qfrc_actuator", "cfrc_ext")
 
 
 @dataclass(frozen=True)
-class HumanoidDirConfig(FamilyConfig):
+class HumanoidDirConfig(RobotConfig):
     """The options; what is None comes from the variant."""
 
     forward_backward: bool | None = None
     """Whether angles are 0 or π; otherwise they are uniform in the circle."""
-    timestep: float | None = None
-    """Seconds in a physics step."""
-    frame_skip: int | None = None
-    """Physics steps in a step."""
-    action_scale: float | None = None
-    """Half the side of the action box, whose border means full torque (a control of 0.4)."""
     velocity_weight: float | None = None
     """Reward per m/s."""
     survive_bonus: float | None = None
     """Reward of every step."""
-    control_cost: float | None = None
-    """Weight of the squared controls in the reward."""
     contact_cost: float | None = None
     """Weight of the squared contact forces in the reward."""
     contact_limit: float | None = None

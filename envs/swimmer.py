@@ -18,7 +18,7 @@ import gymnasium
 import mujoco
 import numpy as np
 
-from envs.config import FamilyConfig, resolve
+from envs.config import RobotConfig, resolve
 from envs.errors import InputError
 from envs.mujoco_tasks import MujocoTasks, load_model
 from envs.tasks import TaskDistribution, Uniform
@@ -27,25 +27,17 @@ XML = Path(gymnasium.__file__).parent / "envs/mujoco/assets/swimmer.xml"
 
 
 @dataclass(frozen=True)
-class SwimmerVelConfig(FamilyConfig):
+class SwimmerVelConfig(RobotConfig):
     """The options; what is None comes from the variant."""
 
     min_velocity: float | None = None
     """Lowest velocity of a task (m/s)."""
     max_velocity: float | None = None
     """Highest velocity of a task (m/s)."""
-    timestep: float | None = None
-    """Seconds in a physics step."""
-    frame_skip: int | None = None
-    """Physics steps in a step."""
-    action_scale: float | None = None
-    """Half the side of the action box, whose border means full torque."""
     velocity_weight: float | None = None
     """Weight of the distance to the velocity in the reward."""
     pays_for_missing: bool | None = None
     """Whether that distance is rewarded, as ProMP's code has it, and not charged."""
-    control_cost: float | None = None
-    """Weight of the squared controls in the reward."""
     mass_center: bool | None = None
     """Whether velocity is that of the centre of mass, whose place (x, y, z) then ends the observation, which begins
     with all positions; otherwise it is the front's, whose velocity is its displacement in the step over the step's

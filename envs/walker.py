@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import gymnasium
 import numpy as np
 
-from envs.config import FamilyConfig, resolve
+from envs.config import RobotConfig, resolve
 from envs.dynamics import RandomParametersConfig, random_parameters
 from envs.errors import InputError
 from envs.mujoco_tasks import MujocoTasks, load_model
@@ -28,17 +28,9 @@ ASSETS = Path(gymnasium.__file__).parent / "envs/mujoco/assets"
 
 
 @dataclass(frozen=True)
-class WalkerConfig(FamilyConfig):
+class WalkerConfig(RobotConfig):
     """The options of every walker; what is None comes from the variant."""
 
-    timestep: float | None = None
-    """Seconds in a physics step."""
-    frame_skip: int | None = None
-    """Physics steps in a step."""
-    action_scale: float | None = None
-    """Half the side of the action box, whose border means full torque."""
-    control_cost: float | None = None
-    """Weight of the squared controls in the reward."""
     bonus: float | None = None
     """What every step adds to the reward."""
     reset_noise: float | None = None
