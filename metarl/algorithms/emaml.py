@@ -8,11 +8,13 @@ already.
 """
 
 import torch
+from torch.func import grad_and_value
 
 from metarl.algorithms.configs import EMAMLConfig
 from metarl.algorithms.maml import MAMLTRPO
 from metarl.core.adaptation import for_tasks
 from metarl.core.losses import log_ratio, masked_mean
+from metarl.core.meta_gradient import Adaptation
 from metarl.core.types import Batch, Params
 
 
@@ -37,3 +39,15 @@ class EMAML(MAMLTRPO):
 
         losses: torch.Tensor = for_tasks(loss, shared=[0])(meta, support[0], credit)
         return losses.mean()
+
+    def meta_loss(self, meta: Params, adapted: Params, support: tuple[Batch, ...], query: Batch) -> torch.Tensor:
+        """MAML's, and the sampling's."""
+        return super().meta_loss(meta, adapted, support, query) + self.sampling_loss(meta, support, query)
+
+    def meta_loss_gradient(
+        self, meta: Params, adaptation: Adaptation, support: tuple[Batch, ...], query: Batch
+    ) -> tuple[Params, float]:
+        """MAML's gradient and value, and the sampling's."""
+        gradient, loss = super().meta_loss_gradient(meta, adaptation, support, query)
+        owed, value = grad_and_value(lambda meta: self.sampling_loss(meta, support, query))(meta)
+        return {name: gradient[name] + owed[name] for name in gradient}, loss + float(value)

@@ -144,10 +144,6 @@ class GradientBased:
         """What an inner step descends."""
         return self.policy_loss(self.distribution(params, batch), batch)
 
-    def inner_step(self, meta: Params, params: Params, batch: Batch, number: int) -> Params:
-        """One inner step of meta-training."""
-        return self.inner.step(meta, params, batch, number)
-
     def adapt_task(self, meta: Params, support: tuple[Batch, ...]) -> Params:
         """The inner loop of meta-training: one step on each batch."""
         return self.inner.adapt(meta, support)

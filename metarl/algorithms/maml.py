@@ -42,26 +42,16 @@ class MAMLTRPO(GradientBased):
         distribution = self.distribution(params, query)
         return likelihood_ratio_loss(distribution, query) - self.bonus(distribution, query)
 
-    def sampling_loss(self, meta: Params, support: tuple[Batch, ...], query: Batch) -> torch.Tensor | None:
-        """What the meta-parameters owe to having chosen the inner loop's data; MAML owes nothing."""
-        return None
-
     def meta_loss(self, meta: Params, adapted: Params, support: tuple[Batch, ...], query: Batch) -> torch.Tensor:
         """The meta-objective, of meta-parameters and what the inner loop made of them."""
-        loss = for_tasks(self.outer_loss)(adapted, query).mean()
-        sampling = self.sampling_loss(meta, support, query)
-        return loss if sampling is None else loss + sampling
+        return for_tasks(self.outer_loss)(adapted, query).mean()
 
     def meta_loss_gradient(
         self, meta: Params, adaptation: Adaptation, support: tuple[Batch, ...], query: Batch
     ) -> tuple[Params, float]:
         """The gradient of the meta-objective with respect to the meta-parameters, and its value."""
         outer_gradient, losses = for_tasks(grad_and_value(self.outer_loss))(adaptation.adapted, query)
-        gradient = adaptation.pullback(mean_over_tasks(outer_gradient))
-        if self.sampling_loss(meta, support, query) is None:
-            return gradient, float(losses.mean())
-        owed, loss = grad_and_value(lambda meta: self.sampling_loss(meta, support, query))(meta)
-        return {name: gradient[name] + owed[name] for name in gradient}, float(losses.mean() + loss)
+        return adaptation.pullback(mean_over_tasks(outer_gradient)), float(losses.mean())
 
     def update(self, state: State, trial: Trial, address: Address) -> tuple[State, Metrics]:
         """One trust-region step on the meta-parameters."""

@@ -37,7 +37,7 @@ class ProMP(AdamBased):
         rounds, meta = [], params
         for step, batch in enumerate(support):
             rounds.append((batch, self.distribution(params, batch)))
-            params = self.inner_step(meta, params, batch, step)
+            params = self.inner.step(meta, params, batch, step)
         return tuple(rounds)
 
     def adapt_with_kl(self, params: Params, support: Support) -> tuple[Params, torch.Tensor]:
@@ -45,7 +45,7 @@ class ProMP(AdamBased):
         divergences, meta = [], params
         for step, (batch, sampled_from) in enumerate(support):
             divergences.append(self.kl(params, (batch, sampled_from)))
-            params = self.inner_step(meta, params, batch, step)
+            params = self.inner.step(meta, params, batch, step)
         return params, torch.stack(divergences).mean()
 
     def objective(self, params: Params, support: Support, query: Batch, coefficient: torch.Tensor) -> torch.Tensor:

@@ -83,7 +83,7 @@ def test_the_penalty_averages_over_the_rounds() -> None:
     for batch, _ in (first, second):
         older, newer = (algorithm.distribution(params, batch) for params in (old_params, new_params))
         divergences.append(older.kl(newer)[batch.mask == 1].mean())
-        old_params, new_params = (algorithm.inner_step(params, params, batch, 0) for params in (old_params, new_params))
+        old_params, new_params = (algorithm.inner.step(params, params, batch, 0) for params in (old_params, new_params))
     _, penalties = for_tasks(algorithm.adapt_with_kl, shared=[0])(new, support)
     torch.testing.assert_close(penalties[0], torch.stack(divergences).mean(), rtol=1e-9, atol=0)
     assert (divergences[0] - divergences[1]).abs() > 1e-4
