@@ -35,7 +35,6 @@ from envs.ant_variants import (
     AntVelConfig,
     resolve_ant,
 )
-from envs.errors import InputError
 from envs.mujoco_tasks import MujocoTasks, load_model
 from envs.tasks import Choice, TaskDistribution, Uniform
 
@@ -194,8 +193,6 @@ class AntVel(Ant):
         """Raises: InputError on an impossible option."""
         options = resolve_ant(config or AntVelConfig(), VEL_VARIANTS)
         low, high = options.min_velocity, options.max_velocity
-        if low > high:
-            raise InputError(f"env.min_velocity is {low}, above env.max_velocity at {high} — swap them")
         tasks = TaskDistribution(velocity=Uniform(low, high))
         faster = TaskDistribution(velocity=Uniform(high, high + 1.0))
         super().__init__(

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from envs.config import RobotConfig, resolve
-from envs.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -145,13 +144,9 @@ GOAL_VARIANTS: dict[str, dict[str, Any]] = {
 
 def resolve_ant(config: AntConfig, variants: dict[str, dict[str, Any]]) -> Any:
     """The config with every option filled. Raises: InputError on an impossible one."""
-    options = resolve(
+    return resolve(
         config,
         variants,
         positive=("timestep", "frame_skip", "action_scale", "goal_range"),
         nonnegative=("control_cost", "contact_cost", "reset_position", "reset_velocity"),
     )
-    low, high = options.min_height, options.max_height
-    if low > high:
-        raise InputError(f"env.min_height is {low}, above env.max_height at {high} — swap them")
-    return options

@@ -67,7 +67,7 @@ def resolve(
         positive: the number fields that must be above 0.
         nonnegative: the number fields that must be 0 or above.
 
-    Raises: InputError on an unknown variant and on an impossible value.
+    Raises: InputError on an unknown variant, on an impossible value, and on a `min_…` above its `max_…`.
     """
     if config.variant not in variants:
         raise InputError(f"unknown env.variant '{config.variant}'" + nearest(str(config.variant), variants))
@@ -85,6 +85,10 @@ def resolve(
         if wanted:
             raise InputError(f"env.{field.name} is {value!r} — give {wanted}")
         values[field.name] = value
+    for name, low in values.items():
+        largest = "max_" + name.removeprefix("min_")
+        if name.startswith("min_") and low > values.get(largest, low):
+            raise InputError(f"env.{name} is {low}, above env.{largest} at {values[largest]} — swap them")
     return dataclasses.replace(config, **values)
 
 

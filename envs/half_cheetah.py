@@ -18,8 +18,7 @@ import mujoco
 import numpy as np
 
 from envs.config import RobotConfig, resolve
-from envs.errors import InputError
-from envs.mujoco_tasks import MujocoTasks, load_model
+from envs.mujoco_tasks import MujocoTasks, load_model, sense_mass_center
 from envs.tasks import Choice, TaskDistribution, Uniform
 
 XML = Path(gymnasium.__file__).parent / "envs/mujoco/assets/half_cheetah.xml"
@@ -109,7 +108,7 @@ class HalfCheetah(MujocoTasks):
         **tasks: Any,
     ) -> None:
         """`options` is a resolved config; `tasks` are MujocoTasks' arguments that say what tasks are."""
-        edit = _sense_mass_center if options.mass_center else None
+        edit = sense_mass_center if options.mass_center else None
         model = load_model(XML, timestep=options.timestep, edit=edit)
         stage = mujoco.mjtStage.mjSTAGE_VEL if options.mass_center else mujoco.mjtStage.mjSTAGE_NONE
         super().__init__(
@@ -205,8 +204,6 @@ class HalfCheetahVel(HalfCheetah):
         """Raises: InputError on an impossible option."""
         options = resolve_half_cheetah(config or HalfCheetahVelConfig(), VEL_VARIANTS)
         low, high = options.min_velocity, options.max_velocity
-        if low > high:
-            raise InputError(f"env.min_velocity is {low}, above env.max_velocity at {high} — swap them")
         tasks = TaskDistribution(velocity=Uniform(low, high))
         faster = TaskDistribution(velocity=Uniform(high, high + 1.0))
         super().__init__(
@@ -225,14 +222,4 @@ def resolve_half_cheetah(config: HalfCheetahConfig, variants: dict[str, dict[str
         variants,
         positive=("timestep", "frame_skip", "action_scale"),
         nonnegative=("control_cost", "reset_position", "reset_velocity", "largest_exponent"),
-    )
-
-
-def _sense_mass_center(spec: mujoco.MjSpec) -> None:
-    """Add the velocity of the torso subtree's centre of mass as the only sensor."""
-    spec.add_sensor(
-        name="mass_center_velocity",
-        type=mujoco.mjtSensor.mjSENS_SUBTREELINVEL,
-        objtype=mujoco.mjtObj.mjOBJ_BODY,
-        objname="torso",
     )

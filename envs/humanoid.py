@@ -21,7 +21,6 @@ import numpy as np
 
 from envs.base import Outcome
 from envs.config import RobotConfig, resolve
-from envs.errors import InputError
 from envs.mujoco_tasks import MujocoTasks, load_model
 from envs.tasks import Choice, TaskDistribution, Uniform
 
@@ -164,16 +163,12 @@ class HumanoidDir(MujocoTasks):
 
 
 def _resolve(config: HumanoidDirConfig) -> Any:
-    options = resolve(
+    return resolve(
         config,
         VARIANTS,
         positive=("timestep", "frame_skip", "action_scale"),
         nonnegative=("velocity_weight", "control_cost", "contact_cost", "contact_limit", "reset_noise"),
     )
-    low, high = options.min_height, options.max_height
-    if low > high:
-        raise InputError(f"env.min_height is {low}, above env.max_height at {high} — swap them")
-    return options
 
 
 def _sense_acceleration(spec: mujoco.MjSpec) -> None:

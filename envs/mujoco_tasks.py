@@ -80,6 +80,16 @@ def load_model(
     return model
 
 
+def sense_mass_center(spec: mujoco.MjSpec) -> None:
+    """An `edit` for `load_model`: the velocity of the whole torso's centre of mass as a sensor."""
+    spec.add_sensor(
+        name="mass_center_velocity",
+        type=mujoco.mjtSensor.mjSENS_SUBTREELINVEL,
+        objtype=mujoco.mjtObj.mjOBJ_BODY,
+        objname="torso",
+    )
+
+
 class MujocoTasks(TaskEnv):
     """Tasks for one MuJoCo model: a task changes the reward and, where it is declared, the dynamics."""
 

@@ -19,8 +19,7 @@ import mujoco
 import numpy as np
 
 from envs.config import RobotConfig, resolve
-from envs.errors import InputError
-from envs.mujoco_tasks import MujocoTasks, load_model
+from envs.mujoco_tasks import MujocoTasks, load_model, sense_mass_center
 from envs.tasks import TaskDistribution, Uniform
 
 XML = Path(gymnasium.__file__).parent / "envs/mujoco/assets/swimmer.xml"
@@ -90,7 +89,7 @@ class SwimmerVel(MujocoTasks):
         """Raises: InputError on an impossible option."""
         options = _resolve(config or SwimmerVelConfig())
         low, high = options.min_velocity, options.max_velocity
-        model = load_model(XML, timestep=options.timestep, edit=_sense_mass_center if options.mass_center else None)
+        model = load_model(XML, timestep=options.timestep, edit=sense_mass_center if options.mass_center else None)
         super().__init__(
             num_tasks,
             lanes_per_task,
@@ -136,23 +135,9 @@ class SwimmerVel(MujocoTasks):
 
 
 def _resolve(config: SwimmerVelConfig) -> Any:
-    options = resolve(
+    return resolve(
         config,
         VARIANTS,
         positive=("timestep", "frame_skip", "action_scale"),
         nonnegative=("velocity_weight", "control_cost", "reset_position", "reset_velocity"),
-    )
-    low, high = options.min_velocity, options.max_velocity
-    if low > high:
-        raise InputError(f"env.min_velocity is {low}, above env.max_velocity at {high} — swap them")
-    return options
-
-
-def _sense_mass_center(spec: mujoco.MjSpec) -> None:
-    """Add the velocity of the whole swimmer's centre of mass as the only sensor."""
-    spec.add_sensor(
-        name="mass_center_velocity",
-        type=mujoco.mjtSensor.mjSENS_SUBTREELINVEL,
-        objtype=mujoco.mjtObj.mjOBJ_BODY,
-        objname="torso",
     )

@@ -20,7 +20,6 @@ import numpy as np
 
 from envs.config import RobotConfig, resolve
 from envs.dynamics import RandomParametersConfig, random_parameters
-from envs.errors import InputError
 from envs.mujoco_tasks import MujocoTasks, load_model
 from envs.tasks import Choice, TaskDistribution, Uniform
 
@@ -158,8 +157,6 @@ class WalkerVel(Walker):
         """Raises: InputError on an impossible option."""
         options = resolve_walker(config or WalkerVelConfig(), VEL_VARIANTS)
         low, high = options.min_velocity, options.max_velocity
-        if low > high:
-            raise InputError(f"env.min_velocity is {low}, above env.max_velocity at {high} — swap them")
         tasks = TaskDistribution(velocity=Uniform(low, high))
         super().__init__(num_tasks, lanes_per_task, options, task_distribution=tasks, threads=threads)
 
