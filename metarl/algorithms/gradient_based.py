@@ -6,7 +6,7 @@ it learns more than that (rates, …), these beside them. Methods differ in thei
 in the meta-update.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -84,10 +84,10 @@ class GradientBased:
         meta = self.inner.initial(initial_parameters(self.policy, address.torch_generator()))
         return {"policy": {name: value.to(self.device) for name, value in meta.items()}}
 
-    def begin(self, state: State, num_tasks: int, lanes_per_task: int) -> TaskParameters:
+    def begin(self, state: State, addresses: Sequence[Address], lanes_per_task: int) -> TaskParameters:
         """Every task starts alike."""
         params = {name: value.cpu() for name, value in self.inner.start(state["policy"]).items()}
-        return TaskParameters(repeat_for_tasks(params, num_tasks), steps=0)
+        return TaskParameters(repeat_for_tasks(params, len(addresses)), steps=0)
 
     def act(
         self, state: State, memory: TaskParameters, observation: torch.Tensor, noise: torch.Tensor

@@ -20,6 +20,7 @@ class Purpose(IntEnum):
     RESET = 4
     ACTIONS = 5
     UPDATE = 6
+    AGENT = 7  # what an agent itself draws while it meets a task
 
 
 class Address:

@@ -4,7 +4,7 @@ This is the only place where agents and environments touch, for every family of 
 evaluation and deployment alike.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any, Protocol, runtime_checkable
@@ -27,8 +27,8 @@ Memory = Any
 class Agent(Protocol):
     """Memory in, memory out: an agent keeps nothing about a task in `self`."""
 
-    def begin(self, state: State, num_tasks: int, lanes_per_task: int) -> Memory:
-        """The memory before anything was seen."""
+    def begin(self, state: State, addresses: Sequence[Address], lanes_per_task: int) -> Memory:
+        """The memory before anything was seen; N tasks, whatever an agent draws for one coming from its address."""
 
     def act(
         self, state: State, memory: Memory, observation: torch.Tensor, noise: torch.Tensor
@@ -72,8 +72,8 @@ def collect(env: TaskEnv, agent: Agent, state: State, rounds: int, address: Addr
         EnvironmentBroke: the environment raised.
         NonFiniteError: an observation, reward or action was not finite.
     """
-    memory = agent.begin(state, env.num_tasks, env.lanes_per_task)
     tasks = range(first_task, first_task + env.num_tasks)
+    memory = agent.begin(state, [address.at(Purpose.AGENT, task) for task in tasks], env.lanes_per_task)
     rollouts, diverged = [], 0
     for round_ in range(rounds):
         noise = _draw_noise(env, [address.at(Purpose.ACTIONS, task, round_) for task in tasks])

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.distributions import Independent, Normal, kl_divergence
 from torch.func import functional_call
-from trials import E, N, copies, doubled, imagine, make, navigate, same, tensors
+from trials import ADDRESSES, E, N, copies, doubled, imagine, make, navigate, same, tensors
 
 from metarl.algorithms import algorithm_class
 from metarl.core.randomness import Address
@@ -134,7 +134,7 @@ def test_evaluation_adapts_each_task_with_the_full_rate_at_first_and_a_smaller_o
     algorithm, state, trial = problem(name, inner_lr=0.3, later_inner_lr=0.25)
     rollout = trial.rollouts[0]
     batch = algorithm.batch(rollout)
-    memory = algorithm.begin(state, N, E)
+    memory = algorithm.begin(state, ADDRESSES, E)
     assert memory.steps == 0
     for rate in (0.3, 0.075, 0.075):
         before, memory = memory, algorithm.adapt(state, memory, rollout)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from gymnasium.spaces import Discrete
-from trials import E, N, copies, imagine, make, navigate, same, tensors, with_rewards
+from trials import ADDRESSES, E, copies, imagine, make, navigate, same, tensors, with_rewards
 
 from metarl.algorithms import ALGORITHMS, config_class, make_algorithm
 from metarl.algorithms.algorithm import Algorithm
@@ -92,7 +92,7 @@ def test_adapting_makes_rewarded_actions_likelier_in_each_task(name: str) -> Non
     state = algorithm.initial_state(START)
     signs = torch.tensor([1.0, -1.0, 0.0])[:, None, None]
     trial = with_rewards(navigate(algorithm, state), lambda rollout: signs * rollout.action[..., 0] * rollout.mask)
-    memory = algorithm.begin(state, N, E)
+    memory = algorithm.begin(state, ADDRESSES, E)
     before = copies(memory.params)
     adapted = algorithm.adapt(state, memory, trial.rollouts[0])
     assert same(before, copies(memory.params))

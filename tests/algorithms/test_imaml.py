@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.spaces import Box
-from trials import CPU, OBSERVATIONS, N, doubled, imagine, make
+from trials import ADDRESSES, CPU, OBSERVATIONS, N, doubled, imagine, make
 
 from metarl.algorithms.configs import IMAMLConfig
 from metarl.algorithms.imaml import IMAML
@@ -160,7 +160,7 @@ def test_later_rounds_are_held_more_strongly(later: float, strength: float) -> N
     two = make("imaml", proximal_strength=strength, later_inner_lr=1.0, proximal_steps=30)
     state = one.initial_state(Address(0))
     rollout = imagine(one, state).rollouts[0]
-    memory = one.begin(state, N, 6)._replace(steps=1)
+    memory = one.begin(state, ADDRESSES, 6)._replace(steps=1)
     actual, expected = (algorithm.adapt(state, memory, rollout).params for algorithm in (one, two))
     for name in expected:
         torch.testing.assert_close(actual[name], expected[name], rtol=1e-5, atol=1e-6)

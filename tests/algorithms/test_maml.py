@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.distributions import Independent, Normal, kl_divergence
 from torch.func import functional_call
-from trials import E, N, copies, doubled, make, navigate, same, tensors, with_rewards
+from trials import ADDRESSES, E, N, copies, doubled, make, navigate, same, tensors, with_rewards
 
 from metarl.core.distributions import Gaussian
 from metarl.core.errors import NonFiniteError
@@ -37,7 +37,7 @@ def test_each_task_adapts_by_its_own_gradient_and_later_rounds_by_smaller_steps(
     algorithm = make("maml-vpg", inner_steps=2, inner_lr=0.3, later_inner_lr=0.5)
     state = algorithm.initial_state(START)
     rollout = navigate(algorithm, state).rollouts[0]
-    memory = algorithm.begin(state, N, E)._replace(steps=steps)
+    memory = algorithm.begin(state, ADDRESSES, E)._replace(steps=steps)
     adapted = algorithm.adapt(state, memory, rollout)
     assert adapted.steps == steps + 1
     batch = algorithm.batch(rollout)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from trials import E, N, imagine, make
+from trials import ADDRESSES, E, imagine, make
 
 from metarl.core.inner_loops import RATE
 from metarl.core.randomness import Address
@@ -16,7 +16,7 @@ def test_before_training_they_adapt_as_maml_does(name: str) -> None:
     algorithm, maml = make(name, **options), make("maml-trpo", **options)
     state, plain = (method.initial_state(Address(0)) for method in (algorithm, maml))
     rollouts = imagine(maml, plain).rollouts
-    memories = algorithm.begin(state, N, E), maml.begin(plain, N, E)
+    memories = algorithm.begin(state, ADDRESSES, E), maml.begin(plain, ADDRESSES, E)
     for rollout in rollouts:  # the last one beyond the trained ones, at half the rate
         memories = algorithm.adapt(state, memories[0], rollout), maml.adapt(plain, memories[1], rollout)
         for key, value in memories[1].params.items():

@@ -7,7 +7,7 @@ import torch
 from gymnasium.spaces import Discrete
 from torch.distributions import Categorical, Distribution, Independent, Normal
 from torch.func import functional_call
-from trials import E, N, doubled, imagine, make, navigate, same, tensors
+from trials import ADDRESSES, E, N, doubled, imagine, make, navigate, same, tensors
 
 from metarl.algorithms import ALGORITHMS
 from metarl.core.adaptation import for_tasks
@@ -165,7 +165,7 @@ def test_the_factor_of_later_rounds_shortens_a_second_evaluation_step(name: str)
     algorithm = make(name, later_inner_lr=0.5, inner_lr=0.1)
     state = algorithm.initial_state(START)
     rollout = navigate(algorithm, state).rollouts[0]
-    memory = algorithm.begin(state, N, E)
+    memory = algorithm.begin(state, ADDRESSES, E)
     start = memory.params
     first, second = (algorithm.adapt(state, memory._replace(steps=steps), rollout).params for steps in (0, 1))
     untouched = make(name, later_inner_lr=1.0, inner_lr=0.1).adapt(state, memory, rollout).params

@@ -14,6 +14,7 @@ from metarl.sampling.collect import collect
 
 N, E, T = 3, 6, 8
 CPU = torch.device("cpu")
+ADDRESSES = [Address(3, task) for task in range(N)]
 OBSERVATIONS = Box(-np.inf, np.inf, (2,), np.float64)
 
 
@@ -32,7 +33,7 @@ def navigate(algorithm: Any, state: State) -> Trial:
 def imagine(algorithm: Any, state: State) -> Trial:
     """A trial on random observations and rewards; its actions may be discrete."""
     random = torch.Generator().manual_seed(0)
-    memory, rollouts = algorithm.begin(state, N, E), []
+    memory, rollouts = algorithm.begin(state, ADDRESSES, E), []
     for _ in range(algorithm.rounds):
         observation = torch.randn(N, E * T, 2, generator=random)
         discrete = not hasattr(algorithm.policy, "log_std")

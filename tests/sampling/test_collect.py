@@ -61,8 +61,8 @@ class Witness:
     def __init__(self, discrete: bool = False) -> None:
         self.discrete, self.calls, self.noise = discrete, [], []
 
-    def begin(self, state, num_tasks, lanes_per_task):
-        self.calls.append(("begin", num_tasks, lanes_per_task))
+    def begin(self, state, addresses, lanes_per_task):
+        self.calls.append(("begin", [address.key for address in addresses], lanes_per_task))
         return 0
 
     def act(self, state, memory, observation, noise):
@@ -157,7 +157,8 @@ def test_rounds_adapt_in_between_and_go_on_with_the_new_memory() -> None:
     names = [call[0] for call in agent.calls]
     one_round = ["act", "observe"] * HORIZON
     assert names == ["begin", *one_round, "adapt", *one_round, "adapt", *one_round]
-    assert agent.calls[0] == ("begin", 2, LANES)
+    own = [ADDRESS.at(Purpose.AGENT, task).key for task in (0, 1)]
+    assert agent.calls[0] == ("begin", own, LANES)
     acts = [call for call in agent.calls if call[0] == "act"]
     assert [memory for _, memory, _, _ in acts] == [0] * 4 + [1] * 4 + [2] * 4
     assert {shape for _, _, shape, _ in acts} == {(2, LANES, 2)}
