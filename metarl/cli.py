@@ -1,4 +1,4 @@
-"""The command line: `metarl train | evaluate | benchmark | list`.
+"""The command line: `metarl train | evaluate | render | export | benchmark | list`.
 
 It joins names to things, and turns what goes wrong into one line and an exit code. torch is imported only once the
 input is known to be good.
@@ -21,7 +21,6 @@ import tyro
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
-from rich.text import Text
 
 from envs.errors import InputError, NonFiniteError
 from envs.registry import describe
@@ -70,14 +69,50 @@ class EvaluateCommand:
     """The run's folder."""
     tasks: int | None = None
     """How many tasks (default: all of a fixed list, 40 fresh ones otherwise)."""
-    rounds: int = 3
-    """Adaptation rounds K."""
+    rounds: int | None = None
+    """Adaptation rounds K (default: 3, or those of training where these are more)."""
+    compare: tuple[str, ...] = ()
+    """Algorithms to compare with, e.g. random-init multitask: trained alike in RUN/compare/, on the same tasks."""
     split: Literal["train", "test", "outside"] = "test"
     """Tasks as in training; held out from it; or beyond its range, where the environment has such."""
     seed: int = 0
     """Where evaluation's own randomness starts."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print one JSON object instead of a table."""
+
+
+@dataclass(frozen=True)
+class RenderCommand:
+    """Show tasks before and after adaptation: as a video, side by side, or as a map of paths in the plane."""
+
+    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """The run's folder."""
+    out: Annotated[Path, tyro.conf.arg(metavar="FILE")]
+    """A name in .mp4 or .gif; or in .png, for tasks in the plane. A file that is there is replaced."""
+    tasks: int = 3
+    """How many tasks, one after the other."""
+    rounds: int | None = None
+    """Adaptation rounds K (default: as in training)."""
+    split: Literal["train", "test", "outside"] = "test"
+    """Tasks as in training; held out from it; or beyond its range, where the environment has such."""
+    seed: int = 0
+    """Where the randomness starts; the tasks are those that `metarl evaluate` meets with it."""
+
+
+@dataclass(frozen=True)
+class ExportCommand:
+    """Write a policy for programs without metarl: weights, a description, and a program that torch alone runs."""
+
+    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """The run's folder."""
+    out: Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
+    """A new folder."""
+    rounds: int = 0
+    """Rounds to adapt for first, each with as many episodes as in training; 0: the policy as it was trained."""
+    task: int = 0
+    """The number of the unseen task that it adapts to, as `metarl evaluate` counts them."""
+    seed: int = 0
+    """Where the randomness starts."""
 
 
 @dataclass(frozen=True)
@@ -176,6 +211,8 @@ def parse(arguments: list[str]) -> Any:
     commands = {
         "train": _train_command(names, arguments),
         "evaluate": EvaluateCommand,
+        "render": RenderCommand,
+        "export": ExportCommand,
         "benchmark": BenchmarkCommand,
         "list": ListCommand,
     }
@@ -248,22 +285,34 @@ def evaluate_command(command: EvaluateCommand) -> None:
     import json
 
     from metarl.experiment import api
+    from metarl.experiment.evaluation_files import evaluation_table
 
-    record = api.evaluate_run(command.run, command.tasks, command.rounds, command.seed, command.split)
+    record = api.evaluate_run(command.run, command.tasks, command.rounds, command.seed, command.split, command.compare)
     console = Output()
     if command.json:
         console.out(json.dumps(record), highlight=False)
         return
-    tasks = f"{record['tasks']} {record['split']} tasks"
-    title = f"{record['env']} · {record['algo']} · iteration {record['iteration']} · {tasks}"
-    table = Table("after rounds", "mean return", "95 % interval", title=Text(title))
-    returns = record["returns"]
-    for k, (mean, low, high) in enumerate(zip(returns["mean"], returns["low"], returns["high"], strict=True)):
-        table.add_row(str(k), f"{mean:.2f}", f"{low:.2f} … {high:.2f}")
-    if record["oracle"] is not None:
-        table.add_row("knowing the task", f"{record['oracle']:.2f}", "", style="dim")
-    console.print(table)
-    console.out(f"written: {command.run / 'evaluation.json'}", highlight=False)
+    console.print(evaluation_table(record))
+    for name in ("evaluation.json", "evaluation.csv", "adaptation.png"):
+        if (command.run / name).exists():
+            console.out(f"written: {command.run / name}", highlight=False)
+
+
+def render_command(command: RenderCommand) -> None:
+    """`metarl render`."""
+    from metarl.experiment.render import render_run
+
+    render_run(command.run, command.out, command.tasks, command.rounds, command.split, command.seed)
+    Output().out(f"written: {command.out}", highlight=False)
+
+
+def export_command(command: ExportCommand) -> None:
+    """`metarl export`."""
+    from metarl.experiment.export import export_run
+
+    export_run(command.run, command.out, command.rounds, command.task, command.seed)
+    names = "policy.pt2, weights.safetensors, policy.json"
+    Output().out(f"written: {command.out} ({names})", highlight=False)
 
 
 def benchmark_command(command: BenchmarkCommand) -> None:
@@ -307,9 +356,9 @@ def list_command(command: ListCommand) -> None:
             options = [f"{name} {value}" for name, value in preset.train.items()]
             options += [f"algo.{name} {value}" for name, value in preset.algo.items()]
             table.add_row(
-                preset.environment,
+                preset.environment or "any",
                 preset.variant or "any",
-                preset.algorithm or "any",
+                ", ".join(preset.algorithms) or "any",
                 ", ".join(options),
                 preset.source,
             )
@@ -319,6 +368,8 @@ def list_command(command: ListCommand) -> None:
 COMMANDS = {
     "TrainCommand": train_command,
     "EvaluateCommand": evaluate_command,
+    "RenderCommand": render_command,
+    "ExportCommand": export_command,
     "BenchmarkCommand": benchmark_command,
     "ListCommand": list_command,
 }

@@ -20,7 +20,7 @@ from metarl.core.distributions import Distribution
 from metarl.core.inner_loops import GradientSteps
 from metarl.core.losses import INNER_LOSSES, masked_mean
 from metarl.core.meta_gradient import descend
-from metarl.core.networks import apply, initial_parameters, make_policy
+from metarl.core.networks import apply, for_acting, initial_parameters, make_policy
 from metarl.core.optimiser import adam_state
 from metarl.core.randomness import Address
 from metarl.core.types import Action, Batch, Metrics, Params, Rollout, State, Transition, Trial
@@ -86,7 +86,7 @@ class GradientBased:
 
     def begin(self, state: State, addresses: Sequence[Address], lanes_per_task: int) -> TaskParameters:
         """Every task starts alike."""
-        params = {name: value.cpu() for name, value in self.inner.start(state["policy"]).items()}
+        params = for_acting(self.inner.start(state["policy"]))
         return TaskParameters(repeat_for_tasks(params, len(addresses)), steps=0)
 
     def act(
@@ -107,7 +107,7 @@ class GradientBased:
         step = partial(self.inner.step, number=memory.steps, scale=1.0 if trained else self.config.later_inner_lr)
         params = {name: value.to(self.device) for name, value in memory.params.items()}
         adapted = for_tasks(step, shared=[0])(state["policy"], params, self.batch(rollout))
-        return TaskParameters({name: value.cpu() for name, value in adapted.items()}, memory.steps + 1)
+        return TaskParameters(for_acting(adapted), memory.steps + 1)
 
     def batch(self, rollout: Rollout) -> Batch:
         """A rollout as losses see it, on the device, `[N, E, T, ...]`."""

@@ -5,6 +5,8 @@
   (theorem 1). Products with it are solved by conjugate gradient: the way to `φ` is never differentiated.
 """
 
+from collections.abc import Callable
+
 from torch.func import grad
 
 from metarl.algorithms.configs import IMAMLConfig
@@ -36,7 +38,9 @@ class IMAML(MAMLTRPO):
 
     def adaptation(self, meta: Params, support: tuple[Batch, ...]) -> Adaptation:
         """All tasks' solutions, and `dφ/dθ`, which is symmetric, as a product."""
-        solutions, curved, tasks = self.solve(meta, support)
+        (batch,) = support
+        solutions = {name: value.detach() for name, value in self.adapt_all(meta, support).items()}
+        curved = self.scaled_hessian(solutions, batch)
 
         def inverse(vector: Params) -> Params:
             return conjugate_gradient_of_tasks(
@@ -46,34 +50,36 @@ class IMAML(MAMLTRPO):
         return Adaptation(
             solutions,
             pullback=lambda vector: sum_over_tasks(inverse(vector)),
-            pushforward=lambda vector: inverse(repeat_for_tasks(vector, tasks)),
+            pushforward=lambda vector: inverse(repeat_for_tasks(vector, batch.mask.shape[0])),
         )
 
-    def curvature_adaptation(self, meta: Params, support: tuple[Batch, ...]) -> Adaptation:
-        """The same with `I − H/λ`, the first terms of the inverse's series.
+    def curvature(
+        self, policy: Params, adaptation: Adaptation, support: tuple[Batch, ...], query: Batch
+    ) -> Callable[[Params], Params]:
+        """The same solutions, and of their derivative `I − H/λ`, the first terms of the inverse's series.
 
         An inverse that stops after a few conjugate-gradient steps is no linear function of its vector, and the
         conjugate gradient around it would lose its way. The line search holds the trust region itself.
         """
-        solutions, curved, tasks = self.solve(meta, support)
+        (batch,) = support
+        curved = self.scaled_hessian(adaptation.adapted, batch)
 
         def first_terms(vector: Params) -> Params:
             return add(vector, curved(vector), -1.0)
 
-        return Adaptation(
-            solutions,
+        cheaper = Adaptation(
+            adaptation.adapted,
             pullback=lambda vector: sum_over_tasks(first_terms(vector)),
-            pushforward=lambda vector: first_terms(repeat_for_tasks(vector, tasks)),
+            pushforward=lambda vector: first_terms(repeat_for_tasks(vector, batch.mask.shape[0])),
         )
+        return self.kl_curvature(cheaper, self.shared_lanes(query))
 
-    def solve(self, meta: Params, support: tuple[Batch, ...]) -> tuple[Params, Pullback, int]:
-        """All tasks' solutions `[N, ...]`, the product `v -> H v / λ` at them, `[N, ...]` both, and N."""
-        (batch,) = support
-        solutions = {name: value.detach() for name, value in self.adapt_all(meta, support).items()}
+    def scaled_hessian(self, solutions: Params, batch: Batch) -> Pullback:
+        """The product `v -> H v / λ` at all tasks' solutions, `[N, ...]` both."""
         inner_gradient = for_tasks(grad(self.inner_loss))
         _, hessian = value_and_pullback(lambda params: inner_gradient(params, batch), solutions)
 
-        def curved(vector: Params) -> Params:
+        def product(vector: Params) -> Params:
             return {name: value / self.config.proximal_strength for name, value in hessian(vector).items()}
 
-        return solutions, curved, batch.mask.shape[0]
+        return product

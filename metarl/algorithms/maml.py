@@ -71,7 +71,7 @@ class MAMLTRPO(GradientBased):
 
         step = trust_region_step(
             gradient,
-            self.curvature(policy, support, query),
+            self.curvature(policy, adaptation, support, query),
             config.max_kl,
             config.cg_iterations,
             config.cg_damping,
@@ -93,18 +93,21 @@ class MAMLTRPO(GradientBased):
         state = {**state, "policy": search.params}
         return state, metrics | self.policy_metrics(search.params, adaptation.adapted, query)
 
-    def curvature_adaptation(self, meta: Params, support: tuple[Batch, ...]) -> Adaptation:
-        """What the curvature takes for the inner loops and the way through them."""
-        return self.adaptation(meta, support)
-
-    def curvature(self, policy: Params, support: tuple[Batch, ...], query: Batch) -> Callable[[Params], Params]:
+    def curvature(
+        self, policy: Params, adaptation: Adaptation, support: tuple[Batch, ...], query: Batch
+    ) -> Callable[[Params], Params]:
         """The product with the curvature of the mean KL divergence, from a share of the lanes."""
-        lanes = max(2, round(self.config.curvature_share * query.mask.shape[1]))
-        support = tuple(Batch(*(field[:, :lanes] for field in batch)) for batch in support)
-        query = Batch(*(field[:, :lanes] for field in query))
-        adaptation = self.curvature_adaptation(policy, support)
-        before = self.distribution_of_all(adaptation.adapted, query)
-        return kl_curvature(adaptation, self.kl, (query, before))
+        support = tuple(self.shared_lanes(batch) for batch in support)
+        return self.kl_curvature(self.adaptation(policy, support), self.shared_lanes(query))
+
+    def shared_lanes(self, batch: Batch) -> Batch:
+        """The lanes that the curvature is estimated from."""
+        lanes = max(2, round(self.config.curvature_share * batch.mask.shape[1]))
+        return Batch(*(field[:, :lanes] for field in batch))
+
+    def kl_curvature(self, adaptation: Adaptation, query: Batch) -> Callable[[Params], Params]:
+        """The product with the curvature of the mean KL divergence of the adapted policies on `query`."""
+        return kl_curvature(adaptation, self.kl, (query, self.distribution_of_all(adaptation.adapted, query)))
 
 
 class MAMLPPO(AdamBased):

@@ -13,7 +13,7 @@ class Gaussian(NamedTuple):
     """Independent normal actions."""
 
     mean: torch.Tensor  # [..., A]
-    log_std: torch.Tensor  # broadcasts against `mean`
+    log_std: torch.Tensor  # [..., A] or fewer axes before A: broadcasts against `mean`
 
     def sample(self, noise: torch.Tensor) -> torch.Tensor:
         """Actions `[..., A]` from standard normal `noise` `[..., A]`."""
@@ -23,8 +23,7 @@ class Gaussian(NamedTuple):
         """Log density `[...]` of `action` `[..., A]`."""
         deviation = (action - self.mean) * torch.exp(-self.log_std)
         constant = 0.5 * math.log(2 * math.pi) * self.mean.shape[-1]
-        log_std = self.log_std.expand_as(self.mean).sum(dim=-1)
-        return -0.5 * (deviation * deviation).sum(dim=-1) - log_std - constant
+        return -0.5 * (deviation * deviation).sum(dim=-1) - self.log_std.sum(dim=-1) - constant
 
     def kl(self, other: "Gaussian") -> torch.Tensor:
         """KL divergence from `self` to `other`, `[...]`."""
@@ -36,7 +35,7 @@ class Gaussian(NamedTuple):
     def entropy(self) -> torch.Tensor:
         """Differential entropy, `[...]`."""
         constant = 0.5 * math.log(2 * math.pi * math.e) * self.mean.shape[-1]
-        return self.log_std.expand_as(self.mean).sum(dim=-1) + constant
+        return self.log_std.sum(dim=-1).expand(self.mean.shape[:-1]) + constant
 
 
 class Categorical(NamedTuple):
@@ -45,10 +44,13 @@ class Categorical(NamedTuple):
     logits: torch.Tensor  # [..., A], unnormalised
 
     def sample(self, noise: torch.Tensor) -> torch.Tensor:
-        """Actions `[...]` (int64) from uniform `noise` `[...]` in [0, 1), by the inverse distribution function."""
+        """Actions `[...]` (int64) from uniform `noise` `[...]` in [0, 1), by the inverse distribution function.
+
+        Noise of 1, which no draw is, takes the likeliest action, as noise of 0 takes a Gaussian's.
+        """
         cumulative = torch.softmax(self.logits, dim=-1).cumsum(dim=-1)
-        chosen = (noise[..., None] >= cumulative).sum(dim=-1)
-        return chosen.clamp(max=self.logits.shape[-1] - 1)
+        chosen = (noise[..., None] >= cumulative).sum(dim=-1).clamp(max=self.logits.shape[-1] - 1)
+        return torch.where(noise < 1, chosen, self.logits.argmax(dim=-1))
 
     def log_probability(self, action: torch.Tensor) -> torch.Tensor:
         """Log probability `[...]` of `action` `[...]` (int64)."""

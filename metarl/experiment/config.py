@@ -30,6 +30,8 @@ class TrainConfig:
     """Tasks N of an iteration (the meta-batch)."""
     episodes: int = 20
     """Episodes E of each task and round, played side by side."""
+    normalise_observations: bool = False
+    """Show policies observations in units of their spread so far (means and deviations are learned with them)."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where adaptation and updates are computed; physics always runs on the CPU."""
     threads: int = 0

@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from rich.console import Console
@@ -30,6 +30,7 @@ from metarl.experiment.config import RunConfig, TrainConfig
 from metarl.experiment.logger import Charts, MetricsFile, ProgressLine
 from metarl.experiment.run_directory import RunDirectory
 from metarl.sampling.collect import blaming_environment, collect, torch_threads
+from metarl.sampling.normalisation import MOMENTS, initial_moments, updated_moments
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,65 @@ class Setup:
     config: RunConfig
     env: TaskEnv
     algorithm: Algorithm
+
+    counted = "env_steps"
+    """What is counted as the run's experience."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where adaptation and updates are computed."""
+        return self.algorithm.device
+
+    @property
+    def curves(self) -> dict[str, list[str]]:
+        """Metrics that belong into one chart, after 0 … K adaptations each."""
+        return {"return": [f"return/round_{k}" for k in range(self.algorithm.rounds)]}
+
+    def describe(self) -> str:
+        """One line about the work of an iteration."""
+        config, env = self.config, self.env
+        return (
+            f"{config.environment} · {config.algorithm} · {env.num_tasks} tasks × {env.lanes_per_task} episodes"
+            f" × {env.horizon} steps · {self.device}"
+        )
+
+    def initial_state(self, address: Address) -> State:
+        """What training starts from: the algorithm's state, with moments of observations if these are normalised."""
+        state = self.algorithm.initial_state(address)
+        if self.config.train.normalise_observations:
+            state = {**state, MOMENTS: initial_moments(self.env.observation_size)}
+        return state
+
+    def iterate(self, state: State, address: Address) -> tuple[State, Metrics, int]:
+        """One meta-update: the new state, what was measured, and the environment steps that it took."""
+        state, trial, metrics = train_iteration(self.env, self.algorithm, state, address)
+        return state, metrics, count_steps(trial)
+
+
+class World(Protocol):
+    """What the training loop needs of a run: a `Setup` of an environment, or a `FewShotSetup` of labelled data."""
+
+    @property
+    def config(self) -> RunConfig:
+        """Everything needed to repeat the run."""
+
+    @property
+    def counted(self) -> str:
+        """What is counted as the run's experience, e.g. `env_steps`."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where checkpoints are loaded to."""
+
+    @property
+    def curves(self) -> dict[str, list[str]]:
+        """Metrics that belong into one chart, by its name."""
+
+    def initial_state(self, address: Address) -> State:
+        """What training starts from."""
+
+    def iterate(self, state: State, address: Address) -> tuple[State, Metrics, int]:
+        """One meta-update: the new state, what was measured, and how much experience it took."""
 
 
 def set_up(config: RunConfig, num_tasks: int | None = None) -> Setup:
@@ -79,20 +139,20 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def train(setup: Setup, run: RunDirectory, console: Console) -> None:
+def train(setup: World, run: RunDirectory, console: Console) -> None:
     """Train until the config's last iteration, from the run directory's last checkpoint on.
 
     Whatever ends it early (Ctrl-C, SIGTERM, broken numbers, a broken
     environment), the last finished iteration is saved first.
     """
-    config, env, algorithm = setup.config, setup.env, setup.algorithm
+    config = setup.config
     seed = Address(config.train.seed)
-    done = run.load(algorithm.device)
+    done = run.load(setup.device)
     if done is None:
-        done = Checkpoint(0, 0, algorithm.initial_state(seed.at(Purpose.PARAMETERS)))
+        done = Checkpoint(0, 0, setup.initial_state(seed.at(Purpose.PARAMETERS)))
     saved = done.iteration
     log = MetricsFile(run.metrics_path, done.iteration)
-    charts = Charts(run.path, run.config_text, algorithm.rounds, done.iteration)
+    charts = Charts(run.path, run.config_text, setup.curves, done.iteration)
     try:
         with (
             interruptible_at_points(),
@@ -101,11 +161,10 @@ def train(setup: Setup, run: RunDirectory, console: Console) -> None:
         ):
             for iteration in range(done.iteration + 1, config.train.iterations + 1):
                 address = seed.at(Purpose.TRAINING, iteration)
-                state, trial, metrics = train_iteration(env, algorithm, done.state, address)
-                env_steps = done.env_steps + count_steps(trial)
-                metrics = {"iteration": iteration, "env_steps": env_steps, **metrics}
+                state, metrics, steps = setup.iterate(done.state, address)
+                metrics = {"iteration": iteration, setup.counted: done.env_steps + steps, **metrics}
                 log.append(metrics)
-                done = Checkpoint(iteration, env_steps, state)
+                done = Checkpoint(iteration, done.env_steps + steps, state)
                 charts.write(metrics, iteration)
                 if iteration % config.train.checkpoint_every == 0 or iteration == config.train.iterations:
                     run.save(done, config.train.keep_checkpoints)
@@ -124,6 +183,8 @@ def train_iteration(env: TaskEnv, algorithm: Algorithm, state: State, address: A
     trial = collect(env, algorithm, state, algorithm.rounds, address)
     collected = time.perf_counter()
     state, metrics = algorithm.update(state, trial, address.at(Purpose.UPDATE))
+    if MOMENTS in state:
+        state = {**state, MOMENTS: updated_moments(state[MOMENTS], trial)}
     finished = time.perf_counter()
     returns = trial.returns.mean(dim=0)  # [K + 1]
     metrics = {

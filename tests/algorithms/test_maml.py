@@ -162,9 +162,10 @@ def test_curvature_comes_from_a_share_of_the_lanes_but_from_two_at_the_least(sha
     support, query = some.batches(navigate(some, state))
     first_lanes = [Batch(*(field[:, :lanes] for field in batch)) for batch in (*support, query)]
     vector = {name: torch.ones_like(value) for name, value in state["policy"].items()}
-    product = some.curvature(state["policy"], support, query)(vector)
-    expected = whole.curvature(state["policy"], (first_lanes[0],), first_lanes[1])(vector)
-    everything = whole.curvature(state["policy"], support, query)(vector)
+    adaptation = some.adaptation(state["policy"], support)
+    product = some.curvature(state["policy"], adaptation, support, query)(vector)
+    expected = whole.curvature(state["policy"], adaptation, (first_lanes[0],), first_lanes[1])(vector)
+    everything = whole.curvature(state["policy"], adaptation, support, query)(vector)
     assert same(tensors(product), tensors(expected))
     assert same(tensors(product), tensors(everything)) == (lanes == E)
 

@@ -60,4 +60,5 @@ def test_purposes_keep_their_numbers() -> None:
         "RESET": 4,
         "ACTIONS": 5,
         "UPDATE": 6,
+        "AGENT": 7,
     }
