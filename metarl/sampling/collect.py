@@ -18,6 +18,7 @@ from metarl.core.errors import EnvironmentBroke, InputError, NonFiniteError
 from metarl.core.interruption import interruption_point
 from metarl.core.randomness import Address, Purpose
 from metarl.core.types import Action, Rollout, State, Transition, Trial
+from metarl.sampling.normalisation import Normaliser
 
 Memory = Any
 """What an agent knows of the tasks it has met; a value that only its own functions look into."""
@@ -76,7 +77,7 @@ def collect(env: TaskEnv, agent: Agent, state: State, rounds: int, address: Addr
     memory = agent.begin(state, [address.at(Purpose.AGENT, task) for task in tasks], env.lanes_per_task)
     rollouts, diverged = [], 0
     for round_ in range(rounds):
-        noise = _draw_noise(env, [address.at(Purpose.ACTIONS, task, round_) for task in tasks])
+        noise = draw_noise(env, [address.at(Purpose.ACTIONS, task, round_) for task in tasks])
         seeds = [address.at(Purpose.RESET, task, round_).seed() for task in tasks]
         with torch_threads(1):
             rollout, memory, broken = play_round(env, agent, state, memory, seeds, noise)
@@ -92,27 +93,36 @@ def play_round(
     env: TaskEnv, agent: Agent, state: State, memory: Memory, seeds: list[int], noise: np.ndarray
 ) -> tuple[Rollout, Memory, int]:
     """One episode in every lane. Returns the rollout, the memory after it, and how many lanes diverged."""
-    record = _Record(env)
+    record, normalise = _Record(env), Normaliser(state)
     N, E = env.num_tasks, env.lanes_per_task
     with blaming_environment(env, "at its reset"):
         observation, _ = env.reset(seed=seeds)
+    seen = normalise(single_precision(observation, N, E))
     live = np.ones(N * E, dtype=bool)
     diverged = np.zeros(N * E, dtype=bool)
     for t in range(env.horizon):
         interruption_point()
-        # In torch's own memory: numpy's starts anywhere, and the last bits of a matrix product depend on where.
-        seen = torch.from_numpy(observation.reshape(N, E, -1)).to(torch.float32, copy=True)
         action, memory = agent.act(state, memory, seen, torch.from_numpy(noise[:, :, t]))
         chosen = action.action.numpy()
         with blaming_environment(env, f"at step {t}"):
             observation, reward, terminated, truncated, info = env.step(chosen.reshape(N * E, *chosen.shape[2:]))
-        transition = record.write(t, seen, action, reward, terminated, truncated, live, observation)
+        following = normalise(single_precision(observation, N, E))
+        transition = record.write(t, seen, action, reward, terminated, truncated, live, following)
         memory = agent.observe(state, memory, transition)
         diverged |= info["diverged"]
-        live = live & ~(terminated | truncated)
+        seen, live = following, live & ~(terminated | truncated)
         if not live.any():
             break
     return record.rollout(diverged), memory, int(diverged.sum())
+
+
+def single_precision(observation: np.ndarray, tasks: int, lanes: int) -> torch.Tensor:
+    """`[N · E, O]` -> `[N, E, O]` in torch's own memory.
+
+    numpy's starts anywhere, and the last bits of a matrix product depend on where.
+    """
+    with np.errstate(over="ignore"):  # what single precision cannot hold is named when the round is over
+        return torch.from_numpy(observation.reshape(tasks, lanes, -1)).to(torch.float32, copy=True)
 
 
 class _Record:
@@ -151,7 +161,7 @@ class _Record:
         terminated: np.ndarray,
         truncated: np.ndarray,
         live: np.ndarray,
-        next_observation: np.ndarray,
+        next_observation: torch.Tensor,
     ) -> Transition:
         """Store step `t`; lanes that had ended before it are masked out. Returns a view of what was stored."""
         N, E, _ = self.shape
@@ -165,7 +175,7 @@ class _Record:
             fields.truncated[t] = truncated.reshape(N, E) & lanes
             fields.first[t] = lanes if t == 0 else False
             fields.mask[t] = lanes
-            fields.next_observation[t] = next_observation.reshape(N, E, -1)
+            fields.next_observation[t] = next_observation.numpy()
         return self.steps[t]
 
     def rollout(self, diverged: np.ndarray) -> Rollout:
@@ -190,7 +200,7 @@ class _Record:
         return fields._replace(mask=fields.mask * kept)
 
 
-def _draw_noise(env: TaskEnv, addresses: list[Address]) -> np.ndarray:
+def draw_noise(env: TaskEnv, addresses: list[Address]) -> np.ndarray:
     """Everything that actions of one round are sampled with: `[N, E, T, A]` normal, or `[N, E, T]` uniform."""
     E, T, space = env.lanes_per_task, env.horizon, env.single_action_space
     noise = []
