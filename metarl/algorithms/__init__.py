@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from envs.errors import InputError, nearest
 from envs.registry import load_attribute
-from metarl.algorithms import configs
+from metarl.algorithms import configs, memory_configs
 
 if TYPE_CHECKING:
     import gymnasium
@@ -77,6 +77,21 @@ ALGORITHMS = {
         "metarl.algorithms.promp:ProMP",
         configs.ProMPConfig,
         "proximal meta-policy search: credit to the inner step's sampling (Rothfuss et al. 2019)",
+    ),
+    "rl2": Entry(
+        "metarl.algorithms.rl2:RL2",
+        memory_configs.RL2Config,
+        "a recurrent policy whose memory lives through a trial's episodes (Duan et al. 2016)",
+    ),
+    "pearl": Entry(
+        "metarl.algorithms.pearl:PEARL",
+        memory_configs.PEARLConfig,
+        "infers a latent from context; soft actor-critic on replay (Rakelly et al. 2019)",
+    ),
+    "varibad": Entry(
+        "metarl.algorithms.varibad:VariBAD",
+        memory_configs.VariBADConfig,
+        "acts on a belief that a recurrent autoencoder infers (Zintgraf et al. 2020)",
     ),
     "random-init": Entry(
         "metarl.algorithms.baselines:RandomInit", configs.InnerLoopConfig, "baseline: adapts without meta-training"

@@ -2,6 +2,13 @@
 
 A method's constructor takes `(config, observation_space, action_space, device)`, the spaces being those of one lane,
 and its class attribute `Config` names the frozen dataclass of its options.
+
+A method that learns from single episodes, because it keeps its knowledge lane by lane (a recurrent state, a sampled
+latent), says so by the class attribute `adapts_after_each_episode = True`: with one environment at hand, a round is
+then one episode. Any other needs many episodes for a step, and its memory serves any number of lanes.
+
+A method whose update is the same when the tasks are divided over processes, because every mean over tasks in it is one
+over ranks (`core/ranks.py`) too, says so by `divides_over_ranks = True`.
 """
 
 from typing import Protocol, runtime_checkable

@@ -4,25 +4,12 @@ An option, its default and its meaning stand together. Sizes (observations, acti
 come from the environment.
 """
 
-import math
-from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
-from envs.errors import InputError
+from metarl.core.options import check_ranges, number
 
-LARGEST = 1e37  # single precision holds hardly more
-
-
-def number(
-    default: Any,
-    *,
-    above: int | float = -math.inf,
-    least: int | float = -math.inf,
-    below: int | float = math.inf,
-    most: int | float = LARGEST,
-) -> Any:
-    """A field with a default and the range that `check_ranges` holds it to."""
-    return field(default=default, metadata={"above": above, "least": least, "below": below, "most": most})
+__all__ = ["check_ranges", "number"]  # for methods from elsewhere
 
 
 @dataclass(frozen=True)
@@ -124,13 +111,12 @@ class IMAMLConfig(MAMLTRPOConfig):
 
     inner_steps: int = number(1, least=1, most=1)
     """Adaptation rounds of meta-training: one, whose problem is solved."""
-    inner_objective: Literal["log_likelihood", "likelihood_ratio", "dice"] = "likelihood_ratio"
-    """What the proximal problem climbs; several steps on one round need the likelihood ratio."""
     inner_lr: float = number(0.02, above=0)
     """Step size of the proximal problem's solver."""
-    proximal_strength: float = number(10.0, above=0)
-    """λ: how strongly the solution is held at the meta-parameters."""
-    proximal_steps: int = number(20, least=1)
+    proximal_strength: float = number(40.0, above=0)
+    """λ: how strongly the solution is held at the meta-parameters. The problem has a solution where this is above the
+    log-likelihood's curvature, which grows as the policy's standard deviation shrinks."""
+    proximal_steps: int = number(10, least=1)
     """Gradient steps of the solver."""
     implicit_iterations: int = number(5, least=1)
     """Conjugate-gradient steps of a product with the solution's derivative."""
@@ -183,28 +169,3 @@ class ReptileConfig(AdamConfig):
 
     learning_rate: float = number(0.01, above=0)
     """Step size of the meta-update."""
-
-
-def check_ranges(config: object) -> None:
-    """Refuse impossible values by name.
-
-    Raises:
-        InputError: names the field, its value and what it must be.
-    """
-    for option in fields(config):  # type: ignore[arg-type]
-        value, bounds = getattr(config, option.name), option.metadata
-        requirement = None
-        if option.name == "hidden" and not all(1 <= units <= 1_000_000 for units in value):
-            requirement = "sizes from 1 to 1000000"
-        elif bounds and isinstance(value, float) and not math.isfinite(value):
-            requirement = "a finite number"
-        elif bounds and value <= bounds["above"]:
-            requirement = f"above {bounds['above']}"
-        elif bounds and value < bounds["least"]:
-            requirement = f"at least {bounds['least']}"
-        elif bounds and value >= bounds["below"]:
-            requirement = f"below {bounds['below']}"
-        elif bounds and value > bounds["most"]:
-            requirement = f"at most {bounds['most']:g}"
-        if requirement:
-            raise InputError(f"algo.{option.name} is {value} — it must be {requirement}")

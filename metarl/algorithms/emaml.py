@@ -15,6 +15,7 @@ from metarl.algorithms.maml import MAMLTRPO
 from metarl.core.adaptation import for_tasks
 from metarl.core.losses import log_ratio, masked_mean
 from metarl.core.meta_gradient import Adaptation
+from metarl.core.ranks import gather, mean_over_ranks
 from metarl.core.types import Batch, Params
 
 
@@ -30,8 +31,16 @@ class EMAML(MAMLTRPO):
         The ratio is that of the initial policy's probability of a support action to the probability that it was
         taken with, averaged over the steps of the first round.
         """
-        returns = (query.return_[..., 0] * query.mask[..., 0]).sum(-1) / query.mask[..., 0].sum(-1).clamp(min=1)  # [N]
-        credit = (returns - returns.mean()) / returns.std(unbiased=False).clamp(min=1e-8)
+        return self.credited_loss(meta, support, self.credit(query))
+
+    def credit(self, query: Batch) -> torch.Tensor:
+        """How much better a task's return is than those of the whole meta-batch, in standard deviations, `[N]`."""
+        returns = (query.return_[..., 0] * query.mask[..., 0]).sum(-1) / query.mask[..., 0].sum(-1).clamp(min=1)
+        everyones = gather(returns)
+        return (returns - everyones.mean()) / everyones.std(unbiased=False).clamp(min=1e-8)
+
+    def credited_loss(self, meta: Params, support: tuple[Batch, ...], credit: torch.Tensor) -> torch.Tensor:
+        """`sampling_loss`, of the tasks' credits `[N]`."""
 
         def loss(meta: Params, batch: Batch, credit: torch.Tensor) -> torch.Tensor:
             ratio = torch.exp(log_ratio(self.distribution(self.inner.start(meta), batch), batch))
@@ -49,5 +58,6 @@ class EMAML(MAMLTRPO):
     ) -> tuple[Params, float]:
         """MAML's gradient and value, and the sampling's."""
         gradient, loss = super().meta_loss_gradient(meta, adaptation, support, query)
-        owed, value = grad_and_value(lambda meta: self.sampling_loss(meta, support, query))(meta)
+        credit = self.credit(query)
+        owed, value = mean_over_ranks(grad_and_value(lambda meta: self.credited_loss(meta, support, credit))(meta))
         return {name: gradient[name] + owed[name] for name in gradient}, loss + float(value)

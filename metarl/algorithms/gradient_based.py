@@ -23,6 +23,7 @@ from metarl.core.meta_gradient import descend
 from metarl.core.networks import apply, for_acting, initial_parameters, make_policy
 from metarl.core.optimiser import adam_state
 from metarl.core.randomness import Address
+from metarl.core.ranks import mean_over_ranks
 from metarl.core.types import Action, Batch, Metrics, Params, Rollout, State, Transition, Trial
 
 
@@ -42,6 +43,8 @@ class GradientBased:
         action_space: of one lane.
         device: where adaptation and updates are computed.
     """
+
+    divides_over_ranks = True
 
     def __init__(
         self,
@@ -129,7 +132,7 @@ class GradientBased:
 
     def policy_metrics(self, policy: Params, adapted: Params, query: Batch) -> Metrics:
         """Entropy of the adapted policies, and the standard deviation of the actions where there is one."""
-        metrics = {"policy/entropy": float(for_tasks(self.entropy)(adapted, query).mean())}
+        metrics = {"policy/entropy": float(mean_over_ranks(for_tasks(self.entropy)(adapted, query).mean()))}
         if "log_std" in policy:
             metrics["policy/std"] = float(policy["log_std"].exp().mean())
         return metrics

@@ -7,20 +7,14 @@
 
 from collections.abc import Callable
 
-from torch.func import grad
-
 from metarl.algorithms.configs import IMAMLConfig
 from metarl.algorithms.maml import MAMLTRPO
-from metarl.core.adaptation import for_tasks, repeat_for_tasks
+from metarl.core.adaptation import repeat_for_tasks
+from metarl.core.implicit import implicit_adaptation, scaled_hessian, sum_over_tasks
 from metarl.core.inner_loops import GradientSteps, ProximalSteps
-from metarl.core.meta_gradient import Adaptation, Pullback, value_and_pullback
-from metarl.core.trust_region import add, conjugate_gradient_of_tasks
+from metarl.core.meta_gradient import Adaptation
+from metarl.core.trust_region import add
 from metarl.core.types import Batch, Params
-
-
-def sum_over_tasks(vector: Params) -> Params:
-    """`[N, ...]` -> `[...]`."""
-    return {name: value.sum(dim=0) for name, value in vector.items()}
 
 
 class IMAML(MAMLTRPO):
@@ -40,17 +34,9 @@ class IMAML(MAMLTRPO):
         """All tasks' solutions, and `dφ/dθ`, which is symmetric, as a product."""
         (batch,) = support
         solutions = {name: value.detach() for name, value in self.adapt_all(meta, support).items()}
-        curved = self.scaled_hessian(solutions, batch)
-
-        def inverse(vector: Params) -> Params:
-            return conjugate_gradient_of_tasks(
-                lambda vector: add(vector, curved(vector)), vector, self.config.implicit_iterations
-            )
-
-        return Adaptation(
-            solutions,
-            pullback=lambda vector: sum_over_tasks(inverse(vector)),
-            pushforward=lambda vector: inverse(repeat_for_tasks(vector, batch.mask.shape[0])),
+        config = self.config
+        return implicit_adaptation(
+            self.inner_loss, solutions, batch, config.proximal_strength, config.implicit_iterations
         )
 
     def curvature(
@@ -62,7 +48,7 @@ class IMAML(MAMLTRPO):
         conjugate gradient around it would lose its way. The line search holds the trust region itself.
         """
         (batch,) = support
-        curved = self.scaled_hessian(adaptation.adapted, batch)
+        curved = scaled_hessian(self.inner_loss, adaptation.adapted, batch, self.config.proximal_strength)
 
         def first_terms(vector: Params) -> Params:
             return add(vector, curved(vector), -1.0)
@@ -73,13 +59,3 @@ class IMAML(MAMLTRPO):
             pushforward=lambda vector: first_terms(repeat_for_tasks(vector, batch.mask.shape[0])),
         )
         return self.kl_curvature(cheaper, self.shared_lanes(query))
-
-    def scaled_hessian(self, solutions: Params, batch: Batch) -> Pullback:
-        """The product `v -> H v / λ` at all tasks' solutions, `[N, ...]` both."""
-        inner_gradient = for_tasks(grad(self.inner_loss))
-        _, hessian = value_and_pullback(lambda params: inner_gradient(params, batch), solutions)
-
-        def product(vector: Params) -> Params:
-            return {name: value / self.config.proximal_strength for name, value in hessian(vector).items()}
-
-        return product

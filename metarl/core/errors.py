@@ -2,11 +2,15 @@
 
 from envs.errors import InputError, NonFiniteError
 
-__all__ = ["EnvironmentBroke", "InputError", "NonFiniteError", "StorageError"]
+__all__ = ["EnvironmentBroke", "InputError", "NonFiniteError", "RankLost", "StorageError"]
 
 
 class EnvironmentBroke(RuntimeError):
     """An environment raised while it was stepped (exit code 4); the cause is chained."""
+
+
+class RankLost(RuntimeError):
+    """Another of the processes that train together has ended (exit code 143)."""
 
 
 class StorageError(OSError):

@@ -20,6 +20,7 @@ from torch.func import grad, grad_and_value, vjp
 from metarl.core.adaptation import for_tasks
 from metarl.core.interruption import interruption_point
 from metarl.core.optimiser import adam_step
+from metarl.core.ranks import mean_over_ranks
 from metarl.core.trust_region import dot, require_finite
 from metarl.core.types import Params, State
 
@@ -57,8 +58,8 @@ def differentiable_adaptation(
 
 
 def meta_gradient(
-    objective: Callable[..., torch.Tensor], params: Params, *data: Any, chunk_size: int | None = None
-) -> tuple[Params, torch.Tensor]:
+    objective: Callable[..., Any], params: Params, *data: Any, chunk_size: int | None = None, has_aux: bool = False
+) -> tuple[Params, Any]:
     """Gradient and value of the mean over tasks of `objective(params, *data)`, inner loop and all.
 
     Args:
@@ -66,13 +67,20 @@ def meta_gradient(
         params: meta-parameters, shared by all tasks.
         data: pytrees of tensors with a leading `N`.
         chunk_size: how many tasks are worked on at once.
+        has_aux: the objective returns a pair, whose second part is only looked at. The value is then a pair too:
+            the mean, and the second parts of this rank's tasks, with a leading `N`.
     """
 
-    def mean_objective(params: Params) -> torch.Tensor:
-        return for_tasks(objective, shared=[0], chunk_size=chunk_size)(params, *data).mean()
+    def mean_objective(params: Params) -> Any:
+        result = for_tasks(objective, shared=[0], chunk_size=chunk_size)(params, *data)
+        return (result[0].mean(), result[1]) if has_aux else result.mean()
 
-    gradient, value = grad_and_value(mean_objective)(params)
-    return gradient, value
+    gradient, value = grad_and_value(mean_objective, has_aux=has_aux)(params)
+    if has_aux:
+        value, looked_at = value
+        gradient, value = mean_over_ranks((gradient, value))
+        return gradient, (value, looked_at)
+    return mean_over_ranks((gradient, value))
 
 
 def descend(
@@ -97,11 +105,23 @@ def descend(
     for _ in range(epochs):
         interruption_point()
         gradient, value = meta_gradient(objective, params, *data)
-        require_finite("meta-gradient", gradient)
-        params, optimiser = adam_step(params, shortened(gradient, max_norm), optimiser, learning_rate)
-        require_finite("updated policy", params)
+        params, optimiser = meta_step(params, gradient, optimiser, learning_rate, max_norm)
         values.append(float(value))
     return params, optimiser, values
+
+
+def meta_step(
+    params: Params, gradient: Params, optimiser: State, learning_rate: float, max_norm: float = math.inf
+) -> tuple[Params, State]:
+    """The parameters and the optimiser's memory after one Adam step down a meta-gradient, checked on both sides.
+
+    Raises:
+        NonFiniteError: the meta-gradient or the parameters after the step are not finite.
+    """
+    require_finite("meta-gradient", gradient)
+    params, optimiser = adam_step(params, shortened(gradient, max_norm), optimiser, learning_rate)
+    require_finite("updated policy", params)
+    return params, optimiser
 
 
 def shortened(gradient: Params, max_norm: float) -> Params:
@@ -111,7 +131,7 @@ def shortened(gradient: Params, max_norm: float) -> Params:
 
 
 def mean_over_tasks(vector: Params) -> Params:
-    """Each task's share of a mean: `[N, ...]` divided by `N`."""
+    """Each task's share of a mean over this rank's tasks: `[N, ...]` divided by `N`."""
     return {name: value / value.shape[0] for name, value in vector.items()}
 
 
@@ -139,6 +159,6 @@ def kl_curvature(
         _, pushforward = value_and_pullback(adaptation.pullback, zeros)
 
     def product(vector: Params) -> Params:
-        return adaptation.pullback(mean_over_tasks(fisher(pushforward(vector))))
+        return mean_over_ranks(adaptation.pullback(mean_over_tasks(fisher(pushforward(vector)))))
 
     return product

@@ -14,24 +14,53 @@ def adam_state(params: Params) -> State:
     }
 
 
-def adam_step(params: Params, gradient: Params, state: State, learning_rate: float) -> tuple[Params, State]:
-    """One Adam step (Kingma & Ba 2015) down `gradient`; nothing passed in is changed."""
-    leaves = {name: value.detach().clone() for name, value in params.items()}
-    optimiser = torch.optim.Adam(list(leaves.values()), lr=learning_rate)
-    memory: dict[str, Params] = {}
-    for name, leaf in leaves.items():
-        leaf.grad = gradient[name].detach()
-        memory[name] = {
-            "step": state["step"].cpu().clone(),  # where torch keeps it, whatever the parameters' device
-            "exp_avg": state["exp_avg"][name].clone(),
-            "exp_avg_sq": state["exp_avg_sq"][name].clone(),
+class AdamSteps:
+    """Many steps of Adam (Kingma & Ba 2015) within one update; nothing passed in is ever changed.
+
+    Args:
+        params: where to start.
+        state: the optimiser's memory there.
+        learning_rate: of every step.
+        fused: let torch step in all parameters at once, which is faster and rounds differently.
+    """
+
+    def __init__(self, params: Params, state: State, learning_rate: float, fused: bool = False) -> None:
+        self.params = {name: value.detach().clone().requires_grad_() for name, value in params.items()}
+        """Copies that every step writes to."""
+        self._start, self._taken = state["step"], 0
+        self._memory = {
+            name: {
+                # where torch keeps it: on the CPU whatever the parameters' device, unless fused
+                "step": state["step"].to(value.device if fused else "cpu", copy=True),
+                "exp_avg": state["exp_avg"][name].clone(),
+                "exp_avg_sq": state["exp_avg_sq"][name].clone(),
+            }
+            for name, value in params.items()
         }
-        optimiser.state[leaf] = memory[name]
-    optimiser.step()
-    new_params = {name: leaf.detach() for name, leaf in leaves.items()}
-    new_state = {
-        "step": state["step"] + 1,
-        "exp_avg": {name: memory[name]["exp_avg"] for name in leaves},
-        "exp_avg_sq": {name: memory[name]["exp_avg_sq"] for name in leaves},
-    }
-    return new_params, new_state
+        self._optimiser = torch.optim.Adam(list(self.params.values()), lr=learning_rate, fused=fused)
+        for name, leaf in self.params.items():
+            self._optimiser.state[leaf] = self._memory[name]
+
+    def step(self, gradient: Params) -> None:
+        """One step down `gradient`."""
+        for name, leaf in self.params.items():
+            leaf.grad = gradient[name].detach()
+        self._optimiser.step()
+        self._taken += 1
+
+    def result(self) -> tuple[Params, State]:
+        """The parameters and the memory after the last step."""
+        params = {name: leaf.detach() for name, leaf in self.params.items()}
+        state = {
+            "step": self._start + self._taken,
+            "exp_avg": {name: memory["exp_avg"] for name, memory in self._memory.items()},
+            "exp_avg_sq": {name: memory["exp_avg_sq"] for name, memory in self._memory.items()},
+        }
+        return params, state
+
+
+def adam_step(params: Params, gradient: Params, state: State, learning_rate: float) -> tuple[Params, State]:
+    """One Adam step down `gradient`; nothing passed in is changed."""
+    steps = AdamSteps(params, state, learning_rate)
+    steps.step(gradient)
+    return steps.result()

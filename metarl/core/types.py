@@ -71,6 +71,20 @@ class Batch(NamedTuple):
     mask: torch.Tensor  # [E, T]
 
 
+class Labelled(NamedTuple):
+    """Inputs and what belongs to them; `[N, B, ...]`, or without `N` where mathematics is for one task."""
+
+    inputs: torch.Tensor  # [N, B, ...]
+    targets: torch.Tensor  # [N, B, Y] floats, or [N, B] whole numbers: classes
+
+
+class FewShot(NamedTuple):
+    """The supervised twin of a trial: what a task is learned from, and what is asked afterwards."""
+
+    support: Labelled
+    query: Labelled
+
+
 class Trial(NamedTuple):
     """A task met for `K + 1` rounds, adapting in between: `rollouts[k]` follows `k` adaptations."""
 

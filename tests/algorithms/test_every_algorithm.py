@@ -1,37 +1,44 @@
-"""What every registered method must do, whatever it is."""
+"""What every registered method must do; and what those that adapt by gradient steps must do besides."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from gymnasium.spaces import Discrete
-from trials import ADDRESSES, E, copies, imagine, make, navigate, same, tensors, with_rewards
+from trials import (
+    ADDRESSES,
+    GRADIENT_BASED,
+    E,
+    N,
+    copies,
+    imagine,
+    make,
+    navigate,
+    same,
+    tensors,
+    wander,
+    with_rewards,
+)
 
 from metarl.algorithms import ALGORITHMS, config_class, make_algorithm
 from metarl.algorithms.algorithm import Algorithm
 from metarl.core.errors import InputError, NonFiniteError
 from metarl.core.randomness import Address
+from metarl.core.types import State, Transition, Trial
 
 EVERY_METHOD = pytest.mark.parametrize("name", ALGORITHMS)
 LEARNERS = [name for name in ALGORITHMS if name != "random-init"]
 EVERY_LEARNER = pytest.mark.parametrize("name", LEARNERS)
+BY_GRADIENT_STEPS = pytest.mark.parametrize("name", GRADIENT_BASED)
+LEARNERS_BY_GRADIENT_STEPS = pytest.mark.parametrize("name", [name for name in LEARNERS if name in GRADIENT_BASED])
 WITHOUT_ADAPTATION = ("multitask", "oracle")  # in training
+CONTINUOUS_ONLY = ("pearl",)
 START, UPDATE = Address(0), Address(2)
 
 
-@pytest.mark.parametrize("inner_steps", [1, 2])
-@pytest.mark.parametrize("world", ["point-nav", "discrete actions"])
-@EVERY_LEARNER
-def test_an_update_changes_the_parameters_and_says_what_it_did(name: str, world: str, inner_steps: int) -> None:
-    if name == "imaml" and inner_steps > 1:
-        pytest.skip("it solves one problem")
-    discrete = world == "discrete actions"
-    gentle = {"inner_lr": 0.1} if name == "cavia" else {}
-    algorithm = make(name, Discrete(3) if discrete else None, inner_steps=inner_steps, **gentle)
-    assert isinstance(algorithm, Algorithm)
-    assert algorithm.rounds == (1 if name in WITHOUT_ADAPTATION else inner_steps + 1)
-    state = algorithm.initial_state(START)
-    trial = (imagine if discrete else navigate)(algorithm, state)
+def assert_updates_well(algorithm: Any, state: State, trial: Trial) -> None:
+    """What an update returns; that it repeats bit for bit, writes to nothing it was given, and can go on."""
     before = copies(state), copies(trial)
 
     updated, metrics = algorithm.update(state, trial, UPDATE)
@@ -51,6 +58,33 @@ def test_an_update_changes_the_parameters_and_says_what_it_did(name: str, world:
     assert not same(tensors(third["policy"]), tensors(updated["policy"]))
 
 
+@pytest.mark.parametrize("world", ["point-nav", "grid-navi"])
+@EVERY_LEARNER
+def test_an_update_changes_the_parameters_and_says_what_it_did(name: str, world: str) -> None:
+    discrete = world == "grid-navi"
+    if discrete and name in CONTINUOUS_ONLY:
+        pytest.skip("its actions are continuous")
+    gentle = {"inner_lr": 0.1} if name == "cavia" else {}
+    algorithm = make(name, Discrete(5) if discrete else None, **gentle)
+    assert isinstance(algorithm, Algorithm) and algorithm.rounds >= 1
+    state = algorithm.initial_state(START)
+    assert_updates_well(algorithm, state, (wander if discrete else navigate)(algorithm, state))
+
+
+@pytest.mark.parametrize("inner_steps", [1, 2])
+@pytest.mark.parametrize("world", ["point-nav", "discrete actions"])
+@LEARNERS_BY_GRADIENT_STEPS
+def test_an_update_goes_through_every_inner_step(name: str, world: str, inner_steps: int) -> None:
+    if name == "imaml" and inner_steps > 1:
+        pytest.skip("it solves one problem")
+    discrete = world == "discrete actions"
+    gentle = {"inner_lr": 0.1} if name == "cavia" else {}
+    algorithm = make(name, Discrete(3) if discrete else None, inner_steps=inner_steps, **gentle)
+    assert algorithm.rounds == (1 if name in WITHOUT_ADAPTATION else inner_steps + 1)
+    state = algorithm.initial_state(START)
+    assert_updates_well(algorithm, state, (imagine if discrete else navigate)(algorithm, state))
+
+
 @EVERY_LEARNER
 @pytest.mark.parametrize("round_", [0, 1])
 def test_a_broken_reward_is_named_and_leaves_the_state_alone(name: str, round_: int) -> None:
@@ -61,12 +95,37 @@ def test_a_broken_reward_is_named_and_leaves_the_state_alone(name: str, round_: 
     if round_ >= algorithm.rounds:
         pytest.skip("it has no such round")
     trial.rollouts[round_].reward[1, 2, 0] = torch.nan
-    with pytest.raises(NonFiniteError, match=r"^the meta-gradient is not finite in .*body\.layers.* — "):
+    by_gradient_steps = r"^the meta-gradient is not finite in .*body\.layers.* — "
+    what = by_gradient_steps if name in GRADIENT_BASED else r"^the .* is not finite in .* — "
+    with pytest.raises(NonFiniteError, match=what):
         algorithm.update(state, trial, UPDATE)
     assert same(before, copies(state))
 
 
-@EVERY_LEARNER
+@EVERY_METHOD
+def test_meeting_tasks_writes_to_nothing_and_repeats_bit_for_bit(name: str) -> None:
+    algorithm = make(name)
+    state = algorithm.initial_state(START)
+    before = copies(state)
+    trials = [navigate(algorithm, state) for _ in range(2)]
+    assert same(before, copies(state)) and same(tensors(trials[0]), tensors(trials[1]))
+
+    # A memory is a value: acting and adapting make new ones.
+    rollout = trials[0].rollouts[0]
+    memory = algorithm.begin(state, ADDRESSES, E)
+    start = copies(memory)
+    with torch.no_grad():
+        action, acting = algorithm.act(state, memory, rollout.observation[:, :, 0], torch.zeros(N, E, 2))
+        assert action.action.shape == (N, E, 2) and action.log_probability.shape == (N, E)
+        held = copies(acting)
+        observed = algorithm.observe(state, acting, Transition(*(field[:, :, 0] for field in rollout)))
+        assert same(held, copies(acting))
+    held = copies(observed)
+    algorithm.adapt(state, observed, rollout)
+    assert same(held, copies(observed)) and same(start, copies(memory))
+
+
+@LEARNERS_BY_GRADIENT_STEPS
 def test_an_update_makes_rewarded_actions_likelier(name: str) -> None:
     # The first action is the reward, so its mean should rise after adaptation: by the inner step (below), and by what
     # an update changes in the parameters it starts from (here, by taking the same inner step before and after).
@@ -85,7 +144,7 @@ def test_an_update_makes_rewarded_actions_likelier(name: str) -> None:
     assert means[1] > means[0] + 1e-3
 
 
-@EVERY_METHOD
+@BY_GRADIENT_STEPS
 def test_adapting_makes_rewarded_actions_likelier_in_each_task(name: str) -> None:
     # In task 0 the first action is the reward, in task 1 its negative; task 2 has none and must stay as it was.
     algorithm = make(name, inner_lr=0.5)

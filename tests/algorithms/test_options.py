@@ -1,4 +1,4 @@
-"""Options that many methods share: entropy bonus, decay, clipping, rates of later rounds, spread of the actions."""
+"""Options that gradient-based methods share: entropy bonus, decay, clipping, later rounds, spread of the actions."""
 
 from typing import Any
 
@@ -7,9 +7,8 @@ import torch
 from gymnasium.spaces import Discrete
 from torch.distributions import Categorical, Distribution, Independent, Normal
 from torch.func import functional_call
-from trials import ADDRESSES, E, N, doubled, imagine, make, navigate, same, tensors
+from trials import ADDRESSES, GRADIENT_BASED, E, N, doubled, imagine, make, navigate, same, tensors
 
-from metarl.algorithms import ALGORITHMS
 from metarl.core.adaptation import for_tasks
 from metarl.core.meta_gradient import meta_gradient
 from metarl.core.optimiser import adam_step
@@ -159,7 +158,7 @@ def test_every_epoch_is_shortened() -> None:
     assert 1e-4 < memory <= (1 - 0.9**4) * 1e-3 * 1.0001
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("name", GRADIENT_BASED)
 def test_the_factor_of_later_rounds_shortens_a_second_evaluation_step(name: str) -> None:
     # From the same parameters and on the same round: the first step is untouched, the second one half as long.
     algorithm = make(name, later_inner_lr=0.5, inner_lr=0.1)

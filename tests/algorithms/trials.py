@@ -7,15 +7,17 @@ import torch
 from gymnasium.spaces import Box, Discrete
 
 import envs
-from metarl.algorithms import config_class, make_algorithm
+from metarl.algorithms import ALGORITHMS, algorithm_class, config_class, make_algorithm
+from metarl.algorithms.gradient_based import GradientBased
 from metarl.core.randomness import Address
-from metarl.core.types import Rollout, State, Trial
+from metarl.core.types import Rollout, State, Transition, Trial
 from metarl.sampling.collect import collect
 
 N, E, T = 3, 6, 8
 CPU = torch.device("cpu")
 ADDRESSES = [Address(3, task) for task in range(N)]
 OBSERVATIONS = Box(-np.inf, np.inf, (2,), np.float64)
+GRADIENT_BASED = [name for name in ALGORITHMS if issubclass(algorithm_class(name), GradientBased)]
 
 
 def make(name: str, actions: Box | Discrete | None = None, **options: Any) -> Any:
@@ -27,6 +29,12 @@ def make(name: str, actions: Box | Discrete | None = None, **options: Any) -> An
 def navigate(algorithm: Any, state: State) -> Trial:
     """A trial on the plane; episodes of different lengths."""
     env = envs.make("point-nav", num_tasks=N, lanes_per_task=E, horizon=T, ends="near-goal")
+    return collect(env, algorithm, state, algorithm.rounds, Address(1))
+
+
+def wander(algorithm: Any, state: State) -> Trial:
+    """A trial on a grid, whose five actions are discrete; all episodes of one length."""
+    env = envs.make("grid-navi", num_tasks=N, lanes_per_task=E, horizon=T)
     return collect(env, algorithm, state, algorithm.rounds, Address(1))
 
 
@@ -53,6 +61,31 @@ def imagine(algorithm: Any, state: State) -> Trial:
         )
         rollouts.append(rollout)
         memory = algorithm.adapt(state, memory, rollout)
+    return Trial(rollouts)
+
+
+def uneven(algorithm: Any, state: State, rounds: int, horizon: int) -> Trial:
+    """A trial on random observations and rewards, whose episodes have any length; for methods with an `actor`."""
+    random = torch.Generator().manual_seed(0)
+    memory, rollouts = algorithm.begin(state, ADDRESSES, E), []
+    for _ in range(rounds):
+        length = torch.randint(1, horizon + 1, (N, E), generator=random)
+        steps = []
+        for t in range(horizon):
+            observation = torch.randn(N, E, 2, generator=random)
+            continuous = hasattr(algorithm.actor, "log_std")
+            noise = torch.randn(N, E, 2, generator=random) if continuous else torch.rand(N, E, generator=random)
+            action, memory = algorithm.act(state, memory, observation, noise)
+            live = t < length
+            ended = t == length - 1
+            reward = torch.randn(N, E, generator=random) * live
+            first = live & torch.tensor(t == 0)
+            following = torch.randn(N, E, 2, generator=random)
+            step = Transition(observation, *action, reward, ended, ended & False, first, live.float(), following)
+            memory = algorithm.observe(state, memory, step)
+            steps.append(step)
+        rollouts.append(Rollout(*(torch.stack(field, dim=2) for field in zip(*steps, strict=True))))
+        memory = algorithm.adapt(state, memory, rollouts[-1])
     return Trial(rollouts)
 
 

@@ -1,0 +1,157 @@
+"""What VariBAD believes of a task and how it learns to (Zintgraf et al. 2020): an autoencoder of whole trials.
+
+An encoder turns the steps of a trial into beliefs about a latent, from which decoders predict all rewards of the trial
+and, if asked, all transitions (`core/variational.py`). Both learn from replay, a meeting of which is a trial in all
+lanes of a task (`core/replay.py`); no gradient of a policy reaches them.
+
+Letters beside the house's: Z latent · X inputs of a step · L steps of a trial · M lanes of a gradient step, each one
+trial · P prefixes at which the lower bound is taken.
+"""
+
+from typing import Any
+
+import gymnasium
+import torch
+from gymnasium.spaces import Discrete
+from torch import nn
+
+from metarl.algorithms.memory_configs import VariBADConfig
+from metarl.core.distributions import Gaussian
+from metarl.core.interruption import interruption_point
+from metarl.core.meta_gradient import shortened
+from metarl.core.networks import MLP, Linear, apply, initial_parameters, size_of_observation
+from metarl.core.optimiser import AdamSteps, adam_state
+from metarl.core.parts import joined, part_of
+from metarl.core.replay import empty_replay, remembered, write_trial
+from metarl.core.trust_region import require_finite
+from metarl.core.types import Params, Rollout, State, Transition, Trial
+from metarl.core.variational import Bound, Encoder, belief_of, decoder_inputs, drawn_prefixes, negative_bound
+
+
+class BeliefModel:
+    """Encoder and decoders; their parameters and replay are values, under the names `model`, `model_optimiser` and
+    `replay` of a state.
+
+    Args:
+        config: sizes and rates.
+        observation_space: of one lane.
+        action_space: of one lane.
+    """
+
+    def __init__(
+        self, config: VariBADConfig, observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[Any]
+    ) -> None:
+        self.config = config
+        self.choices = int(action_space.n) if isinstance(action_space, Discrete) else 0
+        self.action_size = self.choices or (action_space.shape or ())[0]
+        self.observation_size, Z = size_of_observation(observation_space), config.latent_size
+        before = self.observation_size + self.action_size
+        known = self.observation_size + (before if config.reward_from_action else 0)
+        modules: dict[str, nn.Module] = {
+            "encoder": Encoder(before + 1, config.embedding_size, config.memory_size),
+            "head": Linear(config.memory_size, 2 * Z),
+            "reward_decoder": MLP(Z + known, config.decoder_hidden, 1, "relu"),
+        }
+        if config.transition_weight:
+            modules["transition_decoder"] = MLP(Z + before, config.decoder_hidden, self.observation_size, "relu")
+        self.modules = modules
+
+    def initial_state(self, generator: torch.Generator, device: torch.device) -> State:
+        """Fresh networks and optimiser, an empty replay."""
+        parts = {name: initial_parameters(module, generator) for name, module in self.modules.items()}
+        model = {name: value.to(device) for name, value in joined(parts).items()}
+        replay = empty_replay(self.config.replay_size, self.observation_size, self.action_size, device)
+        return {"model": model, "model_optimiser": adam_state(model), "replay": replay}
+
+    def step(self, encoder: Params, hidden: torch.Tensor, steps: Transition) -> torch.Tensor:
+        """The encoder's state `[N, E, H]` after a step, in the lanes that played it."""
+        inputs = self.inputs(steps).flatten(0, 1)  # [B, X]
+        following = apply(self.modules["encoder"], encoder, inputs, hidden.flatten(0, 1)).view_as(hidden)
+        return torch.where(steps.mask[..., None] > 0, following, hidden)
+
+    def belief(self, head: Params, hidden: torch.Tensor) -> Gaussian:
+        """What is believed in a state `[..., H]` of the encoder, `[..., Z]`."""
+        return belief_of(apply(self.modules["head"], head, hidden))
+
+    def beliefs(self, model: Params, stream: Rollout) -> Gaussian:
+        """What is believed before the first step of trials `[B, L, ...]` and after each, `[B, 1 + L, Z]`."""
+        inputs = self.inputs(stream)
+        start = inputs.new_zeros(len(inputs), self.config.memory_size)
+        states = apply(self.modules["encoder"], part_of(model, "encoder"), inputs, start, stream.mask)
+        return self.belief(part_of(model, "head"), torch.cat([start[:, None], states], dim=1))
+
+    def learn(self, state: State, stream: Rollout, lanes: int, generator: torch.Generator) -> tuple[State, Bound]:
+        """Write trials `[B, L, ...]` of so many lanes a task to the replay, then take gradient steps on what it holds.
+
+        Returns the new parts of the state, and the bound averaged over the steps.
+
+        Raises:
+            InputError: the replay is too small for one trial.
+            NonFiniteError: a gradient or the parameters after the last step are not finite.
+        """
+        told = stream._replace(action=self.as_input(stream.action))
+        replay = write_trial(state["replay"], Trial([Rollout(*(field.unflatten(0, (-1, lanes)) for field in told))]))
+        config, measured, device = self.config, list[Bound](), stream.mask.device
+        steps = AdamSteps(state["model"], state["model_optimiser"], config.model_learning_rate)
+        for _ in range(config.model_updates):
+            interruption_point()
+            drawn = drawn_lanes(replay, lanes, stream.mask.shape[1], config.model_batch, generator)
+            prefix = drawn_prefixes(len(drawn.mask), drawn.mask.shape[1], config.bound_terms, generator)
+            noise = torch.randn(*prefix.shape, config.latent_size, generator=generator)
+            bound = self.bound(steps.params, drawn, prefix.to(device), noise.to(device))
+            gradients = torch.autograd.grad(bound.loss, list(steps.params.values()))
+            gradient = dict(zip(steps.params, gradients, strict=True))
+            require_finite("gradient of the model", gradient)
+            steps.step(shortened(gradient, config.max_gradient_norm))
+            measured.append(Bound(*(value.detach() for value in bound)))
+        model, optimiser = steps.result()
+        require_finite("updated model", model)
+        means = Bound(*(torch.stack(values).mean() for values in zip(*measured, strict=True)))
+        return {"model": model, "model_optimiser": optimiser, "replay": replay}, means
+
+    def bound(self, model: Params, trials: Rollout, prefix: torch.Tensor, noise: torch.Tensor) -> Bound:
+        """The negative lower bound of trials `[M, L, ...]`, at prefixes `[M, P]` with noise `[M, P, Z]`."""
+        before = trials.observation, self.as_input(trials.action)
+
+        def decoded(name: str, latent: torch.Tensor, *known: torch.Tensor) -> torch.Tensor:
+            inputs = decoder_inputs(latent, torch.cat(known, dim=-1))
+            predicted: torch.Tensor = apply(self.modules[name], part_of(model, name), inputs)
+            return predicted  # [M, P, L, Y]
+
+        def error(latent: torch.Tensor) -> torch.Tensor:
+            known = (trials.next_observation, *(before if self.config.reward_from_action else ()))
+            reward = decoded("reward_decoder", latent, *known).squeeze(-1)
+            errors = (reward - trials.reward[:, None]).square()
+            if self.config.transition_weight:
+                missed = decoded("transition_decoder", latent, *before) - trials.next_observation[:, None]
+                errors = errors + self.config.transition_weight * missed.square().sum(dim=-1)
+            return errors
+
+        return negative_bound(self.beliefs(model, trials), trials.mask, prefix, noise, error, self.config.kl_weight)
+
+    def inputs(self, steps: Rollout) -> torch.Tensor:
+        """What the encoder is told of steps, `[..., X]`: where they led, what was done, and the reward."""
+        return torch.cat([steps.next_observation, self.as_input(steps.action), steps.reward[..., None]], dim=-1)
+
+    def as_input(self, action: torch.Tensor) -> torch.Tensor:
+        """Actions as floats `[..., A]`: one-hot where they are discrete; floats, as a replay holds, are left alone."""
+        if not self.choices or action.is_floating_point():
+            return action
+        return torch.nn.functional.one_hot(action, self.choices).to(torch.float32)
+
+
+def drawn_lanes(replay: State, lanes: int, steps: int, count: int, generator: torch.Generator) -> Rollout:
+    """`count` different lanes `[M, L, ...]` of meetings of so many lanes and steps, or all there are.
+
+    Their played steps come first; what a replay does not keep is zero.
+    """
+    filled = lanes * min(int(replay["meetings"]), remembered(replay, lanes * steps))
+    chosen = torch.randperm(filled, generator=generator)[:count].to(replay["mask"].device)
+    drawn = {
+        name: room[: filled * steps].unflatten(0, (filled, steps))[chosen]
+        for name, room in replay.items()
+        if name != "meetings"
+    }
+    mask = drawn.pop("mask").to(torch.float32)
+    none = torch.zeros_like(drawn["terminated"])
+    return Rollout(**drawn, mask=mask, log_probability=torch.zeros_like(mask), truncated=none, first=none)

@@ -1,0 +1,133 @@
+"""Agents that infer their task: a belief about a latent from all transitions seen, and a policy that acts on samples.
+
+PEARL (Rakelly et al. 2019, section 4.1, algorithm 2): the posterior is the product of one Gaussian for each transition
+seen. A lane acts on a sample of it for a whole round, so that early rounds explore (posterior sampling). What is
+remembered of the context is its product, to which a round adds its factors; the policy is a normal distribution
+squashed into the box of actions. The parameters of both networks are `state["policy"]`.
+
+Every lane believes what it has seen itself: a round is one episode however many lanes there are, and lanes of a task
+explore apart.
+
+Letters: beside the house's, Z latent.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+import torch
+from torch import nn
+from torch.func import functional_call
+from torch.nn.functional import softplus
+
+from metarl.algorithms.memory_configs import PEARLConfig
+from metarl.core.action_box import action_box
+from metarl.core.adaptation import repeat_for_tasks
+from metarl.core.errors import InputError
+from metarl.core.networks import MLP, for_acting
+from metarl.core.product_of_gaussians import Belief, prior
+from metarl.core.randomness import Address
+from metarl.core.soft_actor_critic import tanh_gaussian
+from metarl.core.trust_region import require_finite
+from metarl.core.types import Action, Params, Rollout, State, Transition
+
+SMALLEST_VARIANCE = 1e-7  # of one transition's Gaussian
+
+
+class TaskBelief(NamedTuple):
+    """The memory of the agent: what each lane believes of its task, and the sample that it acts on."""
+
+    actor: Params  # leading N, on the CPU, where acting happens
+    belief: Belief  # [N, E, Z]
+    latent: torch.Tensor  # [N, E, Z]
+    addresses: tuple[Address, ...]  # of each task's draws
+    round_: int
+
+
+class LatentAgent:
+    """Acting and inferring; a method adds its meta-parameters and `update`.
+
+    Args:
+        config: sizes of the networks.
+        observation_space: of one lane, a flat box.
+        action_space: of one lane, a flat box with finite borders.
+        device: where adaptation and updates are computed.
+
+    Raises:
+        InputError: spaces of another kind.
+    """
+
+    adapts_after_each_episode = True
+
+    def __init__(
+        self,
+        config: PEARLConfig,
+        observation_space: gymnasium.Space[Any],
+        action_space: gymnasium.Space[Any],
+        device: torch.device,
+    ) -> None:
+        self.config, self.device = config, device
+        if not isinstance(observation_space, gymnasium.spaces.Box) or len(observation_space.shape) != 1:
+            raise InputError(f"observations of {observation_space} — flatten them to a one-dimensional Box")
+        self.box = action_box(action_space)
+        self.observation_size, self.action_size = observation_space.shape[0], len(self.box.radius)
+        seen, actions, latent = self.observation_size, self.action_size, config.latent_size
+        self.actor = MLP(seen + latent, config.hidden, 2 * actions, "relu")
+        step = seen + actions + 1 + (seen if config.context_with_next_observation else 0)
+        self.encoder = MLP(step, config.encoder_hidden, 2 * latent, "relu")
+
+    @property
+    def rounds(self) -> int:
+        """Rounds of a meta-training trial."""
+        return self.config.episodes_per_trial
+
+    def begin(self, state: State, addresses: Sequence[Address], lanes_per_task: int) -> TaskBelief:
+        """The prior, and a sample of it in every lane."""
+        N, E, Z = len(addresses), lanes_per_task, self.config.latent_size
+        actor = repeat_for_tasks(for_acting(state["policy"]["actor"]), N)
+        return sampled(TaskBelief(actor, prior(N, E, Z), torch.zeros(N, E, Z), tuple(addresses), round_=0))
+
+    def act(
+        self, state: State, memory: TaskBelief, observation: torch.Tensor, noise: torch.Tensor
+    ) -> tuple[Action, TaskBelief]:
+        """Sample from the policy at observation `[N, E, O]` and each lane's latent."""
+        outputs = call(self.actor, memory.actor, torch.cat([observation, memory.latent], dim=-1))
+        unit, log_probability = tanh_gaussian(outputs).sample_with_log_probability(noise)
+        return Action(self.box.action(unit), self.box.log_density(log_probability)), memory
+
+    def observe(self, state: State, memory: TaskBelief, transition: Transition) -> TaskBelief:
+        """Nothing is learned within a round."""
+        return memory
+
+    def adapt(self, state: State, memory: TaskBelief, rollout: Rollout) -> TaskBelief:
+        """The posterior after a round's valid steps, and new samples of it."""
+        fields = {name: value.to(self.device) for name, value in rollout._asdict().items()}
+        encoder = repeat_for_tasks(state["policy"]["encoder"], len(memory.addresses))
+        with torch.no_grad():
+            mean, variance = self.evidence(encoder, fields)
+        belief = memory.belief.after(mean.cpu(), variance.cpu(), fields["mask"].cpu())
+        require_finite("posterior", {"mean": belief.mean, "variance": belief.variance})
+        return sampled(memory._replace(belief=belief, round_=memory.round_ + 1))
+
+    def evidence(self, encoder: Params, fields: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and variance of every transition's Gaussian, `[..., Z]` both."""
+        parts = [fields["observation"], self.box.unit(fields["action"]), fields["reward"].unsqueeze(-1)]
+        if self.config.context_with_next_observation:
+            parts.append(fields["next_observation"])
+        mean, spread = call(self.encoder, encoder, torch.cat(parts, dim=-1)).chunk(2, dim=-1)
+        return mean, softplus(spread).clamp(min=SMALLEST_VARIANCE)
+
+
+def sampled(memory: TaskBelief) -> TaskBelief:
+    """The memory with new samples of its belief, those of a task drawn from its own address."""
+    _, E, Z = memory.latent.shape
+    noise = [address.at(memory.round_).generator().standard_normal((E, Z)) for address in memory.addresses]
+    drawn = torch.from_numpy(np.stack(noise)).float()  # [N, E, Z]
+    return memory._replace(latent=memory.belief.sample(drawn))
+
+
+def call(module: nn.Module, params: Params, inputs: torch.Tensor) -> torch.Tensor:
+    """A module's outputs under `params`."""
+    outputs: torch.Tensor = functional_call(module, params, (inputs,), tie_weights=False)
+    return outputs

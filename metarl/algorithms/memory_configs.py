@@ -1,0 +1,143 @@
+"""The options of the methods that adapt through what they remember, without torch, as in `configs.py`."""
+
+from dataclasses import dataclass
+
+from metarl.algorithms.configs import check_ranges, number
+
+
+@dataclass(frozen=True)
+class RL2Config:
+    """A recurrent policy trained over whole trials (Duan et al. 2016)."""
+
+    episodes_per_trial: int = number(2, least=1)
+    """Episodes that the memory lives through in meta-training."""
+    memory_size: int = number(64, least=1, most=100_000)
+    """Units of the recurrent state."""
+    hidden: tuple[int, ...] = ()
+    """Units of each hidden layer between the recurrent state and the actions, and likewise the value."""
+    initial_std: float = number(1.0, above=0)
+    """Standard deviation of continuous actions before training."""
+    discount: float = number(0.99, least=0, most=1)
+    """Discount factor γ, through all episodes of a trial."""
+    gae_lambda: float = number(0.95, least=0, most=1)
+    """λ of generalised advantage estimation."""
+    learning_rate: float = number(1e-3, above=0)
+    """Step size of Adam."""
+    epochs: int = number(5, least=1)
+    """Passes over the trials of an iteration."""
+    minibatches: int = number(4, least=1)
+    """Adam steps in a pass, each on as many of the lanes."""
+    clip: float = number(0.2, above=0)
+    """Bound on how far probability ratios count, 1 ± clip."""
+    value_coefficient: float = number(0.5, above=0)
+    """Weight of the value function's error."""
+    entropy_bonus: float = number(0.01, least=0)
+    """Weight of the policy's mean entropy."""
+    max_gradient_norm: float = number(0.5, above=0)
+    """A longer gradient is shortened to this."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
+@dataclass(frozen=True)
+class PEARLConfig:
+    """PEARL (Rakelly et al. 2019); networks and batches are smaller than published, so that two cores can train."""
+
+    hidden: tuple[int, ...] = (128, 128)
+    """Units of each hidden layer of actor and critics (published: three of 300)."""
+    encoder_hidden: tuple[int, ...] = (128, 128)
+    """Units of each hidden layer of the context encoder (published: three of 200)."""
+    latent_size: int = number(5, least=1, most=10_000)
+    """Numbers Z of the latent that stands for a task."""
+    context_with_next_observation: bool = False
+    """Show the encoder where a step led to (published for tasks that differ in their dynamics)."""
+    episodes_per_trial: int = number(3, least=1)
+    """Rounds of a meta-training trial: the first with a latent from the prior, the others from the posterior."""
+    replay_size: int = number(200_000, least=1, most=1_000_000_000)
+    """Transitions that are remembered, of the last meetings with tasks."""
+    warmup_iterations: int = number(0, least=0)
+    """First iterations that only gather data."""
+    update_ratio: float = number(0.05, least=0)
+    """Gradient steps for each environment step, at least one an iteration (published for half-cheetah-vel: 0.4)."""
+    meta_batch: int = number(8, least=1, most=1_000_000)
+    """Meetings that a gradient step draws from (published: 16)."""
+    batch_size: int = number(64, least=1, most=1_000_000)
+    """Transitions of each of them for actor and critics (published: 256)."""
+    context_size: int = number(64, least=1, most=1_000_000)
+    """Transitions of each of them for the encoder (published: 100)."""
+    learning_rate: float = number(3e-4, above=0)
+    """Step size of Adam, for all networks."""
+    discount: float = number(0.99, least=0, most=1)
+    """Discount factor γ."""
+    target_rate: float = number(0.005, above=0, most=1)
+    """How far the target critics follow the critics in a gradient step."""
+    reward_scale: float = number(5.0, above=0)
+    """Factor on rewards where critics learn from them."""
+    temperature: float = number(1.0, above=0)
+    """Weight α of the policy's entropy; where it is learned, at the start."""
+    learned_temperature: bool = False
+    """Learn the temperature, so that the policy's entropy is near −A, with A the numbers of an action."""
+    kl_weight: float = number(1.0, least=0)
+    """Weight of the posteriors' mean KL divergence from the prior (published: 0.1 times the tasks' sum, here their
+    mean: the same number for a meta-batch of ten)."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
+@dataclass(frozen=True)
+class VariBADConfig:
+    """VariBAD (Zintgraf et al. 2020): a policy on a belief that a recurrent autoencoder infers."""
+
+    episodes_per_trial: int = number(2, least=1)
+    """Episodes that a belief lives through in meta-training."""
+    hidden: tuple[int, ...] = (64,)
+    """Units of each hidden layer of the policy, and likewise of the value function."""
+    latent_size: int = number(5, least=1, most=10_000)
+    """Numbers Z of the latent that stands for a task."""
+    memory_size: int = number(64, least=1, most=100_000)
+    """Units of the encoder's recurrent state."""
+    embedding_size: int = number(32, least=1, most=100_000)
+    """Units of the layer between a step and the recurrent state."""
+    decoder_hidden: tuple[int, ...] = (64, 32)
+    """Units of each hidden layer of a decoder."""
+    reward_from_action: bool = False
+    """Show the reward decoder what was seen and done before a step, not only where it led."""
+    transition_weight: float = number(0.0, least=0)
+    """Weight of the squared error of where a step led (0: transitions are not decoded)."""
+    kl_weight: float = number(0.1, least=0)
+    """Weight of a belief's KL divergence from the one a step before."""
+    bound_terms: int = number(8, least=1, most=1_000_000)
+    """Prefixes of a trial, drawn at random, at which a gradient step takes the lower bound (published: all)."""
+    model_learning_rate: float = number(1e-3, above=0)
+    """Step size of Adam for encoder and decoders."""
+    model_updates: int = number(10, least=1)
+    """Gradient steps of encoder and decoders in an iteration."""
+    model_batch: int = number(64, least=1, most=1_000_000)
+    """Trials of such a step."""
+    replay_size: int = number(200_000, least=1, most=1_000_000_000)
+    """Transitions that are remembered, of the last trials (published: those of 10,000 trials)."""
+    initial_std: float = number(1.0, above=0)
+    """Standard deviation of continuous actions before training."""
+    discount: float = number(0.97, least=0, most=1)
+    """Discount factor γ, through all episodes of a trial."""
+    gae_lambda: float = number(0.9, least=0, most=1)
+    """λ of generalised advantage estimation."""
+    learning_rate: float = number(1e-3, above=0)
+    """Step size of Adam for policy and value function."""
+    epochs: int = number(5, least=1)
+    """Passes over the trials of an iteration."""
+    minibatches: int = number(4, least=1)
+    """Adam steps in a pass, each on as many of the lanes."""
+    clip: float = number(0.2, above=0)
+    """Bound on how far probability ratios count, 1 ± clip."""
+    value_coefficient: float = number(0.5, above=0)
+    """Weight of the value function's error."""
+    entropy_bonus: float = number(0.01, least=0)
+    """Weight of the policy's mean entropy."""
+    max_gradient_norm: float = number(0.5, above=0)
+    """A longer gradient is shortened to this, the policy's and the model's."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)

@@ -1,0 +1,203 @@
+"""RL²: Duan et al. 2016; Wang et al. 2016. A recurrent policy learns to learn: its memory is its hidden state.
+
+A trial is several episodes in one task. The hidden state is reset when a trial begins and lives through the borders of
+its episodes; beside the observation the policy is given its last action, the reward for that, and whether an episode
+starts. What is maximised is the return of the whole trial, a finite game: an episode's end within it cuts neither
+returns nor memory, and after the trial's last step comes nothing, so nothing is bootstrapped there. The update is
+proximal policy optimisation on whole sequences (Schulman et al. 2017).
+
+A gated recurrent unit suffices for the published results; an LSTM or a transformer would be another mechanism (a cell
+state, a window of the past) in acting and training alike, so there is no option for them.
+
+Letters beside the house's: B = N·E lanes, each one trial · L = K·T steps of a trial · X inputs of a step.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import gymnasium
+import torch
+from gymnasium.spaces import Box, Discrete
+
+from metarl.algorithms.memory_configs import RL2Config
+from metarl.core.distributions import Distribution
+from metarl.core.networks import MLP, apply, initial_parameters, make_policy, size_of_observation
+from metarl.core.optimiser import adam_state
+from metarl.core.proximal import Loss, proximal_descent, proximal_loss, trial_targets
+from metarl.core.randomness import Address
+from metarl.core.recurrent import GRU, of_previous_step, part, streams
+from metarl.core.types import Action, Batch, Metrics, Params, Rollout, State, Transition, Trial
+
+ACTOR_GAIN = 0.01  # of the first policy's last layer, which makes all actions nearly as likely
+
+
+class RecurrentMemory(NamedTuple):
+    """What an agent carries through a trial, on the CPU, where acting happens."""
+
+    gru: Params
+    actor: Params
+    hidden: torch.Tensor  # [B, H]
+    proposed: torch.Tensor  # [B, H], the state that this step leads to where it is played
+    previous: torch.Tensor  # [B, A + 2]: last action, its reward, whether an episode starts
+
+
+class RL2:
+    """Memory in place of adaptation.
+
+    Args:
+        config: its options.
+        observation_space: of one lane.
+        action_space: of one lane.
+        device: where updates are computed.
+    """
+
+    Config = RL2Config
+    adapts_after_each_episode = True
+
+    def __init__(
+        self,
+        config: RL2Config,
+        observation_space: gymnasium.Space[Any],
+        action_space: gymnasium.Space[Any],
+        device: torch.device,
+    ) -> None:
+        self.config = config
+        self.device = device
+        inputs, state_space = size_of_observation(observation_space), Box(-1, 1, (config.memory_size,))
+        self.actor = make_policy(state_space, action_space, config.hidden, "tanh", config.initial_std, ACTOR_GAIN)
+        self.critic = MLP(config.memory_size, config.hidden, 1)
+        self.choices = int(action_space.n) if isinstance(action_space, Discrete) else 0
+        self.action_size = self.choices or (action_space.shape or ())[0]
+        self.gru = GRU(inputs + self.action_size + 2, config.memory_size)
+
+    @property
+    def rounds(self) -> int:
+        """Episodes of a meta-training trial."""
+        return self.config.episodes_per_trial
+
+    def initial_state(self, address: Address) -> State:
+        """Fresh parameters and optimiser, on the device; the returns' scale is not known yet."""
+        generator = address.torch_generator()
+        modules = {"gru": self.gru, "actor": self.actor, "critic": self.critic}
+        policy = {
+            f"{name}.{key}": value.to(self.device)
+            for name, module in modules.items()
+            for key, value in initial_parameters(module, generator).items()
+        }
+        scale = torch.zeros((), device=self.device)
+        return {"policy": policy, "optimiser": adam_state(policy), "return_scale": scale}
+
+    def begin(self, state: State, addresses: Sequence[Address], lanes_per_task: int) -> RecurrentMemory:
+        """Nothing remembered, an episode about to start."""
+        params = {name: value.cpu() for name, value in state["policy"].items()}
+        lanes = len(addresses) * lanes_per_task
+        hidden = torch.zeros(lanes, self.config.memory_size)
+        previous = torch.zeros(lanes, self.action_size + 2)
+        previous[:, -1] = 1
+        return RecurrentMemory(part(params, "gru"), part(params, "actor"), hidden, hidden, previous)
+
+    def act(
+        self, state: State, memory: RecurrentMemory, observation: torch.Tensor, noise: torch.Tensor
+    ) -> tuple[Action, RecurrentMemory]:
+        """Sample from the policy of each lane's next recurrent state; observation `[N, E, O]`."""
+        inputs = torch.cat([observation.flatten(0, 1), memory.previous], dim=1)  # [B, X]
+        proposed = apply(self.gru, memory.gru, inputs, memory.hidden)
+        distribution = apply(self.actor, memory.actor, proposed.unflatten(0, observation.shape[:2]))
+        action = distribution.sample(noise)
+        return Action(action, distribution.log_probability(action)), memory._replace(proposed=proposed)
+
+    def observe(self, state: State, memory: RecurrentMemory, transition: Transition) -> RecurrentMemory:
+        """Remember the step in the lanes that played it."""
+        reward = transition.reward.flatten()[:, None]
+        action = self.as_input(transition.action.flatten(0, 1))
+        previous = torch.cat([action, reward, torch.zeros_like(reward)], dim=1)
+        played = transition.mask.flatten()[:, None] > 0
+        if played.all():
+            return memory._replace(hidden=memory.proposed, previous=previous)
+        hidden = torch.where(played, memory.proposed, memory.hidden)
+        return memory._replace(hidden=hidden, previous=torch.where(played, previous, memory.previous))
+
+    def adapt(self, state: State, memory: RecurrentMemory, rollout: Rollout) -> RecurrentMemory:
+        """Only say that a new episode starts: everything was learned step by step."""
+        previous = memory.previous.clone()
+        previous[:, -1] = 1
+        return memory._replace(previous=previous)
+
+    def update(self, state: State, trial: Trial, address: Address) -> tuple[State, Metrics]:
+        """Epochs of minibatches of whole trials."""
+        config, policy = self.config, state["policy"]
+        batch, scale, explained = self.batch(state, trial)
+        policy, optimiser, losses = proximal_descent(
+            self.loss,
+            policy,
+            state["optimiser"],
+            batch,
+            address.torch_generator(),
+            epochs=config.epochs,
+            parts=config.minibatches,
+            learning_rate=config.learning_rate,
+            max_gradient_norm=config.max_gradient_norm,
+        )
+        metrics = {
+            "update/loss": losses["total"],
+            "update/policy_loss": losses["policy"],
+            "update/value_loss": losses["value"],
+            "update/explained_variance": explained,
+            "update/kl": losses["kl"],
+            "update/clipped": losses["clipped"],
+            "policy/entropy": losses["entropy"],
+        }
+        if "actor.log_std" in policy:
+            metrics["policy/std"] = float(policy["actor.log_std"].exp().mean())
+        return {**state, "policy": policy, "optimiser": optimiser, "return_scale": scale}, metrics
+
+    @torch.no_grad()
+    def batch(self, state: State, trial: Trial) -> tuple[Batch, torch.Tensor, float]:
+        """What the loss sees of a trial, on the device, `[B, L, ...]`; the new scale of returns; explained variance.
+
+        Raises:
+            NonFiniteError: the rewards are not finite.
+        """
+        stream = Rollout(*(field.to(self.device) for field in streams(trial)))
+        inputs = self.inputs(stream)
+        _, value = self.distribution_and_value(state["policy"], inputs, stream.mask)
+        targets = trial_targets(
+            stream.reward, value, stream.mask, state["return_scale"], self.config.discount, self.config.gae_lambda
+        )
+        batch = Batch(
+            observation=inputs,
+            action=stream.action,
+            log_probability=stream.log_probability,
+            advantage=targets.advantage,
+            return_=targets.return_,
+            mask=stream.mask,
+        )
+        return batch, targets.scale, targets.explained_variance
+
+    def inputs(self, stream: Rollout) -> torch.Tensor:
+        """What the recurrent state is fed at each step, `[B, L, X]`: as in acting."""
+        known = torch.cat([self.as_input(stream.action), stream.reward[..., None]], dim=-1)
+        previous = of_previous_step(known, stream.mask)
+        first = stream.first[..., None].to(previous.dtype)
+        return torch.cat([stream.observation, previous, first], dim=-1)
+
+    def as_input(self, action: torch.Tensor) -> torch.Tensor:
+        """Actions as floats `[..., A]`: one-hot where they are discrete."""
+        if not self.choices:
+            return action
+        return torch.nn.functional.one_hot(action, self.choices).to(torch.float32)
+
+    def distribution_and_value(
+        self, policy: Params, inputs: torch.Tensor, mask: torch.Tensor
+    ) -> tuple[Distribution, torch.Tensor]:
+        """The policy's distribution and the value `[B, L]` (in units of the returns' scale) after each input."""
+        start = inputs.new_zeros(len(inputs), self.config.memory_size)
+        states = apply(self.gru, part(policy, "gru"), inputs, start, mask)
+        value = apply(self.critic, part(policy, "critic"), states)
+        return apply(self.actor, part(policy, "actor"), states), value.squeeze(-1)
+
+    def loss(self, policy: Params, batch: Batch) -> Loss:
+        """What an Adam step descends, of some of the lanes."""
+        distribution, value = self.distribution_and_value(policy, batch.observation, batch.mask)
+        config = self.config
+        return proximal_loss(distribution, value, batch, config.clip, config.value_coefficient, config.entropy_bonus)

@@ -1,0 +1,179 @@
+"""Proximal policy optimisation (Schulman et al. 2017) on whole trials, with a learned value function.
+
+A trial is one finite game, whatever number of episodes it is made of: what an action is worth includes the episodes
+after it (Duan et al. 2016), so returns and advantages (Schulman et al. 2016, eq. 16) run across the
+borders of episodes, and nothing is bootstrapped at the trial's end.
+
+Letters: B lanes, each one trial · L steps of a trial, of which `mask` says which were played.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+
+from metarl.core.distributions import Distribution
+from metarl.core.interruption import interruption_point
+from metarl.core.losses import clipped_loss, log_ratio, masked_mean
+from metarl.core.meta_gradient import shortened
+from metarl.core.optimiser import AdamSteps
+from metarl.core.trust_region import require_finite
+from metarl.core.types import Batch, Params, State
+
+SCALE_MEMORY = 0.9  # of the returns' scale, from update to update
+
+
+class Loss(NamedTuple):
+    """What a proximal step descends, and what it is made of: scalars."""
+
+    total: torch.Tensor
+    policy: torch.Tensor  # the clipped objective, negated
+    value: torch.Tensor  # half the mean squared error of the value function
+    entropy: torch.Tensor
+    kl: torch.Tensor  # estimated divergence from the policy that acted
+    clipped: torch.Tensor  # share of the steps whose probability ratio is beyond the bound
+
+
+def trial_advantages(
+    reward: Float[torch.Tensor, "B L"],
+    value: Float[torch.Tensor, "B L"],
+    mask: Float[torch.Tensor, "B L"],
+    discount: float,
+    gae_lambda: float,
+) -> Float[torch.Tensor, "B L"]:
+    """`A_t = Σ_k (γλ)^k δ_{t+k}`, `δ_t = r_t + γ V_{t+1} − V_t`, over the played steps of a trial.
+
+    After a played step comes the next played one, be it of the next episode; after the last one comes nothing.
+    """
+    advantage = torch.zeros_like(reward)
+    running, following = torch.zeros_like(reward[:, 0]), torch.zeros_like(reward[:, 0])
+    for t in reversed(range(reward.shape[1])):
+        played = mask[:, t] > 0
+        delta = reward[:, t] + discount * following - value[:, t]
+        running = torch.where(played, delta + discount * gae_lambda * running, running)
+        following = torch.where(played, value[:, t], following)
+        advantage[:, t] = running
+    return advantage * mask
+
+
+def normalised(advantage: Float[torch.Tensor, "B L"], mask: Float[torch.Tensor, "B L"]) -> torch.Tensor:
+    """Zero mean and unit standard deviation over all played steps."""
+    centred = (advantage - masked_mean(advantage, mask)) * mask
+    return centred / (masked_mean(centred.square(), mask).sqrt() + 1e-8)
+
+
+class Targets(NamedTuple):
+    """What policy and value function learn from a trial."""
+
+    advantage: torch.Tensor  # [B, L], normalised
+    return_: torch.Tensor  # [B, L], in units of `scale`
+    scale: torch.Tensor  # of the returns, []
+    explained_variance: float  # of the returns, by the value function
+
+
+def trial_targets(
+    reward: Float[torch.Tensor, "B L"],
+    value: Float[torch.Tensor, "B L"],
+    mask: Float[torch.Tensor, "B L"],
+    known_scale: torch.Tensor,
+    discount: float,
+    gae_lambda: float,
+) -> Targets:
+    """Advantages and returns, for a value function in units of a moving root mean square of the returns.
+
+    Whatever the rewards' unit, its targets are then near one. It is fitted to the returns themselves, which a finite
+    game has; λ shapes the advantages alone.
+
+    Args:
+        reward: of each step.
+        value: in units of the new scale.
+        mask: which steps were played.
+        known_scale: the scale until now, zero before the first update.
+        discount: γ.
+        gae_lambda: λ.
+
+    Raises:
+        NonFiniteError: the rewards are not finite.
+    """
+    returns = trial_advantages(reward, torch.zeros_like(value), mask, discount, 1.0)
+    size = masked_mean(returns.square(), mask).sqrt()
+    scale = torch.where(known_scale > 0, torch.lerp(size, known_scale, SCALE_MEMORY), size).clamp(min=1e-8)
+    value = value * scale
+    advantage = trial_advantages(reward, value, mask, discount, gae_lambda)
+    require_finite("trial", {"return": returns, "advantage": advantage})
+    centred = returns - masked_mean(returns, mask)
+    variance = masked_mean(centred.square(), mask).clamp(min=1e-30)
+    explained = float(1 - masked_mean((returns - value).square(), mask) / variance)
+    return Targets(normalised(advantage, mask), returns / scale, scale, explained)
+
+
+def proximal_loss(
+    distribution: Distribution,
+    value: Float[torch.Tensor, "B L"],
+    batch: Batch,
+    clip: float,
+    value_coefficient: float,
+    entropy_bonus: float,
+) -> Loss:
+    """The clipped objective, plus the value function's error, minus a bonus for entropy (eq. 9).
+
+    Args:
+        distribution: the policy's at every step of `batch`, `[B, L]`.
+        value: in the unit of `batch.return_`.
+        batch: `[B, L, ...]`.
+        clip: bound on how far probability ratios count.
+        value_coefficient: weight of the value function's error.
+        entropy_bonus: weight of the mean entropy.
+    """
+    policy_loss = clipped_loss(distribution, batch, clip)
+    value_loss = 0.5 * masked_mean((value - batch.return_).square(), batch.mask)
+    entropy = masked_mean(distribution.entropy(), batch.mask)
+    total = policy_loss + value_coefficient * value_loss - entropy_bonus * entropy
+    with torch.no_grad():
+        log = log_ratio(distribution, batch)
+        kl = masked_mean(log.exp() - 1 - log, batch.mask)  # ≥ 0, of mean KL(acted, new)
+        clipped = masked_mean(((log.exp() - 1).abs() > clip).to(log.dtype), batch.mask)
+    return Loss(total, policy_loss, value_loss, entropy, kl, clipped)
+
+
+def minibatches(lanes: int, count: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
+    """Numbers of lanes in a random order, in `count` parts that differ by a lane at most (fewer where lanes are)."""
+    return iter(torch.tensor_split(torch.randperm(lanes, generator=generator), min(count, lanes)))
+
+
+def proximal_descent(
+    loss: Callable[[Params, Batch], Loss],
+    params: Params,
+    optimiser: State,
+    batch: Batch,
+    generator: torch.Generator,
+    *,
+    epochs: int,
+    parts: int,
+    learning_rate: float,
+    max_gradient_norm: float,
+) -> tuple[Params, State, dict[str, float]]:
+    """Adam steps down `loss`, `parts` of them in each of `epochs` passes over the lanes of `batch`.
+
+    Returns the parameters, the optimiser's memory, and the losses' parts averaged over the last epoch.
+
+    Raises:
+        NonFiniteError: a gradient or the parameters after the last step are not finite.
+    """
+    steps, losses = AdamSteps(params, optimiser, learning_rate), list[Loss]()
+    for _ in range(epochs):
+        losses = []
+        for lanes in minibatches(batch.mask.shape[0], parts, generator):
+            interruption_point()
+            lanes = lanes.to(batch.mask.device)
+            found = loss(steps.params, Batch(*(field[lanes] for field in batch)))
+            gradients = torch.autograd.grad(found.total, list(steps.params.values()))
+            gradient = dict(zip(steps.params, gradients, strict=True))
+            require_finite("gradient", gradient)
+            steps.step(shortened(gradient, max_gradient_norm))
+            losses.append(Loss(*(value.detach() for value in found)))
+    params, optimiser = steps.result()
+    require_finite("updated policy", params)
+    means = zip(Loss._fields, (float(torch.stack(values).mean()) for values in zip(*losses, strict=True)), strict=True)
+    return params, optimiser, dict(means)

@@ -1,0 +1,92 @@
+"""Memory that lives through a whole trial: a gated recurrent unit, and the streams that it reads.
+
+GRU: Cho et al. 2014. The same parameters take one step while acting (`[B, X]`) and whole sequences in training
+(`[B, L, X]`).
+
+Letters: B streams (a lane's rounds, one after another; B = N·E, tasks fold into the batch) · L steps of a stream
+(L = K·T for K rounds of T steps) · X inputs · H hidden. A step that was not played (mask 0: the lane's episode had
+ended) is passed over: the next round goes on where the last played step left.
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import nn
+
+from metarl.core.types import Params, Rollout, Trial
+
+
+class GRU(nn.Module):
+    """Input and hidden state -> next hidden state.
+
+    Its gates stand in torch's order: reset, update, candidate.
+    """
+
+    def __init__(self, inputs: int, size: int) -> None:
+        super().__init__()
+        self.size = size
+        self.weight_input = nn.Parameter(torch.empty(3 * size, inputs))
+        self.weight_hidden = nn.Parameter(torch.empty(3 * size, size))
+        self.bias_input = nn.Parameter(torch.zeros(3 * size))
+        self.bias_hidden = nn.Parameter(torch.zeros(3 * size))
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Glorot-uniform from the input, orthogonal from the state (Saxe et al. 2014), gate by gate."""
+        for gate in range(3):
+            rows = slice(gate * self.size, (gate + 1) * self.size)
+            nn.init.xavier_uniform_(self.weight_input.data[rows], generator=generator)
+            nn.init.orthogonal_(self.weight_hidden.data[rows], generator=generator)
+        nn.init.zeros_(self.bias_input)
+        nn.init.zeros_(self.bias_hidden)
+
+    def forward(self, x: torch.Tensor, start: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """One step, or a sequence with its mask.
+
+        Args:
+            x: `[B, X]`, or `[B, L, X]`.
+            start: the state before, `[B, H]`.
+            mask: of a sequence, `[B, L]`: zero where a step leaves the state alone.
+
+        Returns the state after the step `[B, H]`, or after each step `[B, L, H]`.
+        """
+        weights = (self.weight_input, self.weight_hidden, self.bias_input, self.bias_hidden)
+        if mask is None:
+            return torch.gru_cell(x, start, *weights)
+        # Played steps first: they are one sequence without gaps. Step t's state is then that after as many of them as
+        # were played up to t.
+        order = torch.argsort(mask, dim=1, descending=True, stable=True)  # [B, L]
+        played = x.gather(1, along(order, x))
+        states, _ = torch.gru(played, start[None], weights, True, 1, 0.0, False, False, True)
+        states = torch.cat([start[:, None], states], dim=1)  # [B, 1 + L, H]
+        return states.gather(1, along(mask.long().cumsum(dim=1), states))
+
+
+def along(index: Int[torch.Tensor, "B L"], values: torch.Tensor) -> Int[torch.Tensor, "B L X"]:
+    """An index of steps, repeated for the last axis of `values` `[B, ..., X]`, as `gather` wants it."""
+    return index[..., None].expand(-1, -1, values.shape[-1])
+
+
+def streams(trial: Trial) -> Rollout:
+    """A trial's rounds one after another, `[B, L, ...]`; a lane that diverged in any round is masked out of all.
+
+    What such a lane saw in the broken round is lost, and so is what its memory was afterwards.
+    """
+    joined = Rollout(*(torch.cat(fields, dim=2).flatten(0, 1) for fields in zip(*trial.rollouts, strict=True)))
+    whole = torch.stack([rollout.mask.amax(dim=2) for rollout in trial.rollouts]).amin(dim=0)  # [N, E]
+    return joined._replace(mask=joined.mask * whole.flatten()[:, None])
+
+
+def of_previous_step(
+    values: Float[torch.Tensor, "B L X"], mask: Float[torch.Tensor, "B L"]
+) -> Float[torch.Tensor, "B L X"]:
+    """At each step the values of the last step that was played before it; zeros before the first."""
+    number = torch.arange(1, mask.shape[1] + 1, device=mask.device)
+    last = (number * mask.long()).cummax(dim=1).values  # up to and with each step; 0: none yet
+    before = torch.cat([torch.zeros_like(last[:, :1]), last[:, :-1]], dim=1)
+    padded = torch.cat([torch.zeros_like(values[:, :1]), values], dim=1)  # [B, 1 + L, X]
+    return padded.gather(1, along(before, values))
+
+
+def part(params: Params, name: str) -> Params:
+    """The parameters of one module among those of several: `{"actor.x": 1}` -> `{"x": 1}` for "actor"."""
+    prefix = name + "."
+    return {key.removeprefix(prefix): value for key, value in params.items() if key.startswith(prefix)}

@@ -1,0 +1,139 @@
+"""Methods with memory against the published levels: docs/results/memory/METHOD-NAME.json.
+
+    python scripts/reproduce/memory.py [--names bandit-10 grid-navi] [--seeds 0] [--threads 1] [--torch-threads 1]
+
+The figure of a trial is the sum of its episodes' mean returns, on unseen tasks.
+"""
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import reproduction
+import tyro
+
+import metarl
+
+UNSEEN = 500  # tasks that a figure is averaged over
+
+
+@dataclass(frozen=True)
+class Level:
+    """What a method must reach, and how it is trained where that differs from the preset."""
+
+    claim: str
+    environment: str
+    episodes: int
+    """Episodes of a trial, in training and evaluation."""
+    holds: Callable[[list[float]], bool]
+    """Whether the episodes' mean returns meet the claim."""
+    method: str = "rl2"
+    train: dict[str, Any] = field(default_factory=dict)
+    env: dict[str, Any] = field(default_factory=dict)
+
+
+LEVELS = {
+    "bandit-10": Level(
+        "5 arms, 10 pulls: at least 6.3 (random 5.0, published 6.7)", "bandit", 1, lambda returns: returns[0] >= 6.3
+    ),
+    "bandit-100": Level(
+        "5 arms, 100 pulls: at least 74 (random 50, published 78.7)",
+        "bandit",
+        1,
+        lambda returns: returns[0] >= 74,
+        train={"iterations": 300, "tasks": 250, "episodes": 1},
+        env={"horizon": 100},
+    ),
+    "tabular-mdp-10": Level(
+        "10 episodes: at least 140 in all (random 100, published 156)",
+        "tabular-mdp",
+        10,
+        lambda returns: sum(returns) >= 140,
+    ),
+    "grid-navi": Level(
+        "first episode at least 2, third at least 9 (best blind sweep 4.0, optimum 11.07)",
+        "grid-navi",
+        4,
+        lambda returns: returns[0] >= 2 and returns[2] >= 9,
+    ),
+    "varibad-grid-navi": Level(
+        "first episode at least 2, third at least 9 (best blind sweep 4.0, optimum 11.07)",
+        "grid-navi",
+        4,
+        lambda returns: returns[0] >= 2 and returns[2] >= 9,
+        method="varibad",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Options(reproduction.Options):
+    """What to run."""
+
+    seeds: tuple[int, ...] = (0,)
+    """Seeds to train."""
+    names: tuple[str, ...] = tuple(LEVELS)
+    """Levels to reach; all by default."""
+
+
+def run_seed(level: Level, seed: int, options: Options) -> dict[str, Any]:
+    """Train and evaluate one seed."""
+    start = time.monotonic(), time.process_time()
+    with tempfile.TemporaryDirectory() as folder:
+        run = metarl.train(
+            level.environment,
+            level.method,
+            out=Path(folder) / "run",
+            seed=seed,
+            threads=options.threads,
+            torch_threads=options.torch_threads,
+            env=level.env,
+            algo={"episodes_per_trial": level.episodes},
+            **level.train,
+        )
+        minutes, core_minutes = time.monotonic() - start[0], time.process_time() - start[1]
+        record = metarl.evaluate(run.path, tasks=UNSEEN, rounds=level.episodes - 1, seed=seed)
+        rounds = [name for name in run.metrics[-1] if name.startswith("return/round_")]
+        curve = [(line["iteration"], round(sum(line[name] for name in rounds), 2)) for line in run.metrics]
+    returns = record["returns"]["mean"]
+    return {
+        "holds": level.holds(returns),
+        "minutes": round(minutes / 60, 1),
+        "core_minutes": round(core_minutes / 60, 1),
+        "env_steps": run.metrics[-1]["env_steps"],
+        "unseen": [round(value, 3) for value in returns],
+        "unseen_trial": round(sum(returns), 2),
+        "curve": curve,
+    }
+
+
+def main(options: Options) -> None:
+    """Train all levels; the exit code says whether all claims held."""
+    held = []
+    for name in options.names:
+        level, results = LEVELS[name], {}
+        what = reproduction.Reproduction(
+            name=f"{level.method}-{name.removeprefix(level.method + '-')}",
+            claim=level.claim,
+            environment=level.environment,
+            algorithm=level.method,
+            holds=lambda figures: bool(figures["holds"]),
+            seeds_needed=len(options.seeds),
+            train=level.train,
+            env=level.env,
+            algo={"episodes_per_trial": level.episodes},
+        )
+        for seed in options.seeds:
+            results[seed] = run_seed(level, seed, options)
+            reproduction.store(what, results, reproduction.RESULTS / "memory")
+            print(f"{name}, seed {seed}: {results[seed]['unseen_trial']} ({level.claim})")
+        held.append(all(result["holds"] for result in results.values()))
+    sys.exit(0 if all(held) else 1)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options))

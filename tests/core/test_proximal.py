@@ -1,0 +1,126 @@
+"""Proximal policy optimisation against numbers by hand, and its descent against torch's own optimiser."""
+
+import math
+
+import pytest
+import torch
+
+from metarl.core.distributions import Categorical
+from metarl.core.errors import NonFiniteError
+from metarl.core.optimiser import adam_state
+from metarl.core.proximal import (
+    Loss,
+    minibatches,
+    normalised,
+    proximal_descent,
+    proximal_loss,
+    trial_advantages,
+)
+from metarl.core.types import Batch, Params
+
+
+def test_advantages_run_across_the_borders_of_episodes() -> None:
+    # γ = λ = 1/2. Episode one: steps 0 and 1, then nothing at step 2; episode two: step 3, the trial's last.
+    # δ3 = 4 + γ·0 − 2 = 2           A3 = 2
+    # δ1 = 2 + γ·V3 − 1 = 2          A1 = 2 + ¼·A3 = 2.5    (the next played step is of the next episode)
+    # δ0 = 1 + γ·V1 − ½ = 1          A0 = 1 + ¼·A1 = 1.625
+    reward = torch.tensor([[1.0, 2.0, 7.0, 4.0]])
+    value = torch.tensor([[0.5, 1.0, 9.0, 2.0]])
+    mask = torch.tensor([[1.0, 1.0, 0.0, 1.0]])
+    advantage = trial_advantages(reward, value, mask, 0.5, 0.5)
+    assert advantage.tolist() == [[1.625, 2.5, 0.0, 2.0]]
+    # With λ = 1 and no values these are returns: 4, 2 + ½·4 = 4, 1 + ½·4 = 3.
+    returns = trial_advantages(reward, torch.zeros(1, 4), mask, 0.5, 1.0)
+    assert returns.tolist() == [[3.0, 4.0, 0.0, 4.0]]
+    assert trial_advantages(reward, value, torch.zeros(1, 4), 0.5, 0.5).tolist() == [[0.0] * 4]
+
+
+def test_normalised_advantages_look_at_played_steps_only() -> None:
+    # Played: 1 and 5, mean 3, deviation 2.
+    advantage, mask = torch.tensor([[1.0, 100.0], [5.0, -7.0]]), torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    torch.testing.assert_close(normalised(advantage, mask), torch.tensor([[-1.0, 0.0], [1.0, 0.0]]))
+
+
+def two_steps() -> tuple[Categorical, Batch]:
+    """Probabilities 0.8 and 0.2 of two actions, where both had 0.5: ratios 1.6 and 0.4; a third step is masked."""
+    logits = torch.tensor([[[0.8, 0.2], [0.8, 0.2], [0.1, 0.9]]], dtype=torch.double).log()
+    batch = Batch(
+        observation=torch.zeros(1, 3, 1).double(),
+        action=torch.tensor([[0, 1, 0]]),
+        log_probability=torch.full((1, 3), math.log(0.5)).double(),
+        advantage=torch.tensor([[2.0, -1.0, 50.0]]).double(),
+        return_=torch.tensor([[1.0, 3.0, 50.0]]).double(),
+        mask=torch.tensor([[1.0, 1.0, 0.0]]).double(),
+    )
+    return Categorical(logits), batch
+
+
+def test_the_loss_is_its_parts_by_hand() -> None:
+    # clip 0.2: min(1.6·2, 1.2·2) = 2.4 and min(0.4·−1, 0.8·−1) = −0.8: policy −(2.4 − 0.8)/2 = −0.8
+    # values 0 and 1: half of (1² + 2²)/2 = 1.25. Entropy of (0.8, 0.2) at both steps.
+    # kl estimate: mean of ρ − 1 − ln ρ = (0.6 − ln 1.6 − 0.6 − ln 0.4)/2 = −ln(0.64)/2. Both ratios are beyond 1 ± 0.2.
+    distribution, batch = two_steps()
+    loss = proximal_loss(distribution, torch.tensor([[0.0, 1.0, -9.0]]).double(), batch, 0.2, 0.5, 0.1)
+    entropy = -(0.8 * math.log(0.8) + 0.2 * math.log(0.2))
+    expected = Loss(-0.8 + 0.5 * 1.25 - 0.1 * entropy, -0.8, 1.25, entropy, -math.log(0.64) / 2, 1.0)  # type: ignore[arg-type]
+    assert [float(value) for value in loss] == pytest.approx(list(expected), rel=1e-12)
+
+
+def test_ratios_within_the_bound_are_not_counted_as_clipped() -> None:
+    distribution, batch = two_steps()
+    loss = proximal_loss(distribution, torch.zeros(1, 3).double(), batch, 0.601, 1.0, 0.0)
+    assert loss.clipped == 0 and loss.kl > 0
+
+
+@pytest.mark.parametrize(("lanes", "count", "sizes"), [(10, 3, [4, 3, 3]), (8, 4, [2] * 4), (2, 5, [1, 1])])
+def test_minibatches_share_the_lanes_out(lanes: int, count: int, sizes: list[int]) -> None:
+    parts, again, others = (list(minibatches(lanes, count, torch.Generator().manual_seed(seed))) for seed in (0, 0, 3))
+    assert [len(part) for part in parts] == sizes
+    assert sorted(torch.cat(parts).tolist()) == list(range(lanes))
+    assert torch.equal(torch.cat(parts), torch.cat(again))
+    assert not torch.equal(torch.cat(parts), torch.cat(others)) or lanes == 2
+
+
+def regression(params: Params, batch: Batch) -> Loss:
+    """A loss with a long gradient: a least-squares fit."""
+    error = batch.observation @ params["w"] - batch.return_
+    total = 100 * (error.square() * batch.mask).mean()
+    return Loss(total, *(total.detach() for _ in range(5)))
+
+
+def lines(count: int = 6) -> Batch:
+    """Inputs and targets to fit."""
+    random = torch.Generator().manual_seed(0)
+    x, y = torch.randn(count, 4, 2, generator=random), torch.randn(count, 4, generator=random)
+    return Batch(x, y, y, y, y, torch.ones(count, 4))
+
+
+def test_the_descent_is_torchs_adam_on_shortened_gradients_of_the_same_minibatches() -> None:
+    batch, params = lines(), {"w": torch.tensor([1.0, -2.0])}
+    options = {"epochs": 3, "parts": 2, "learning_rate": 0.05, "max_gradient_norm": 0.5}
+    found, memory, means = proximal_descent(
+        regression, params, adam_state(params), batch, torch.Generator().manual_seed(7), **options
+    )
+    leaf, random = params["w"].clone().requires_grad_(), torch.Generator().manual_seed(7)
+    optimiser = torch.optim.Adam([leaf], lr=0.05)
+    for _ in range(3):
+        losses = []
+        for lanes in torch.randperm(6, generator=random).split(3):
+            optimiser.zero_grad()
+            loss = regression({"w": leaf}, Batch(*(field[lanes] for field in batch))).total
+            loss.backward()
+            assert leaf.grad is not None and leaf.grad.norm() > 0.5
+            torch.nn.utils.clip_grad_norm_([leaf], 0.5)
+            optimiser.step()
+            losses.append(float(loss.detach()))
+    torch.testing.assert_close(found["w"], leaf.detach(), rtol=1e-5, atol=1e-6)
+    assert memory["step"] == 6 and means["total"] == pytest.approx(sum(losses) / 2, rel=1e-5)
+    assert torch.equal(params["w"], torch.tensor([1.0, -2.0])) and not found["w"].requires_grad
+
+
+def test_a_broken_gradient_is_named() -> None:
+    batch, params = lines(), {"w": torch.tensor([1.0, -2.0])}
+    batch.return_[3, 1] = torch.inf
+    options = {"epochs": 1, "parts": 2, "learning_rate": 0.05, "max_gradient_norm": 0.5}
+    with pytest.raises(NonFiniteError, match="^the gradient is not finite in w — "):
+        proximal_descent(regression, params, adam_state(params), batch, torch.Generator(), **options)

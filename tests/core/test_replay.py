@@ -1,0 +1,138 @@
+"""Replay against a plain Python list of meetings."""
+
+import pytest
+import torch
+
+from metarl.core.errors import InputError
+from metarl.core.replay import FIELDS, Slots, empty_replay, replay_bytes, slots_of, write_trial
+from metarl.core.types import Rollout, State, Trial
+
+N, E, T, A, ROUNDS = 3, 2, 4, 1, 2
+SEEN = 2  # numbers of an observation
+S = ROUNDS * E * T
+CPU = torch.device("cpu")
+
+
+def imagined(seed: int, rounds: int = ROUNDS) -> Trial:
+    """A trial of random numbers whose episodes end at random steps."""
+    random = torch.Generator().manual_seed(seed)
+    rollouts = []
+    for _ in range(rounds):
+        lengths = torch.randint(1, T + 1, (N, E, 1), generator=random)
+        flags = torch.zeros(N, E, T, dtype=torch.bool)
+        rollouts.append(
+            Rollout(
+                observation=torch.randn(N, E, T, SEEN, generator=random),
+                action=torch.randn(N, E, T, A, generator=random),
+                log_probability=torch.zeros(N, E, T),
+                reward=torch.randn(N, E, T, generator=random),
+                terminated=torch.rand(N, E, T, generator=random) < 0.3,
+                truncated=flags,
+                first=flags,
+                mask=(torch.arange(T) < lengths).float(),
+                next_observation=torch.randn(N, E, T, SEEN, generator=random),
+            )
+        )
+    return Trial(rollouts)
+
+
+def meetings_of(trial: Trial) -> list[list[tuple[float, ...]]]:
+    """Every task's valid transitions, one after the other, as plain numbers."""
+    meetings: list[list[tuple[float, ...]]] = [[] for _ in range(N)]
+    for n in range(N):
+        for e in range(E):
+            for rollout in trial.rollouts:
+                for t in range(T):
+                    if rollout.mask[n, e, t]:
+                        values = [getattr(rollout, name)[n, e, t].flatten().tolist() for name in FIELDS]
+                        meetings[n].append(tuple(float(x) for value in values for x in value))
+    return meetings
+
+
+def held(replay: State, slot: int) -> list[tuple[float, ...]]:
+    """The valid transitions of a slot."""
+    rows = range(slot * S, (slot + 1) * S)
+    return [
+        tuple(float(x) for name in FIELDS for x in replay[name][row].flatten().tolist())
+        for row in rows
+        if replay["mask"][row]
+    ]
+
+
+def test_the_last_meetings_are_held_in_a_ring() -> None:
+    # 7 slots (and 5 rows too many) for 3 tasks a trial: the ring closes in the midst of the third trial
+    replay, ring = empty_replay(7 * S + 5, SEEN, A, CPU), dict[int, list[tuple[float, ...]]]()
+    written = 0
+    for seed in range(6):
+        trial = imagined(seed)
+        replay = write_trial(replay, trial)
+        for meeting in meetings_of(trial):
+            ring[written % 7] = meeting
+            written += 1
+        assert int(replay["meetings"]) == written
+        assert {slot: held(replay, slot) for slot in ring} == ring
+        assert Slots(replay, E, ROUNDS * T).filled == len(ring)
+
+
+def test_writing_leaves_the_old_replay_as_it_was() -> None:
+    before = write_trial(empty_replay(4 * S, SEEN, A, CPU), imagined(0))
+    kept = {name: value.clone() for name, value in before.items()}
+    after = write_trial(before, imagined(1))
+    assert all(torch.equal(before[name], value) for name, value in kept.items())
+    assert all(before[name].data_ptr() != after[name].data_ptr() for name in before)
+
+
+def test_only_valid_steps_of_the_drawn_meeting_come_out_and_all_of_them_equally_often() -> None:
+    trial = imagined(3)
+    slots = Slots(write_trial(empty_replay(5 * S, SEEN, A, CPU), trial), E, ROUNDS * T)
+    meetings = torch.tensor([2, 0])
+    draws = 4000
+    drawn = slots.draw(meetings, draws, torch.Generator().manual_seed(0))
+    for row, meeting in enumerate(meetings.tolist()):
+        rewards = [transition[SEEN + A] for transition in meetings_of(trial)[meeting]]
+        values, counts = drawn["reward"][row].unique(return_counts=True)
+        assert sorted(values.tolist()) == sorted(rewards)
+        # a count is binomial with p = 1 / len: five standard deviations
+        expected = draws / len(rewards)
+        assert (counts - expected).abs().max() < 5 * expected**0.5
+        # and the fields of a drawn row belong together
+        wanted = {transition[SEEN + A]: transition[:SEEN] for transition in meetings_of(trial)[meeting]}
+        for k in range(20):
+            assert wanted[float(drawn["reward"][row, k])] == tuple(drawn["observation"][row, k].tolist())
+
+
+def test_meetings_are_drawn_without_repetition_from_the_filled_slots() -> None:
+    slots = Slots(write_trial(empty_replay(9 * S, SEEN, A, CPU), imagined(0)), E, ROUNDS * T)
+    random = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        two = slots.draw_meetings(2, random).tolist()
+        assert len(set(two)) == 2 and set(two) <= {0, 1, 2}
+    assert sorted(slots.draw_meetings(8, random).tolist()) == [0, 1, 2]
+
+
+def test_a_draw_of_one_lane_holds_what_that_lane_has_seen_alone() -> None:
+    trial = imagined(5)
+    slots = slots_of(write_trial(empty_replay(5 * S, SEEN, A, CPU), trial), trial)
+    seen_by = [
+        [set(torch.cat([r.reward[n, e][r.mask[n, e] > 0] for r in trial.rollouts]).tolist()) for e in range(E)]
+        for n in range(N)
+    ]
+    random, lanes = torch.Generator().manual_seed(0), set()
+    for _ in range(20):
+        drawn = slots.draw_of_one_lane(torch.tensor([1, 2]), 200, random)
+        for row, n in enumerate((1, 2)):
+            (lane,) = (e for e in range(E) if set(drawn["reward"][row].tolist()) <= seen_by[n][e])
+            assert set(drawn["reward"][row].tolist()) == seen_by[n][lane]
+            lanes.add((n, lane))
+    assert lanes == {(n, e) for n in (1, 2) for e in range(E)}
+
+
+def test_its_memory_is_known_before_it_is_made() -> None:
+    replay = empty_replay(1000, 7, 3, CPU)
+    assert replay_bytes(1000, 7, 3) == sum(value.numel() * value.element_size() for value in replay.values())
+
+
+def test_a_replay_that_cannot_hold_one_trial_is_refused() -> None:
+    write_trial(empty_replay(N * S, SEEN, A, CPU), imagined(0))
+    with pytest.raises(InputError, match=rf"^algo.replay_size is {N * S - 1}, but a trial of 3 tasks has 48 steps — "):
+        write_trial(empty_replay(N * S - 1, SEEN, A, CPU), imagined(0))
