@@ -1,0 +1,206 @@
+"""Every learner's meta-gradient against finite differences or an exact identity, in double."""
+
+from typing import Any
+
+import pytest
+import torch
+from core.problems import central_differences, flatten, generator, relative_difference
+from torch.func import grad, vmap
+
+from metarl.core.inner_loops import GradientSteps
+from metarl.core.randomness import Address
+from metarl.core.types import FewShot, Labelled, Params
+from metarl.fewshot import LEARNERS, configs, learners
+from metarl.fewshot.learner import Problem
+from metarl.fewshot.learners import IMAML, GradientLearner, MultiTask, Reptile, union
+from metarl.fewshot.memory import Recurrent
+
+N, S, Q = 3, 4, 5
+SMALL = {"hidden": (5,), "activation": "tanh"}
+CPU = torch.device("cpu")
+
+
+def tasks_of(classification: bool) -> FewShot:
+    """Random numbers: the identities hold for any."""
+    random = generator(0)
+
+    def side(examples: int) -> Labelled:
+        inputs = torch.randn(N, examples, 2, generator=random, dtype=torch.float64)
+        if classification:
+            return Labelled(inputs, torch.randint(3, (N, examples), generator=random))
+        return Labelled(inputs, torch.randn(N, examples, 3, generator=random, dtype=torch.float64))
+
+    return FewShot(side(S), side(Q))
+
+
+def problem(classification: bool) -> Problem:
+    return Problem((2,), 3, classification)
+
+
+def meta_of(learner: Any) -> Params:
+    """Initial meta-parameters in double, moved off whatever is special about them (zero biases)."""
+    random = generator(1)
+    return {
+        name: value.double() + 0.1 * torch.randn(value.shape, generator=random, dtype=torch.float64)
+        for name, value in learner.initial_state(Address(0))["model"].items()
+    }
+
+
+def task(tasks: FewShot, n: int) -> FewShot:
+    return FewShot(*(Labelled(*(field[n] for field in side)) for side in tasks))
+
+
+def mean_loss(learner: GradientLearner, meta: Params, tasks: FewShot) -> torch.Tensor:
+    """Mean query loss after the inner loop, tasks one after the other."""
+    return torch.stack([learner.objective(meta, task(tasks, n))[0] for n in range(N)]).mean()
+
+
+@pytest.mark.parametrize("classification", [False, True])
+@pytest.mark.parametrize("name", ["maml", "anil", "meta-sgd", "cavia", "multitask"])
+def test_meta_gradients_equal_finite_differences(name: str, classification: bool) -> None:
+    entry = LEARNERS[name]
+    two_steps = {} if name == "multitask" else {"inner_steps": 2}
+    learner = getattr(learners, entry.target.split(":")[1])(
+        entry.config(**SMALL, inner_lr=0.3, **two_steps), problem(classification), CPU
+    )
+    meta, tasks = meta_of(learner), tasks_of(classification)
+    gradient, _ = learner.meta_gradient(meta, tasks)
+    expected = central_differences(lambda point: mean_loss(learner, point, tasks), meta)
+    assert relative_difference(flatten(gradient), expected) < 1e-7
+
+
+def test_first_order_takes_the_gradient_at_the_adapted_parameters() -> None:
+    learner = learners.MAML(configs.FOMAMLConfig(**SMALL, inner_lr=0.3, inner_steps=2), problem(False), CPU)
+    meta, tasks = meta_of(learner), tasks_of(False)
+    gradient, _ = learner.meta_gradient(meta, tasks)
+    at_adapted = []
+    for n in range(N):
+        params = meta
+        for _ in range(2):  # plain descent, written out
+            slope = grad(learner.loss)(params, task(tasks, n).support)
+            params = {name: value - 0.3 * slope[name] for name, value in params.items()}
+        at_adapted.append(flatten(grad(learner.loss)(params, task(tasks, n).query)))
+    assert relative_difference(flatten(gradient), torch.stack(at_adapted).mean(dim=0)) < 1e-12
+
+
+def test_anil_moves_the_last_layer_alone() -> None:
+    learner = learners.ANIL(configs.MAMLConfig(**SMALL), problem(False), CPU)
+    meta = meta_of(learner)
+    adapted = learner.inner.adapt(meta, [task(tasks_of(False), 0).support])
+    moved = {name for name in meta if not torch.equal(adapted[name], meta[name])}
+    assert moved == {"layers.1.weight", "layers.1.bias"}
+
+
+def test_imamls_gradient_is_that_of_the_converged_solution() -> None:
+    config = configs.IMAMLConfig(
+        **SMALL, inner_lr=0.2, proximal_strength=2.0, proximal_steps=80, implicit_iterations=40
+    )
+    learner = IMAML(config, problem(False), CPU)
+    meta, tasks = meta_of(learner), tasks_of(False)
+    gradient, scores = learner.meta_gradient(meta, tasks)
+
+    def solved(meta: Params) -> torch.Tensor:
+        """By plain gradient descent on the whole problem, which shares nothing with the solver under test."""
+        losses = []
+        for n in range(N):
+            params, support = meta, task(tasks, n).support
+            for _ in range(60):  # each shortens the distance to 0.6 of it at least
+                slope = grad(learner.loss)(params, support)
+                params = {k: v - 0.2 * (slope[k] + 2.0 * (v - meta[k])) for k, v in params.items()}
+            losses.append(learner.loss(params, task(tasks, n).query))
+        return torch.stack(losses).mean()
+
+    assert relative_difference(flatten(gradient), central_differences(solved, meta)) < 1e-6
+    assert torch.allclose(scores["loss"][:, 1].mean(), solved(meta), atol=1e-9)
+
+
+def test_one_step_of_reptile_is_joint_training() -> None:
+    learner = Reptile(configs.ReptileConfig(**SMALL, inner_steps=1, inner_lr=0.3), problem(False), CPU)
+    meta, tasks = meta_of(learner), tasks_of(False)
+    direction, _ = learner.meta_gradient(meta, tasks)
+    joint = MultiTask(configs.MultiTaskConfig(**SMALL), problem(False), CPU).meta_gradient(meta, tasks)[0]
+    assert relative_difference(flatten(direction), 0.3 * flatten(joint)) < 1e-12
+
+
+def test_the_curve_is_the_loss_after_every_step() -> None:
+    learner = learners.MAML(configs.MAMLConfig(**SMALL, inner_lr=0.3), problem(True), CPU)
+    meta, tasks = meta_of(learner), tasks_of(True)
+    scores = learner.evaluate({"model": meta}, tasks, 3)
+    for n in range(N):
+        params, steps = meta, GradientSteps(learner.loss, 0.3)
+        for k in range(4):
+            logits = learner.predict(params, task(tasks, n).query.inputs)
+            right = [
+                bool(row.argmax() == target) for row, target in zip(logits, task(tasks, n).query.targets, strict=True)
+            ]
+            log_likelihood = logits.log_softmax(dim=-1)[range(Q), task(tasks, n).query.targets].mean()
+            assert torch.allclose(scores["loss"][n, k], -log_likelihood)
+            assert float(scores["accuracy"][n, k]) == pytest.approx(sum(right) / Q)
+            params = steps.step(meta, params, task(tasks, n).support, k)
+
+
+def reader(classification: bool) -> Recurrent:
+    return Recurrent(configs.RecurrentConfig(**SMALL, memory=4), problem(classification), CPU)
+
+
+@pytest.mark.parametrize("classification", [False, True])
+def test_a_recurrent_learner_reads_each_target_one_step_late(classification: bool) -> None:
+    learner, tasks = reader(classification), tasks_of(classification)
+    meta = meta_of(learner)
+    loss = learner.scores(meta, tasks.support, tasks.query)["loss"]
+    weights = {name.removeprefix("memory."): value for name, value in meta.items() if name.startswith("memory.")}
+    cell = torch.nn.GRUCell(2 + 3, 4).double()
+    with torch.no_grad():
+        for mine, theirs in (
+            ("weight_input", "weight_ih"),
+            ("weight_hidden", "weight_hh"),
+            ("bias_input", "bias_ih"),
+            ("bias_hidden", "bias_hh"),
+        ):
+            getattr(cell, theirs).copy_(weights[mine])
+        for n in range(N):
+            targets = tasks.support.targets[n]
+            shown = torch.eye(3, dtype=torch.float64)[targets] if classification else targets
+            state, previous = torch.zeros(1, 4, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
+            for t in range(S):
+                state = cell(torch.cat([tasks.support.inputs[n, t], previous])[None], state)
+                previous = shown[t]
+            answers = []
+            for q in range(Q):
+                asked = cell(torch.cat([tasks.query.inputs[n, q], previous])[None], state)
+                hidden = torch.tanh(asked @ meta["head.layers.0.weight"].T + meta["head.layers.0.bias"])
+                answers.append(hidden @ meta["head.layers.1.weight"].T + meta["head.layers.1.bias"])
+            expected = learner.problem.loss(torch.cat(answers), tasks.query.targets[n])
+            assert torch.allclose(loss[n], expected)
+
+
+def test_a_recurrent_learner_knows_nothing_before_it_has_read() -> None:
+    learner, tasks = reader(False), tasks_of(False)
+    state = {"model": meta_of(learner)}
+    other = tasks._replace(support=Labelled(*(-field for field in tasks.support)))
+    mine, theirs = (learner.evaluate(state, met, 2)["loss"] for met in (tasks, other))
+    assert torch.equal(mine[:, 0], theirs[:, 0]) and not torch.allclose(mine[:, 1], theirs[:, 1])
+    assert torch.equal(mine[:, 1], mine[:, 2])  # reading again changes nothing
+
+
+@pytest.mark.parametrize("name", list(LEARNERS))
+def test_an_update_lowers_the_loss_of_its_tasks_and_writes_to_nothing(name: str) -> None:
+    entry = LEARNERS[name]
+    kind = Recurrent if name == "rnn" else getattr(learners, entry.target.split(":")[1])
+    learner = kind(entry.config(learning_rate=0.01), problem(False), CPU)
+    tasks = FewShot(*(Labelled(*(field.float() for field in side)) for side in tasks_of(False)))
+    state = learner.initial_state(Address(0))
+    kept = {key: value.clone() for key, value in state["model"].items()}
+    later, losses = state, []
+    for _ in range(20):
+        later, scores = learner.update(later, tasks)
+        losses.append(float(scores["loss"][:, -1].mean()))
+        assert scores["loss"].shape == (N, learner.steps + 1)
+    assert losses[-1] < 0.97 * losses[0]
+    assert all(torch.equal(kept[key], value) for key, value in state["model"].items())
+
+
+def test_support_and_query_together_are_all_of_a_tasks_data() -> None:
+    tasks = tasks_of(True)
+    both = vmap(union)(tasks)
+    assert both.inputs.shape == (N, S + Q, 2) and torch.equal(both.targets[:, S:], tasks.query.targets)

@@ -1,0 +1,128 @@
+"""Omniglot's reader, on made-up characters in its layout and on the real small archive."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fewshot.drawings import draw, real_archive
+
+from metarl.core.errors import InputError, StorageError
+from metarl.fewshot import omniglot
+from metarl.fewshot.omniglot import Omniglot, OmniglotConfig
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return draw(tmp_path_factory.mktemp("omniglot"))
+
+
+def config(folder: Path) -> OmniglotConfig:
+    return OmniglotConfig(data=str(folder), ways=3, shots=2, queries=4)
+
+
+def test_drawings_become_small_images_with_ink_1(folder: Path) -> None:
+    source = Omniglot(config(folder))
+    images = source.characters["test"]
+    assert images.shape == (6, 20, 28, 28) and images.dtype == np.uint8
+    # The bar fills 20 of 105 rows from row 30 + 2p on, and 30 of 105 columns: 28/105 of that each, at the same place.
+    ink = images[0] / 255
+    rows, columns = ink.sum(axis=1).max(axis=1), ink.sum(axis=2).max(axis=1)
+    assert np.allclose(rows, 20 * 28 / 105, atol=0.5) and np.allclose(columns, 30 * 28 / 105, atol=0.5)
+    centre = (ink * np.arange(28)[:, None]).sum(axis=(1, 2)) / ink.sum(axis=(1, 2))
+    assert np.allclose(centre, (30 + 2 * np.arange(20) + 10) * 28 / 105 - 0.5, atol=0.3)
+
+
+def test_small_data_hold_alphabets_out_and_say_so(folder: Path) -> None:
+    source = Omniglot(config(folder))
+    assert source.config.test_alphabets == ("Greek", "Latin")
+    assert {name: len(images) for name, images in source.characters.items()} == {"train": 10, "test": 6}
+    other = Omniglot(replace(config(folder), test_alphabets=("Cirth",)))
+    assert {name: len(images) for name, images in other.characters.items()} == {"train": 12, "test": 4}
+
+
+def test_a_task_asks_for_other_drawings_than_it_shows(folder: Path) -> None:
+    source = Omniglot(config(folder))
+    for seed in range(20):
+        task = source.sample(np.random.default_rng(seed), "test")
+        assert task.support.inputs.shape == (6, 28, 28, 1) and task.query.inputs.shape == (12, 28, 28, 1)
+        assert (
+            sorted(task.support.targets) == [0, 0, 1, 1, 2, 2]
+            and sorted(task.query.targets) == [0] * 4 + [1] * 4 + [2] * 4
+        )
+        assert task.query.inputs.min() >= 0 and task.query.inputs.max() <= 1
+        for way in range(3):  # a person's drawing is known by where it is, see `draw`
+            shown = task.support.inputs[task.support.targets == way]
+            asked = task.query.inputs[task.query.targets == way]
+            assert not any(np.array_equal(a, b) for a in shown for b in asked)
+
+
+def test_in_training_a_turned_character_is_another_one(folder: Path) -> None:
+    source = Omniglot(config(folder))
+    # The bar lies at the left; turned by 90°, 180°, 270° it lies below, right, above.
+    sides = set()
+    for split in ("train", "test"):
+        for seed in range(30):
+            image = source.sample(np.random.default_rng(seed), split).query.inputs[0, :, :, 0]
+            row, column = (np.arange(28) @ image.sum(axis=axis) / image.sum() for axis in (1, 0))
+            edge = min((column, "left"), (27 - column, "right"), (row, "above"), (27 - row, "below"))[1]
+            sides.add((split, edge))
+    assert {edge for split, edge in sides if split == "train"} == {"left", "right", "above", "below"}
+    assert {edge for split, edge in sides if split == "test"} == {"left"}
+
+
+def test_the_published_split_holds_1100_100_and_423_characters() -> None:
+    everything = omniglot.Characters(np.zeros((1623, 0)), np.array(["Greek"] * 1623))
+    parts = omniglot.split(everything, ())
+    assert {name: len(part) for name, part in parts.items()} == {"train": 1100, "validation": 100, "test": 423}
+    assert sorted(np.concatenate(list(parts.values()))) == list(range(1623))
+
+
+def test_prepared_images_are_kept(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = replace(config(folder), cache=str(tmp_path))
+    first = Omniglot(options).characters["train"]
+    (stored,) = tmp_path.glob("omniglot-28-*.npz")
+    monkeypatch.setattr(omniglot, "read", lambda sources: pytest.fail("prepared again"))
+    assert np.array_equal(Omniglot(options).characters["train"], first)
+    monkeypatch.undo()
+    stored.write_bytes(stored.read_bytes()[:1000])  # cut short: prepared again
+    assert np.array_equal(Omniglot(options).characters["train"], first)
+    with pytest.raises(StorageError, match="--env.cache"):
+        Omniglot(replace(options, cache=str(tmp_path / "nowhere")))
+
+
+def test_an_archive_is_read_like_its_folder_and_only_if_it_is_whole(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = Path(
+        shutil.make_archive(str(tmp_path / "images_background_small1"), "zip", folder, "images_background_small1")
+    )
+    with pytest.raises(InputError, match="damaged"):  # it is not the published one
+        Omniglot(config(tmp_path))
+    monkeypatch.setitem(
+        omniglot.SMALL, "images_background_small1", omniglot.hashlib.md5(archive.read_bytes()).hexdigest()
+    )
+    assert np.array_equal(Omniglot(config(tmp_path)).characters["train"], Omniglot(config(folder)).characters["train"])
+
+
+def test_what_is_missing_is_named(folder: Path, tmp_path: Path) -> None:
+    for data in ("", str(tmp_path), str(tmp_path / "nowhere")):
+        with pytest.raises(InputError, match="images_background.zip and images_evaluation.zip"):
+            Omniglot(OmniglotConfig(data=data))
+    with pytest.raises(InputError, match="Klingon.*Aurebesh, Cirth, Greek, Latin"):
+        Omniglot(replace(config(folder), test_alphabets=("Klingon",)))
+    with pytest.raises(InputError, match="env.ways is 7.*6 characters"):
+        Omniglot(replace(config(folder), ways=7))
+    with pytest.raises(InputError, match="20 drawings"):
+        OmniglotConfig(shots=10, queries=11)
+    with pytest.raises(InputError, match="19 of 20"):
+        Omniglot(config(draw(tmp_path / "torn", drawers=19)))
+
+
+def test_the_real_small_archive_is_what_its_authors_say(tmp_path: Path) -> None:
+    source = Omniglot(OmniglotConfig(data=str(real_archive()), cache=str(tmp_path)))
+    # Balinese 24, Early Aramaic 22, Korean 40; held out Greek 24, Latin 26
+    assert {name: len(images) for name, images in source.characters.items()} == {"train": 86, "test": 50}
+    ink = source.characters["train"] / 255
+    assert 0.03 < ink.mean() < 0.2 and ink.max() == 1 and ink.min() == 0
