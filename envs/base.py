@@ -228,7 +228,10 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         return None
 
     def render_lane(self, lane: int = 0) -> np.ndarray:
-        """A picture of a lane, uint8 `[height, width, 3]`."""
+        """A picture of a lane, uint8 `[height, width, 3]`.
+
+        A family in the plane has `position` `[num_envs, 2]` and also takes `paths`, lines `[points, 2]` by name.
+        """
         raise NotImplementedError
 
     def prepare_tasks(self, tasks: Tasks) -> None:

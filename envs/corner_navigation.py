@@ -14,6 +14,7 @@ ring's gap. As in the source, a step is paid for where it led, and only then put
 Letters: N tasks, E lanes per task; num_envs = N * E.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,7 +24,7 @@ from gymnasium.spaces import Box
 from envs.base import Outcome, TaskEnv
 from envs.config import FamilyConfig, resolve
 from envs.navigation import mean_distance
-from envs.rendering import draw_plane
+from envs.rendering import NO_PATHS, draw_plane
 from envs.tasks import Choice, Law, TaskDistribution, Tasks, Uniform
 
 CORNERS = ((-2.0, -2.0), (2.0, -2.0), (-2.0, 2.0), (2.0, 2.0))
@@ -131,15 +132,15 @@ class PointCorners(TaskEnv):
         """The position and, with momentum, the velocity."""
         return np.concatenate([self.position, self.velocity], axis=1) if self.config.momentum else self.position
 
-    def render_lane(self, lane: int = 0) -> np.ndarray:
-        """The point, its goal and the walls, uint8 `[height, width, 3]`."""
+    def render_lane(self, lane: int = 0, paths: Mapping[str, np.ndarray] = NO_PATHS) -> np.ndarray:
+        """The point, its goal and the walls, and paths `[points, 2]` by name, uint8 `[height, width, 3]`."""
         walls = []
         for gap, radius in RINGS.items() if self.config.walls else ():
             # Who stands within 1 of the gap passes: on the ring, that is this angle to either side of it.
             half = 2 * np.arcsin(0.5 / radius)
             angle = self.lane_tasks[gap][lane] + np.linspace(half, 2 * np.pi - half, 100)
             walls.append(radius * np.stack([np.cos(angle), np.sin(angle)], axis=1))
-        return draw_plane(self.position[lane], self.lane_tasks["goal"][[lane]], 3.0, walls=walls)
+        return draw_plane(self.position[lane], self.lane_tasks["goal"][[lane]], 3.0, walls=walls, paths=paths)
 
     def oracle(self, tasks: Tasks) -> np.ndarray | None:
         """For the dense rewards without momentum and walls, the greedy path's exact mean over the starts, `[N]`.

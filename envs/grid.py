@@ -8,6 +8,7 @@ Letters: N tasks, E lanes per task; num_envs = N * E.
 """
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from gymnasium.spaces import Discrete
 from envs.base import Outcome, TaskEnv
 from envs.config import FamilyConfig, resolve
 from envs.errors import InputError
-from envs.rendering import draw_plane
+from envs.rendering import NO_PATHS, draw_plane
 from envs.tasks import Choice, TaskDistribution, Tasks
 
 MOVES = np.array([[0, 0], [0, 1], [1, 0], [0, -1], [-1, 0]])  # stay, up, right, down, left
@@ -64,6 +65,11 @@ class GridNavi(TaskEnv):
         )
         self.cell = np.zeros((self.num_envs, 2), np.int64)
 
+    @property
+    def position(self) -> np.ndarray:
+        """The cell, on the map."""
+        return self.cell
+
     def prepare_tasks(self, tasks: Tasks) -> None:
         """Raises: InputError on a goal that is no cell of the grid."""
         goal, size = tasks["goal"], self.config.size
@@ -88,9 +94,11 @@ class GridNavi(TaskEnv):
         """The cell."""
         return self.cell
 
-    def render_lane(self, lane: int = 0) -> np.ndarray:
-        """The agent, the goal and the cells, uint8 `[height, width, 3]`."""
-        return draw_plane(self.cell[lane], self.lane_tasks["goal"][[lane]], self.config.size - 0.5, cells=True)
+    def render_lane(self, lane: int = 0, paths: Mapping[str, np.ndarray] = NO_PATHS) -> np.ndarray:
+        """The agent, the goal and the cells, and paths `[points, 2]` by name, uint8 `[height, width, 3]`."""
+        return draw_plane(
+            self.cell[lane], self.lane_tasks["goal"][[lane]], self.config.size - 0.5, cells=True, paths=paths
+        )
 
     def oracle(self, tasks: Tasks) -> np.ndarray:
         """Walk straight to the goal and stay there, `[N]`."""

@@ -9,6 +9,7 @@ Who knows the goal moves greedily, each axis on its own: no other path is nearer
 Letters: N tasks, E lanes per task, T steps; num_envs = N * E.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,7 +18,7 @@ from gymnasium.spaces import Box
 
 from envs.base import Outcome, TaskEnv
 from envs.config import FamilyConfig, resolve
-from envs.rendering import draw_plane
+from envs.rendering import NO_PATHS, draw_plane
 from envs.tasks import Choice, TaskDistribution, Tasks, Uniform
 
 
@@ -162,9 +163,11 @@ class PointNav(TaskEnv):
             seen.append(self._distance()[:, None])
         return np.concatenate(seen, axis=1)
 
-    def render_lane(self, lane: int = 0) -> np.ndarray:
-        """The point and its goal, uint8 `[height, width, 3]`."""
-        return draw_plane(self.position[lane], self.lane_tasks["goal"][[lane]], 1.5 * self.config.goal_range)
+    def render_lane(self, lane: int = 0, paths: Mapping[str, np.ndarray] = NO_PATHS) -> np.ndarray:
+        """The point and its goal, and paths `[points, 2]` by name, uint8 `[height, width, 3]`."""
+        return draw_plane(
+            self.position[lane], self.lane_tasks["goal"][[lane]], 1.5 * self.config.goal_range, paths=paths
+        )
 
     def oracle(self, tasks: Tasks) -> np.ndarray | None:
         """What the greedy path is worth, `[N]`; where starts are random, its exact mean over them.

@@ -8,6 +8,7 @@ import os
 import sys
 import weakref
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from envs.errors import InputError
 
 SIZE = 480  # pixels of a side
+NO_PATHS: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
 class RobotCamera:
@@ -71,6 +73,7 @@ def draw_plane(
     *,
     walls: Sequence[np.ndarray] = (),
     cells: bool = False,
+    paths: Mapping[str, np.ndarray] = NO_PATHS,
 ) -> np.ndarray:
     """A point among goals in the plane.
 
@@ -80,9 +83,11 @@ def draw_plane(
         reach: half the side of the square that is shown around the origin; with `cells`, the square is [0, reach].
         walls: lines to draw, [points, 2] each.
         cells: draw the unit grid.
+        paths: lines with names, [points, 2] each, the last one darkest; an empty name stays out of the legend.
 
     Returns: uint8 [SIZE, SIZE, 3].
     """
+    from matplotlib import colormaps
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -97,7 +102,12 @@ def draw_plane(
         axes.grid(which="minor", color="0.85")
     for wall in walls:
         axes.plot(wall[:, 0], wall[:, 1], color="0.3", linewidth=2)
+    for number, (name, line) in enumerate(paths.items(), start=1):
+        shade = colormaps["viridis_r"](number / len(paths))
+        axes.plot(line[:, 0], line[:, 1], color=shade, linewidth=1.5, marker=".", markersize=4, label=name)
     axes.scatter(goals[:, 0], goals[:, 1], marker="*", s=200, color="tab:green", zorder=2)
     axes.scatter(position[0], position[1], s=80, color="tab:blue", zorder=3)
+    if any(paths):
+        axes.legend(loc="best", fontsize=9, framealpha=0.8)
     canvas.draw()  # type: ignore[no-untyped-call]
     return np.array(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]

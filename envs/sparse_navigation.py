@@ -9,6 +9,7 @@ PEARL meta-trains its policy on the dense reward, shows its encoder the sparse o
 Letters: N tasks, E lanes per task, T steps; num_envs = N * E.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ from gymnasium.spaces import Box
 from envs.base import Outcome, TaskEnv
 from envs.config import FamilyConfig, resolve
 from envs.navigation import distance_left
-from envs.rendering import draw_plane
+from envs.rendering import NO_PATHS, draw_plane
 from envs.seeding import LIST_TASKS, generators
 from envs.tasks import Choice, TaskDistribution, Tasks, Uniform
 
@@ -96,9 +97,9 @@ class SparsePointNav(TaskEnv):
         """The position."""
         return self.position
 
-    def render_lane(self, lane: int = 0) -> np.ndarray:
-        """The point and its goal, uint8 `[height, width, 3]`."""
-        return draw_plane(self.position[lane], _place(self.lane_tasks["angle"][[lane]]), 1.4)
+    def render_lane(self, lane: int = 0, paths: Mapping[str, np.ndarray] = NO_PATHS) -> np.ndarray:
+        """The point and its goal, and paths `[points, 2]` by name, uint8 `[height, width, 3]`."""
+        return draw_plane(self.position[lane], _place(self.lane_tasks["angle"][[lane]]), 1.4, paths=paths)
 
     def oracle(self, tasks: Tasks) -> np.ndarray:
         """What the greedy path is worth, `[N]`: it is as near as can be after every step, and nearer pays more."""

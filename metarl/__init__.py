@@ -2,6 +2,7 @@
 
 run = metarl.train("half-cheetah-vel", "promp", iterations=300, seed=0)     # the same as the command
 metarl.evaluate(run.path)                                                   # returns on unseen tasks
+adapted = metarl.load(run.path).adapt(env, episodes=20)                     # to any single Gymnasium environment
 """
 
 import os
@@ -14,8 +15,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if TYPE_CHECKING:
     from metarl.experiment.api import evaluate_run as evaluate
     from metarl.experiment.api import train
+    from metarl.experiment.deploy import load
 
-__all__ = ["evaluate", "train"]
+__all__ = ["evaluate", "load", "train"]
 
 
 def __getattr__(name: str) -> Any:
@@ -25,4 +27,8 @@ def __getattr__(name: str) -> Any:
         from metarl.experiment import api
 
         return getattr(api, names[name])
+    if name == "load":
+        from metarl.experiment import deploy
+
+        return deploy.load
     raise AttributeError(f"module 'metarl' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""The command line: `metarl train | evaluate | render | export | benchmark | list`.
+"""The command line: `metarl train | evaluate | render | export | benchmark | report | list`.
 
 It joins names to things, and turns what goes wrong into one line and an exit code. torch is imported only once the
 input is known to be good.
@@ -12,7 +12,7 @@ import logging
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -25,9 +25,11 @@ from rich.table import Table
 from envs.errors import InputError, NonFiniteError
 from envs.registry import describe
 from metarl.algorithms import ALGORITHMS
-from metarl.core.errors import EnvironmentBroke, StorageError
+from metarl.core.errors import EnvironmentBroke, RankLost, StorageError
 from metarl.experiment.config import RunConfig, TrainConfig
-from metarl.experiment.presets import DEFAULT_ALGORITHM, PRESETS, default_config
+from metarl.experiment.presets import PRESETS, default_config
+from metarl.experiment.worlds import DEFAULT_ALGORITHM, default_algorithm
+from metarl.fewshot import LEARNERS, SOURCES
 
 EXIT_BUG, EXIT_INPUT, EXIT_NUMBERS, EXIT_ENVIRONMENT, EXIT_STORAGE = 1, 2, 3, 4, 5
 EXIT_INTERRUPT, EXIT_TERMINATED = 130, 143
@@ -73,10 +75,12 @@ class EvaluateCommand:
     """Adaptation rounds K (default: 3, or those of training where these are more)."""
     compare: tuple[str, ...] = ()
     """Algorithms to compare with, e.g. random-init multitask: trained alike in RUN/compare/, on the same tasks."""
-    split: Literal["train", "test", "outside"] = "test"
+    split: Literal["train", "validation", "test", "outside"] = "test"
     """Tasks as in training; held out from it; or beyond its range, where the environment has such."""
     seed: int = 0
     """Where evaluation's own randomness starts."""
+    film: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Also film the first task before and after adaptation: adaptation.gif, and in TensorBoard."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print one JSON object instead of a table."""
 
@@ -116,11 +120,9 @@ class ExportCommand:
 
 
 @dataclass(frozen=True)
-class BenchmarkCommand:
+class SpeedCommand:
     """Measure environment steps per second, update times and memory, against bare physics and Gymnasium."""
 
-    what: tyro.conf.Positional[Literal["speed"]]
-    """What to measure."""
     environments: tyro.conf.Positional[tuple[str, ...]] = ()
     """MuJoCo environments to measure (default: half-cheetah-dir; all of them with --only-environments)."""
     only_environments: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -137,6 +139,40 @@ class BenchmarkCommand:
     """Measurements of each row; the median counts."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print one JSON object instead of a table."""
+
+
+@dataclass(frozen=True)
+class LearnCommand:
+    """Compare methods: a grid of algorithms × environments × seeds. The same command again goes on where it ended."""
+
+    suite: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="SUITE")]
+    """smoke (minutes), classic, dynamics, memory, or the path of your own YAML file."""
+    out: Path | None = None
+    """The grid's folder (default: grids/SUITE); any number of launchers may work on it."""
+    parallel: int = 0
+    """Cells side by side, each on one thread (0: one for each core)."""
+    dry_run: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Print each unfinished cell's commands, a line a cell, and run nothing."""
+
+
+@dataclass(frozen=True)
+class BenchmarkCommand:
+    """Measure how fast (`speed`) or how well (`learn`)."""
+
+    what: Annotated[
+        Annotated[SpeedCommand, tyro.conf.subcommand("speed")] | Annotated[LearnCommand, tyro.conf.subcommand("learn")],
+        tyro.conf.arg(name=""),
+    ]
+
+
+@dataclass(frozen=True)
+class ReportCommand:
+    """Show runs on one HTML page: curves with intervals, tables, configs, and their data as CSV."""
+
+    folders: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="DIR")]
+    """Folders with runs in or below them."""
+    out: Annotated[Path, tyro.conf.arg(metavar="FILE")] = Path("report.html")
+    """The page; it needs no network. One that is there is replaced."""
 
 
 @dataclass(frozen=True)
@@ -160,8 +196,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     remedy = "add --resume to go on" if arguments[:1] == ["train"] else "run it again"
     try:
         command = parse(arguments)
-        COMMANDS[type(command).__name__](command)
-        return 0
+        if RANKED and not isinstance(command, TrainCommand):
+            raise InputError("torchrun is for metarl train — run this without it")
+        return COMMANDS[type(command).__name__](command) or 0
     except KeyboardInterrupt:
         return _fail(f"interrupted — {remedy}", EXIT_INTERRUPT)
     except Terminated:
@@ -176,6 +213,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(f"{error} — repair it, then {remedy}", EXIT_ENVIRONMENT)
     except StorageError as error:
         return _fail(str(error), EXIT_STORAGE)
+    except RankLost as error:
+        return _fail(f"{error}, then {remedy}", EXIT_TERMINATED)
     except BrokenPipeError:  # whoever reads our help has seen enough
         Output().on_broken_pipe()
         return 0
@@ -186,7 +225,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"metarl: error: {' '.join(message.splitlines())}", file=sys.stderr)
+    speaker = f"rank {os.environ['RANK']}: " if "TORCHELASTIC_RUN_ID" in os.environ else ""
+    print(f"metarl: error: {speaker}{' '.join(message.splitlines())}", file=sys.stderr)
     return code
 
 
@@ -214,6 +254,7 @@ def parse(arguments: list[str]) -> Any:
         "render": RenderCommand,
         "export": ExportCommand,
         "benchmark": BenchmarkCommand,
+        "report": ReportCommand,
         "list": ListCommand,
     }
     try:
@@ -242,7 +283,7 @@ def _leading_names(arguments: list[str]) -> tuple[str, str] | None:
     """ENV and ALGO of `metarl train`, if they come before any option."""
     leading = arguments[1:3] if arguments[:1] == ["train"] else []
     names = list(itertools.takewhile(lambda argument: not argument.startswith("-"), leading))
-    return (names[0], names[1] if len(names) > 1 else DEFAULT_ALGORITHM) if names else None
+    return (names[0], names[1] if len(names) > 1 else default_algorithm(names[0])) if names else None
 
 
 def _train_command(names: tuple[str, str] | None, arguments: list[str]) -> Any:
@@ -254,9 +295,14 @@ def _train_command(names: tuple[str, str] | None, arguments: list[str]) -> Any:
         (room, type(value), field(default=value)) for room, value in (("env", defaults.env), ("algo", defaults.algo))
     ]
     train: Any = Annotated[TrainConfig, tyro.conf.arg(name="")]
+    algorithm: Any = TrainCommand.__annotations__["algorithm"]
     return dataclasses.make_dataclass(
         "TrainCommand",
-        [("train", train, field(default=defaults.train)), *options],
+        [
+            ("algorithm", algorithm, field(default=defaults.algorithm)),
+            ("train", train, field(default=defaults.train)),
+            *options,
+        ],
         bases=(TrainCommand,),
         namespace={"__doc__": TrainCommand.__doc__},
         frozen=True,
@@ -286,14 +332,17 @@ def evaluate_command(command: EvaluateCommand) -> None:
 
     from metarl.experiment import api
     from metarl.experiment.evaluation_files import evaluation_table
+    from metarl.experiment.fewshot import few_shot_table
 
-    record = api.evaluate_run(command.run, command.tasks, command.rounds, command.seed, command.split, command.compare)
+    record = api.evaluate_run(
+        command.run, command.tasks, command.rounds, command.seed, command.split, command.compare, command.film
+    )
     console = Output()
     if command.json:
         console.out(json.dumps(record), highlight=False)
         return
-    console.print(evaluation_table(record))
-    for name in ("evaluation.json", "evaluation.csv", "adaptation.png"):
+    console.print(evaluation_table(record) if "returns" in record else few_shot_table(record))
+    for name in ("evaluation.json", "evaluation.csv", "adaptation.png", "adaptation.gif"):
         if (command.run / name).exists():
             console.out(f"written: {command.run / name}", highlight=False)
 
@@ -315,8 +364,15 @@ def export_command(command: ExportCommand) -> None:
     Output().out(f"written: {command.out} ({names})", highlight=False)
 
 
-def benchmark_command(command: BenchmarkCommand) -> None:
+def benchmark_command(command: BenchmarkCommand) -> int:
     """`metarl benchmark`."""
+    if isinstance(command.what, LearnCommand):
+        return _learn(command.what)
+    _speed(command.what)
+    return 0
+
+
+def _speed(command: SpeedCommand) -> None:
     import json
 
     from metarl.experiment.benchmark import measure_speed, speed_table
@@ -337,6 +393,29 @@ def benchmark_command(command: BenchmarkCommand) -> None:
         Console().print(speed_table(rows))
 
 
+def _learn(command: LearnCommand) -> int:
+    """The exit code is that of the first cell that failed."""
+    from metarl.experiment import grid
+
+    console = Output()
+    if command.dry_run:
+        for line in grid.dry_run(command.suite, command.out):
+            console.out(line, highlight=False)
+        return 0
+    failures = grid.learn(command.suite, command.out, command.parallel, console)
+    for each in failures:
+        _fail(f"{each.cell.folder} failed (exit code {each.code}: {each.reason}) — see its log", each.code)
+    return max(failures[0].code, EXIT_BUG) if failures else 0
+
+
+def report_command(command: ReportCommand) -> None:
+    """`metarl report`."""
+    from metarl.experiment.report import write_report
+
+    write_report(command.folders, command.out)
+    Output().out(f"written: {command.out}", highlight=False)
+
+
 def list_command(command: ListCommand) -> None:
     """`metarl list`."""
     console = Output()
@@ -345,10 +424,18 @@ def list_command(command: ListCommand) -> None:
         for name, description in describe().items():
             table.add_row(name, description)
         console.print(table)
+        table = Table("labelled data", "tasks", title="few-shot sources")
+        for name, source in SOURCES.items():
+            table.add_row(name, source.description)
+        console.print(table)
     if command.what in ("all", "algos"):
         table = Table("algorithm", "what it is", title="algorithms")
         for name, entry in ALGORITHMS.items():
             table.add_row(name, entry.description)
+        console.print(table)
+        table = Table("learner", "what it is", title="few-shot learners")
+        for name, learner in LEARNERS.items():
+            table.add_row(name, learner.description)
         console.print(table)
     if command.what in ("all", "presets"):
         table = Table("environment", "variant", "algorithm", "options", "source", title="presets")
@@ -365,11 +452,12 @@ def list_command(command: ListCommand) -> None:
         console.print(table)
 
 
-COMMANDS = {
+COMMANDS: dict[str, Callable[[Any], int | None]] = {
     "TrainCommand": train_command,
     "EvaluateCommand": evaluate_command,
     "RenderCommand": render_command,
     "ExportCommand": export_command,
     "BenchmarkCommand": benchmark_command,
+    "ReportCommand": report_command,
     "ListCommand": list_command,
 }

@@ -2,23 +2,28 @@
 
 import dataclasses
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from envs.registry import environment_class
-from metarl.algorithms import config_class
 from metarl.core.errors import InputError
+from metarl.core.ranks import rank, value_of_first, wait_for_all
 from metarl.core.types import Metrics
+from metarl.experiment.compare import baseline_directory, baselines, trained
 from metarl.experiment.config import RunConfig, TrainConfig, options_from_dict, read_yaml
-from metarl.experiment.evaluate import check_evaluation, evaluate, evaluation_record, write_evaluation
-from metarl.experiment.logger import read_metrics
+from metarl.experiment.evaluate import check_evaluation, curve_record, evaluate, evaluation_record, levels
+from metarl.experiment.evaluation_files import write_evaluation, write_film
+from metarl.experiment.fewshot import FewShotSetup, evaluate_few_shot, set_up_few_shot
+from metarl.experiment.logger import CURVES, curves_of, read_metrics
+from metarl.experiment.parallel import joined
 from metarl.experiment.presets import default_config
 from metarl.experiment.run_directory import RunDirectory, latest_run_path, new_run_path
-from metarl.experiment.trainer import set_up
+from metarl.experiment.trainer import Setup, set_up
 from metarl.experiment.trainer import train as train_setup
+from metarl.experiment.worlds import algorithm_config, environment_config, is_few_shot
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,43 +78,51 @@ def _changed(options: Any, values: dict[str, Any]) -> Any:
 
 
 def train_run(config: RunConfig, out: Path | None, resume: bool, console: Console) -> Run:
-    """Train a new run, or go on with an old one. Nothing is written before the input is known to be good."""
-    names = (config.environment, config.algorithm, config.train.seed)
-    if resume:
-        run = RunDirectory.existing(out or latest_run_path(*names))
-        torch_threads = config.train.torch_threads or load_config(run).train.torch_threads
-        config = dataclasses.replace(config, train=dataclasses.replace(config.train, torch_threads=torch_threads))
-    else:
-        run = RunDirectory(out or new_run_path(*names))
-    setup = set_up(config)
-    if resume:
-        run.reopen(setup.config)
-    else:
-        run.create(setup.config)
-    env = setup.env
-    console.out(
-        f"{config.environment} · {config.algorithm} · {env.num_tasks} tasks × {env.lanes_per_task} episodes"
-        f" × {env.horizon} steps · {setup.algorithm.device}",
-        highlight=False,
-    )
-    train_setup(setup, run, console)
-    metrics = read_metrics(run.metrics_path)
-    if metrics:
-        console.print(_summary(metrics))
-    _print_paths(run, console)
-    return Run(run.path, metrics)
+    """Train a new run, or go on with an old one. Nothing is written before the input is known to be good.
+
+    Of the processes that torchrun started rank 0 alone looks at the run's folder, which the others need not see.
+    """
+    with joined():
+        names = (config.environment, config.algorithm, config.train.seed)
+        run = None
+        if rank() == 0 and resume:
+            run = RunDirectory.existing(out or latest_run_path(*names))
+            torch_threads = config.train.torch_threads or load_config(run).train.torch_threads
+            config = dataclasses.replace(config, train=dataclasses.replace(config.train, torch_threads=torch_threads))
+        elif rank() == 0:
+            run = RunDirectory(out or new_run_path(*names))
+        config = value_of_first(config)
+        setup: Setup | FewShotSetup = set_up_few_shot(config) if is_few_shot(config.environment) else set_up(config)
+        wait_for_all()  # every rank has found its input good
+        if run is None:
+            train_setup(setup, None, console)
+            return value_of_first(Run(Path(), []))
+        if resume:
+            run.reopen(setup.config)
+        else:
+            run.create(setup.config)
+        console.out(setup.describe(), highlight=False)
+        train_setup(setup, run, console)
+        metrics = read_metrics(run.metrics_path)
+        if metrics:
+            console.print(_summary(metrics))
+        _print_paths(run, console)
+        return value_of_first(Run(run.path, metrics))
 
 
 def _summary(metrics: list[Metrics]) -> Table:
-    """Returns of every round, at the start and at the end of training."""
-    window = min(5, len(metrics))
+    """Every curve (returns; loss and accuracy), at the start and at the end of training."""
+    window = min(max(5, len(metrics) // 50), len(metrics))
     first, last = metrics[:window], metrics[-window:]
-    table = Table("return", f"first {window} iterations", f"last {window} iterations", title="training")
-    rounds = [name for name in metrics[-1] if name.startswith("return/round_")]
-    for k, name in enumerate(rounds):
-        label = "before adaptation" if k == 0 else f"after {k} round{'s' if k > 1 else ''}"
-        means = [sum(line[name] for line in lines) / window for lines in (first, last)]
-        table.add_row(label, *(f"{mean:.2f}" for mean in means))
+    curves = curves_of(metrics[-1])
+    table = Table(", ".join(curves), f"first {window} iterations", f"last {window} iterations", title="training")
+    for what, names in curves.items():
+        prefix, form = CURVES[what]
+        step = prefix.split("/")[1].rstrip("_")  # "round" or "step"
+        for k, name in enumerate(names):
+            label = "before adaptation" if k == 0 else f"after {k} {step}{'s' if k > 1 else ''}"
+            means = [sum(line[name] for line in lines) / window for lines in (first, last)]
+            table.add_row(label, *(format(mean, ".2f" if what == "return" else form) for mean in means))
     return table
 
 
@@ -136,44 +149,73 @@ def load_config(run: RunDirectory) -> RunConfig:
             values["environment"],
             values["algorithm"],
             options_from_dict(TrainConfig, values["train"]),
-            options_from_dict(environment_class(values["environment"]).Config, values["env"]),
-            options_from_dict(config_class(values["algorithm"]), values["algo"]),
+            options_from_dict(environment_config(values["environment"]), values["env"]),
+            options_from_dict(algorithm_config(values["environment"], values["algorithm"]), values["algo"]),
         )
     except (TypeError, AttributeError) as error:
         raise InputError(f"{run.config_path} is damaged ({error}) — train again") from error
 
 
 def evaluate_run(
-    path: str | Path, tasks: int | None = None, rounds: int = 3, seed: int = 0, split: str = "test"
+    path: str | Path,
+    tasks: int | None = None,
+    rounds: int | None = None,
+    seed: int = 0,
+    split: str = "test",
+    compare: Sequence[str] = (),
+    film: bool = False,
 ) -> dict[str, Any]:
     """Evaluate a run's last checkpoint on the tasks of a split, store the result beside it, and return it.
 
     Args:
         path: the run's folder.
-        tasks: how many; by default all of a fixed list, and 40 where tasks come fresh.
-        rounds: adaptation rounds K.
+        tasks: how many; by default all of a fixed list, and 40 where tasks come fresh (600 of labelled data).
+        rounds: adaptation rounds K; by default 3, or those of training where these are more.
         seed: where evaluation's own randomness starts.
-        split: "train", "test" or "outside"; the tasks of all but a "train" with a fixed list are unseen.
+        split: "train", "validation", "test" or "outside"; the tasks of all but a "train" with a fixed list are unseen.
+        compare: algorithms to train alike, in `compare/` below the run's folder, and to meet the same tasks with.
+        film: also draw the first task before and after adaptation: `adaptation.gif`, and in TensorBoard.
 
     Raises:
-        InputError: no such run, one without a checkpoint, impossible numbers, or a split that is not there.
+        InputError: no such run, one without a checkpoint, impossible numbers, an algorithm that cannot be compared
+            with, or a split that is not there.
         StorageError: all checkpoints are damaged.
     """
-    check_evaluation(40 if tasks is None else tasks, rounds, seed)
+    from metarl.experiment.render import check_drawable  # which loads runs through this module
+
+    check_evaluation(40 if tasks is None else tasks, rounds or 0, seed)
     run = RunDirectory.existing(Path(path))
     config = load_config(run)
+    if is_few_shot(config.environment):
+        if film:
+            raise InputError("--film is for environments — labelled data have no episodes to draw")
+        return evaluate_few_shot(run, config, tasks, rounds, seed, split, compare)
     listed = getattr(config.env, f"{split}_tasks", 0)
     if tasks is not None and 0 < listed < tasks:
         raise InputError(f"--tasks is {tasks}, but the list of {split} tasks holds {listed} — give at most {listed}")
     tasks = tasks or listed or 40
     # this machine need not be the one that trained: it may have no GPU, and other cores
     device = "auto" if config.train.device == "cuda" else config.train.device
-    train = dataclasses.replace(config.train, device=device, threads=0)
-    setup = set_up(dataclasses.replace(config, train=train), num_tasks=tasks)
+    config = dataclasses.replace(config, train=dataclasses.replace(config.train, device=device, threads=0))
+    setup = set_up(config, num_tasks=tasks)
     checkpoint = run.load(setup.algorithm.device)
     if checkpoint is None:
         raise InputError(f"{path} has no checkpoint yet — train it first: metarl train … --out {path} --resume")
+    if film:
+        check_drawable(setup.env, ".gif")
+    train = dataclasses.replace(config.train, iterations=checkpoint.iteration)
+    others = baselines(dataclasses.replace(config, train=train), compare)
+    if rounds is None:
+        rounds = max(3, setup.algorithm.rounds - 1)
     curve = evaluate(setup, checkpoint.state, rounds, seed, split)
-    record = evaluation_record(setup, checkpoint.iteration, split, curve)
-    write_evaluation(run, record)
+    beside = levels(setup, seed)
+    compared = {}
+    for name, other in others.items():
+        trained_other = trained(baseline_directory(run, name), other, Console(stderr=True))
+        curve_of_other = evaluate(set_up(other, num_tasks=tasks), trained_other.state, rounds, seed, split)
+        compared[name] = curve_record(trained_other, curve_of_other)
+    record = evaluation_record(setup, split, checkpoint, curve, beside, compared)
+    write_evaluation(run, record, {name: baseline_directory(run, name) for name in compared})
+    if film:
+        write_film(run, record, seed)
     return record

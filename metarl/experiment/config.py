@@ -29,15 +29,15 @@ class TrainConfig:
     tasks: int = 20
     """Tasks N of an iteration (the meta-batch)."""
     episodes: int = 20
-    """Episodes E of each task and round, played side by side."""
+    """Episodes E of each task and round, played side by side (labelled data have `env.shots` instead)."""
     normalise_observations: bool = False
     """Show policies observations in units of their spread so far (means and deviations are learned with them)."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where adaptation and updates are computed; physics always runs on the CPU."""
     threads: int = 0
-    """Physics threads (0: one for each core). Never changes a result."""
+    """Physics threads of a machine (0: one for each core). Never changes a result."""
     torch_threads: int = 0
-    """Threads of torch's own arithmetic (0: one for each core). Its sums may depend on it."""
+    """Threads of torch's own arithmetic on a machine (0: one for each core). Its sums may depend on it."""
     checkpoint_every: int = 5
     """Iterations between checkpoints."""
     keep_checkpoints: int = 3
@@ -128,6 +128,8 @@ def _fits(value: Any, hint: Any) -> bool:
 
 def difference(mine: dict[str, Any], theirs: dict[str, Any]) -> str | None:
     """The first field in which two configs differ so that one cannot continue the other, or None."""
+    if isinstance(theirs.get("train"), dict):  # an older run says nothing of options that came after it
+        theirs = theirs | {"train": dataclasses.asdict(TrainConfig()) | theirs["train"]}
     for room in ("environment", "algorithm", "env", "algo", "train"):
         a, b = mine[room], theirs.get(room)
         if not isinstance(a, dict) or not isinstance(b, dict):

@@ -1,21 +1,21 @@
-"""The adaptation curve: returns on unseen tasks after 0, 1, …, K rounds of adaptation, with intervals.
+"""The adaptation curve: returns on unseen tasks after 0, 1, …, K rounds of adaptation, with intervals and levels.
 
 Evaluation draws from streams of its own, so it never changes a bit of training.
 """
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
-from envs.tasks import TaskList
+from envs.tasks import TaskList, Tasks
 from metarl.core.errors import InputError
 from metarl.core.randomness import Address, Purpose
 from metarl.core.types import State
-from metarl.experiment.checkpoint import write_atomic
-from metarl.experiment.run_directory import RunDirectory
+from metarl.experiment.checkpoint import Checkpoint
+from metarl.experiment.random_policy import random_returns
 from metarl.experiment.trainer import Setup, set_new_tasks
 from metarl.sampling.collect import collect, torch_threads
 
@@ -34,8 +34,18 @@ class AdaptationCurve:
     """[K + 1], upper end"""
     diverged: int
     """Lanes whose physics broke, left out of the returns."""
+    tasks: Tasks
+    """What was met, `[N, ...]` each."""
+
+
+@dataclass(frozen=True)
+class Levels:
+    """What the returns of a curve's tasks are measured against, `[N]` each; None where there is no such level."""
+
     oracle: np.ndarray | None
-    """[N], the best that who knows the task can do, where the environment says so."""
+    """The best that who knows the task can do, where the environment says so."""
+    random: np.ndarray | None
+    """Uniformly random actions, one episode in every lane; None where actions have no bounds."""
 
 
 def evaluate(setup: Setup, state: State, rounds: int, seed: int, split: str = "test") -> AdaptationCurve:
@@ -62,7 +72,13 @@ def evaluate(setup: Setup, state: State, rounds: int, seed: int, split: str = "t
         trial = collect(env, setup.algorithm, state, rounds + 1, address)
     per_task = trial.returns.double().numpy()
     low, high = bootstrap_interval(per_task)
-    return AdaptationCurve(per_task, per_task.mean(axis=0), low, high, trial.diverged, env.oracle(env.tasks))
+    return AdaptationCurve(per_task, per_task.mean(axis=0), low, high, trial.diverged, env.tasks)
+
+
+def levels(setup: Setup, seed: int) -> Levels:
+    """Of the tasks that were evaluated last, in the very episodes of round 0: the same starts."""
+    env = setup.env
+    return Levels(env.oracle(env.tasks), random_returns(env, Address(seed).at(Purpose.EVALUATION)))
 
 
 def bootstrap_interval(per_task: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -76,24 +92,43 @@ def bootstrap_interval(per_task: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return interval.low, interval.high
 
 
-def evaluation_record(setup: Setup, iteration: int, split: str, curve: AdaptationCurve) -> dict[str, Any]:
-    """What `metarl evaluate --json` prints and `evaluation.json` holds."""
+def curve_record(checkpoint: Checkpoint, curve: AdaptationCurve) -> dict[str, Any]:
+    """A method's own part of an evaluation."""
     return {
-        "env": setup.config.environment,
-        "algo": setup.config.algorithm,
-        "iteration": iteration,
-        "split": split,
-        "tasks": len(curve.per_task),
+        "iteration": checkpoint.iteration,
+        "env_steps": checkpoint.env_steps,
         "returns": {name: getattr(curve, name).tolist() for name in ("mean", "low", "high")},
         "per_task": curve.per_task.tolist(),
         "diverged": curve.diverged,
-        "oracle": None if curve.oracle is None else float(curve.oracle.mean()),
     }
 
 
-def write_evaluation(run: RunDirectory, record: dict[str, Any]) -> None:
-    """Store an evaluation beside the run it is of."""
-    write_atomic(run.evaluation_path, (json.dumps(record) + "\n").encode())
+def evaluation_record(
+    setup: Setup,
+    split: str,
+    checkpoint: Checkpoint,
+    curve: AdaptationCurve,
+    beside: Levels,
+    compared: Mapping[str, dict[str, Any]],
+) -> dict[str, Any]:
+    """What `metarl evaluate --json` prints and `evaluation.json` holds.
+
+    Args:
+        compared: `curve_record` of the other methods that met the same tasks, by name.
+    """
+    known = {name: values for name, values in vars(beside).items() if values is not None}
+    return {
+        "env": setup.config.environment,
+        "algo": setup.config.algorithm,
+        "split": split,
+        "tasks": len(curve.per_task),
+        **curve_record(checkpoint, curve),
+        "no_adaptation": float(curve.mean[0]),
+        **{name: float(known[name].mean()) if name in known else None for name in ("oracle", "random")},
+        "per_task_levels": {name: values.tolist() for name, values in known.items()},
+        "task_parameters": {name: values.tolist() for name, values in curve.tasks.items()},
+        "compared": dict(compared),
+    }
 
 
 def check_evaluation(tasks: int, rounds: int, seed: int) -> None:

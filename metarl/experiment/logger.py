@@ -13,12 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import yaml
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from metarl.core.errors import StorageError
 from metarl.core.types import Metrics
 from metarl.experiment.checkpoint import write_atomic
+from metarl.experiment.config import FREE_ON_RESUME
 
 logger = logging.getLogger("metarl")
 
@@ -73,15 +75,29 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 class Charts:
     """TensorBoard event files, under the same names as in `metrics.jsonl`."""
 
-    def __init__(self, directory: Path, config_text: str, rounds: int, iterations_done: int) -> None:
+    def __init__(self, directory: Path, config_text: str, curves: dict[str, list[str]], iterations_done: int) -> None:
         self._writer: Any = None
         with self._as_a_guest():
             from torch.utils.tensorboard import SummaryWriter  # slow to import
 
             self._writer = SummaryWriter(str(directory), purge_step=iterations_done + 1)
             self._writer.add_text("config", f"```yaml\n{config_text}\n```")
-            tags = [f"return/round_{k}" for k in range(rounds)]
-            self._writer.add_custom_scalars({"return": {"before and after adaptation": ["Multiline", tags]}})
+            self._write_hyperparameters(hyperparameters(config_text))
+            self._writer.add_custom_scalars(
+                {name: {"before and after adaptation": ["Multiline", tags]} for name, tags in curves.items()}
+            )
+
+    def _write_hyperparameters(self, values: dict[str, float | str]) -> None:
+        """The run's row in TensorBoard's table of hyperparameters.
+
+        `add_hparams` would put it into a run of its own. And its list of columns is left out: TensorBoard shows that
+        of one run for all, where without it every option of every algorithm has a column.
+        """
+        from torch.utils.tensorboard.summary import hparams
+
+        _, start, end = hparams(values, {})
+        for summary in (start, end):
+            self._writer.file_writer.add_summary(summary)
 
     def write(self, metrics: Metrics, iteration: int) -> None:
         """Add a point to every curve, for whoever watches now and after whatever ends the run."""
@@ -109,10 +125,39 @@ class Charts:
             self._writer = None
 
 
+CURVES = {"return": ("return/round_", ".1f"), "loss": ("loss/step_", ".3f"), "accuracy": ("accuracy/step_", ".1%")}
+"""What is measured before and after each adaptation: how its metrics begin, and how it is printed."""
+
+
+def curves_of(metrics: Metrics) -> dict[str, list[str]]:
+    """The metrics of every curve that was measured, in order."""
+    found = {what: [name for name in metrics if name.startswith(prefix)] for what, (prefix, _) in CURVES.items()}
+    return {what: names for what, names in found.items() if names}
+
+
+def hyperparameters(config_text: str) -> dict[str, float | str]:
+    """What two runs' results may differ by: the names, the seed and every option of a `config.yaml`, as flat values."""
+    config = yaml.safe_load(config_text)
+    values = {name: config[name] for name in ("environment", "algorithm")}
+    for room in ("train", "env", "algo"):
+        without = {"torch_threads"} | FREE_ON_RESUME.get(room, set())
+        values |= {f"{room}.{name}": value for name, value in config[room].items() if name not in without}
+    return {name: value if type(value) in (int, float, str) else str(value) for name, value in values.items()}
+
+
 def describe(metrics: Metrics) -> str:
-    """The returns of every round, e.g. `return -0.4 → 24.3`."""
-    returns = [value for name, value in metrics.items() if name.startswith("return/round_")]
-    return "return " + " → ".join(f"{value:.1f}" for value in returns)
+    """Every curve, e.g. `return -0.4 → 24.3`."""
+    return "  ".join(
+        f"{what} " + " → ".join(format(metrics[name], CURVES[what][1]) for name in names)
+        for what, names in curves_of(metrics).items()
+    )
+
+
+def rate(metrics: Metrics) -> str:
+    """How fast it goes."""
+    if "time/tasks_per_second" in metrics:
+        return f"{metrics['time/tasks_per_second']:.0f} tasks/s"
+    return f"{metrics['time/steps_per_second'] / 1000:.1f}k steps/s"
 
 
 class ProgressLine:
@@ -143,8 +188,7 @@ class ProgressLine:
 
     def update(self, iteration: int, metrics: Metrics) -> None:
         """Show where training stands."""
-        rate = f"{metrics['time/steps_per_second'] / 1000:.1f}k steps/s"
-        now = f"{describe(metrics)}  {rate}"
+        now = f"{describe(metrics)}  {rate(metrics)}"
         self._progress.update(self._task, completed=iteration, now=now)
         due = time.monotonic() - self._last_line > self.SECONDS_BETWEEN_LINES
         if not self.console.is_terminal and (due or iteration == self.iterations):

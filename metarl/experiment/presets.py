@@ -163,6 +163,164 @@ PRESETS = (
         )
         for variant in ("pearl", "varibad", "l2l")
     ),
+    # RL2: scaled to two cores, then published settings.
+    Preset(
+        "bandit",
+        "rl2",
+        ("rl2",),
+        train={"iterations": 200, "tasks": 200, "episodes": 4},
+        algo={"episodes_per_trial": 1, "gae_lambda": 0.3},
+        source="Duan et al. 2016: an episode of n pulls is the trial; batch and rates are own choices",
+    ),
+    Preset(
+        "tabular-mdp",
+        algorithms=("rl2",),
+        train={"iterations": 500, "tasks": 320, "episodes": 1},
+        algo={"episodes_per_trial": 10, "memory_size": 96, "gae_lambda": 0.3, "entropy_bonus": 0.02},
+        source="Duan et al. 2016: 10 episodes a trial; batch and rates are own choices",
+    ),
+    Preset(
+        "grid-navi",
+        algorithms=("rl2",),
+        train={"iterations": 200, "tasks": 100, "episodes": 2},
+        algo={"episodes_per_trial": 4, "discount": 0.95},
+        source="varibad's gridworld: 4 episodes a trial, discount 0.95; larger batches, fewer iterations",
+    ),
+    *(
+        Preset(
+            environment,
+            algorithms=("rl2",),
+            train={"iterations": 100, "tasks": 40, "episodes": 2},
+            algo={"memory_size": 64, "discount": 0.97, "gae_lambda": 0.9},
+            source="varibad's discount 0.97 and lambda 0.9; 80 trials an iteration, half the published network",
+        )
+        for environment in ("half-cheetah-dir", "half-cheetah-vel")
+    ),
+    *(
+        Preset(
+            environment,
+            "varibad",
+            ("rl2",),
+            train={"iterations": 100_000_000 // (400 * tasks), "tasks": tasks, "episodes": 1},
+            algo={"memory_size": 128, "hidden": (128,), "learning_rate": 7e-4, "epochs": 2, "clip": 0.1},
+            source=f"varibad, {file}: 1e8 frames, GRU 128, policy 128, 2 epochs, 4 minibatches, clip 0.1",
+        )
+        for environment, file, tasks in (
+            ("half-cheetah-vel", "args_cheetah_vel_rl2.py (16 processes x 800 steps)", 32),
+            ("half-cheetah-dir", "args_cheetah_dir_rl2.py (16 processes; trials are whole here)", 16),
+        )
+    ),
+    *(
+        Preset(
+            environment,
+            "promp",
+            ("rl2",),
+            train={"iterations": 1000, "tasks": 200, "episodes": 1},
+            algo={"discount": 0.99, "gae_lambda": 1.0, "entropy_bonus": 0.0},
+            source="ProMP, full_code: 200 tasks, 2 episodes a trial, 64 units (an LSTM there), Adam 1e-3, 5 epochs",
+        )
+        for environment in ("half-cheetah-dir", "half-cheetah-vel")
+    ),
+    # VariBAD: scaled to two cores, then published settings.
+    Preset(
+        "grid-navi",
+        algorithms=("varibad",),
+        train={"iterations": 200, "tasks": 100, "episodes": 2},
+        algo={"episodes_per_trial": 4, "discount": 0.95, "gae_lambda": 0.95, "kl_weight": 0.01, "model_updates": 20},
+        source="varibad's gridworld: 4 episodes a trial, discount and lambda 0.95, GRU 64, latent 5, KL weight 0.01;"
+        " larger batches, fewer iterations",
+    ),
+    Preset(
+        "grid-navi",
+        algorithms=("varibad",),
+        algo={"hidden": (64, 64), "epochs": 4, "minibatches": 16, "entropy_bonus": 0.02},
+        source="fewer gradient steps than these leave the policy behind its belief (own measurement)",
+    ),
+    *(
+        Preset(
+            environment,
+            algorithms=("varibad",),
+            train={"iterations": 100, "tasks": 40, "episodes": 2},
+            algo={"hidden": (64, 64), "minibatches": 16, "reward_from_action": True, "replay_size": 400_000},
+            source="varibad's discount 0.97, lambda 0.9, latent 5, KL weight 0.1; 80 trials an iteration, half the"
+            " published networks",
+        )
+        for environment in ("half-cheetah-dir", "half-cheetah-vel")
+    ),
+    *(
+        Preset(
+            environment,
+            "varibad",
+            ("varibad",),
+            train={
+                "iterations": 100_000_000 // (400 * tasks),
+                "tasks": tasks,
+                "episodes": 1,
+                "checkpoint_every": 500,  # each holds the replay
+            },
+            algo={"hidden": (128, 128), "memory_size": 128, "reward_from_action": True, "replay_size": 4_000_000},
+            source=f"varibad: 1e8 frames, 16 processes x {steps} steps (trials are whole here), GRU 128, 2 x 128,"
+            " discount 0.97, lambda 0.9, latent 5 (10 for ant-goal), KL weight 0.1",
+        )
+        for environment, steps, tasks in (
+            ("half-cheetah-dir", 800, 32),
+            ("half-cheetah-vel", 400, 16),
+            ("ant-goal", 200, 16),
+        )
+    ),
+    *(
+        Preset(
+            environment,
+            "varibad",
+            ("varibad",),
+            algo={**rates, "model_batch": 10, "bound_terms": 50},
+            source=f"varibad: replay of 10,000 trials, {what}; the bound at 50 of the 401 prefixes",
+        )
+        for environment, what, rates in (
+            (
+                "half-cheetah-dir",
+                "16 epochs, 4 minibatches, clip 0.1, 1 model update of 10 trials",
+                {"epochs": 16, "minibatches": 4, "clip": 0.1, "learning_rate": 7e-4, "model_updates": 1},
+            ),
+            (
+                "half-cheetah-vel",
+                "2 epochs, 8 minibatches, clip 0.1, 1 model update of 10 trials",
+                {"epochs": 2, "minibatches": 8, "clip": 0.1, "learning_rate": 7e-4, "model_updates": 1},
+            ),
+            (
+                "ant-goal",
+                "2 epochs, 1 minibatch, clip 0.05, 5 model updates of 10 trials",
+                {"latent_size": 10, "epochs": 2, "minibatches": 1, "clip": 0.05, "model_updates": 5},
+            ),
+        )
+    ),
+    # PEARL: what two cores can train. Networks, batches and the steps of an iteration are scaled in all of them.
+    Preset(
+        None,
+        algorithms=("pearl",),
+        train={"iterations": 200, "tasks": 8, "episodes": 4},
+        source="few lanes: gradient steps are dearer than environment steps",
+    ),
+    Preset(
+        "sparse-point-nav",
+        algorithms=("pearl",),
+        train={"iterations": 100, "tasks": 8, "episodes": 8},
+        algo={
+            **{"hidden": (64, 64), "encoder_hidden": (64, 64), "context_size": 32, "update_ratio": 0.025},
+            **{"discount": 0.9, "reward_scale": 100.0, "kl_weight": 1.0, "learning_rate": 1e-3},
+        },
+        source="oyster, sparse-point-robot: discount 0.9, reward scale 100; scaled: context 1024, KL weight 1 over 16"
+        " tasks, 3 x 300 units, rate 3e-4 (own measurement)",
+    ),
+    Preset(
+        "half-cheetah-vel",
+        "pearl",
+        ("pearl",),
+        train={"iterations": 300, "tasks": 5, "episodes": 2},
+        algo={"kl_weight": 1.6, "context_size": 100, "warmup_iterations": 5},
+        source="oyster, cheetah-vel: 5 tasks an iteration, context 100, KL weight 0.1 over 16 tasks, reward scale 5,"
+        " discount 0.99; scaled: 3 x 300 units, 16 tasks x 256 transitions, 0.4 gradient steps for an environment step",
+    ),
     # Labelled data.
     *(
         Preset(

@@ -1,4 +1,5 @@
-"""A run's folder: `config.yaml`, `metrics.jsonl`, `checkpoints/`, TensorBoard events, `evaluation.json`."""
+"""A run's folder: `config.yaml`, `metrics.jsonl`, `checkpoints/`, TensorBoard events; and once it was evaluated
+`evaluation.json`, `evaluation.csv`, `adaptation.png`, `evaluation/` and, with baselines, their runs in `compare/`."""
 
 import logging
 from collections.abc import Iterator
@@ -23,6 +24,9 @@ class RunDirectory:
         self.metrics_path = path / "metrics.jsonl"
         self.checkpoints = path / "checkpoints"
         self.evaluation_path = path / "evaluation.json"
+        self.evaluation_table_path = path / "evaluation.csv"
+        self.adaptation_picture_path = path / "adaptation.png"
+        self.film_path = path / "adaptation.gif"
 
     @classmethod
     def existing(cls, path: Path) -> "RunDirectory":

@@ -4,17 +4,19 @@
       next iteration  <-  new meta-parameters  <-
 
 Every iteration starts from reset and draws from addressed streams, so a run that was interrupted and resumed equals
-one that was not.
+one that was not. Where several ranks train together (`parallel.py`), each does this with its block of the tasks.
 """
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from rich.console import Console
+from torch.utils._pytree import tree_map
 
 from envs.base import TaskEnv
 from envs.registry import environment_class
@@ -24,11 +26,14 @@ from metarl.algorithms.algorithm import Algorithm
 from metarl.core.errors import InputError
 from metarl.core.interruption import interruptible_at_points
 from metarl.core.randomness import Address, Purpose
+from metarl.core.ranks import gather, rank, sum_over_ranks, tensors_of_first, value_of_first, world_size
 from metarl.core.types import Metrics, State, Trial
 from metarl.experiment.checkpoint import Checkpoint
 from metarl.experiment.config import RunConfig, TrainConfig
 from metarl.experiment.logger import Charts, MetricsFile, ProgressLine
+from metarl.experiment.parallel import tasks_of_rank, threads_of_rank
 from metarl.experiment.run_directory import RunDirectory
+from metarl.experiment.worlds import is_few_shot
 from metarl.sampling.collect import blaming_environment, collect, torch_threads
 from metarl.sampling.normalisation import MOMENTS, initial_moments, updated_moments
 
@@ -57,9 +62,12 @@ class Setup:
     def describe(self) -> str:
         """One line about the work of an iteration."""
         config, env = self.config, self.env
+        memory = getattr(self.algorithm, "memory_bytes", None)
         return (
-            f"{config.environment} · {config.algorithm} · {env.num_tasks} tasks × {env.lanes_per_task} episodes"
-            f" × {env.horizon} steps · {self.device}"
+            f"{config.environment} · {config.algorithm} · {env.num_tasks * world_size()} tasks"
+            f" × {env.lanes_per_task} episodes × {env.horizon} steps · {self.device}"
+            + (f" · {world_size()} ranks" if world_size() > 1 else "")
+            + (f" · replay of {memory / 2**20:,.0f} MiB" if memory else "")
         )
 
     def initial_state(self, address: Address) -> State:
@@ -72,9 +80,11 @@ class Setup:
     def iterate(self, state: State, address: Address) -> tuple[State, Metrics, int]:
         """One meta-update: the new state, what was measured, and the environment steps that it took."""
         state, trial, metrics = train_iteration(self.env, self.algorithm, state, address)
-        return state, metrics, count_steps(trial)
+        # ranks on unlike processors would drift apart by last bits
+        return tensors_of_first(state), metrics, count_steps(trial)
 
 
+@runtime_checkable
 class World(Protocol):
     """What the training loop needs of a run: a `Setup` of an environment, or a `FewShotSetup` of labelled data."""
 
@@ -107,13 +117,20 @@ def set_up(config: RunConfig, num_tasks: int | None = None) -> Setup:
     Raises:
         InputError: whatever is wrong with the config.
     """
+    if is_few_shot(config.environment):
+        raise InputError(
+            f"'{config.environment}' is labelled data, where nothing acts — it can be trained and evaluated"
+        )
     train = resolve_hardware(config.train)
     device = choose_device(train.device)
     family: Any = environment_class(config.environment)
+    tasks = num_tasks or tasks_of_rank(train.tasks)
+    if world_size() > 1 and not getattr(algorithm_class(config.algorithm), "divides_over_ranks", False):
+        raise InputError(f"{config.algorithm} does not divide its tasks over ranks — train it without torchrun")
     if getattr(algorithm_class(config.algorithm), "sees_task", False):
         family = seeing_task(family)
     with blaming_environment(config.environment, "when it was made"):
-        env = family(num_tasks or train.tasks, train.episodes, config.env, threads=train.threads)
+        env = family(tasks, train.episodes, config.env, threads=threads_of_rank(train.threads))
     algorithm = make_algorithm(
         config.algorithm, config.algo, env.single_observation_space, env.single_action_space, device
     )
@@ -139,58 +156,83 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def train(setup: World, run: RunDirectory, console: Console) -> None:
+def train(setup: World, run: RunDirectory | None, console: Console) -> None:
     """Train until the config's last iteration, from the run directory's last checkpoint on.
 
     Whatever ends it early (Ctrl-C, SIGTERM, broken numbers, a broken
-    environment), the last finished iteration is saved first.
+    environment, a lost rank), the last finished iteration is saved first.
+
+    Args:
+        setup: what to train.
+        run: where it is written; None on the ranks that do not write.
+        console: where progress is shown.
     """
-    config = setup.config
-    seed = Address(config.train.seed)
-    done = run.load(setup.device)
-    if done is None:
+    config = setup.config.train
+    seed = Address(config.seed)
+    found = value_of_first(run.load(torch.device("cpu")) if run else None)
+    if found is None:
         done = Checkpoint(0, 0, setup.initial_state(seed.at(Purpose.PARAMETERS)))
-    saved = done.iteration
+    else:
+        done = found._replace(state=tree_map(lambda value: value.to(setup.device), found.state))
+    with (
+        interruptible_at_points(),
+        recording(setup, run, done, console) as record,
+        torch_threads(threads_of_rank(config.torch_threads)),
+    ):
+        for iteration in range(done.iteration + 1, config.iterations + 1):
+            state, metrics, steps = setup.iterate(done.state, seed.at(Purpose.TRAINING, iteration))
+            done = Checkpoint(iteration, done.env_steps + steps, state)
+            record(done, {"iteration": iteration, setup.counted: done.env_steps, **metrics})
+
+
+@contextmanager
+def recording(
+    setup: World, run: RunDirectory | None, done: Checkpoint, console: Console
+) -> Iterator[Callable[[Checkpoint, Metrics], None]]:
+    """A function that writes and shows each finished iteration after `done`; the last is saved when the block ends."""
+    if run is None:
+        yield lambda done, metrics: None
+        return
+    config = setup.config.train
+    newest, saved = done, done.iteration
     log = MetricsFile(run.metrics_path, done.iteration)
     charts = Charts(run.path, run.config_text, setup.curves, done.iteration)
+
+    def record(done: Checkpoint, metrics: Metrics) -> None:
+        nonlocal newest, saved
+        log.append(metrics)
+        newest = done
+        charts.write(metrics, done.iteration)
+        if done.iteration % config.checkpoint_every == 0 or done.iteration == config.iterations:
+            run.save(done, config.keep_checkpoints)
+            saved = done.iteration
+        progress.update(done.iteration, metrics)
+
     try:
-        with (
-            interruptible_at_points(),
-            torch_threads(config.train.torch_threads),
-            ProgressLine(console, config.train.iterations, done.iteration) as progress,
-        ):
-            for iteration in range(done.iteration + 1, config.train.iterations + 1):
-                address = seed.at(Purpose.TRAINING, iteration)
-                state, metrics, steps = setup.iterate(done.state, address)
-                metrics = {"iteration": iteration, setup.counted: done.env_steps + steps, **metrics}
-                log.append(metrics)
-                done = Checkpoint(iteration, done.env_steps + steps, state)
-                charts.write(metrics, iteration)
-                if iteration % config.train.checkpoint_every == 0 or iteration == config.train.iterations:
-                    run.save(done, config.train.keep_checkpoints)
-                    saved = iteration
-                progress.update(iteration, metrics)
+        with ProgressLine(console, config.iterations, done.iteration) as progress:
+            yield record
     finally:
-        if done.iteration > saved:
-            run.save(done, config.train.keep_checkpoints)
+        if newest.iteration > saved:
+            run.save(newest, config.keep_checkpoints)
         charts.close()
 
 
 def train_iteration(env: TaskEnv, algorithm: Algorithm, state: State, address: Address) -> tuple[State, Trial, Metrics]:
     """One meta-update: new tasks, a trial on each, an update from all."""
     start = time.perf_counter()
-    set_new_tasks(env, address)
-    trial = collect(env, algorithm, state, algorithm.rounds, address)
+    first_task = rank() * env.num_tasks
+    set_new_tasks(env, address, first_task=first_task)
+    trial = collect(env, algorithm, state, algorithm.rounds, address, first_task)
     collected = time.perf_counter()
     state, metrics = algorithm.update(state, trial, address.at(Purpose.UPDATE))
     if MOMENTS in state:
         state = {**state, MOMENTS: updated_moments(state[MOMENTS], trial)}
     finished = time.perf_counter()
-    returns = trial.returns.mean(dim=0)  # [K + 1]
+    returns = gather(trial.returns).mean(dim=0)  # [K + 1]
     metrics = {
         **{f"return/round_{k}": float(value) for k, value in enumerate(returns)},
         **metrics,
-        "sampling/diverged": float(trial.diverged),
+        "sampling/diverged": float(sum_over_ranks(torch.tensor(trial.diverged, dtype=torch.float64))),
         "time/sampling": collected - start,
         "time/update": finished - collected,
         "time/steps_per_second": count_steps(trial) / (finished - start),
@@ -198,10 +240,11 @@ def train_iteration(env: TaskEnv, algorithm: Algorithm, state: State, address: A
     return state, trial, metrics
 
 
-def set_new_tasks(env: TaskEnv, address: Address, split: str = "train") -> None:
-    """Draw each task of a meta-batch from its own stream below `address`."""
+def set_new_tasks(env: TaskEnv, address: Address, split: str = "train", first_task: int = 0) -> None:
+    """Draw tasks `first_task` … of a meta-batch, as many as `env` has, each from its own stream below `address`."""
+    numbers = range(first_task, first_task + env.num_tasks)
     with blaming_environment(env, "at its tasks"):
-        env.set_tasks(env.sample_tasks(task_seeds(address, range(env.num_tasks)), split=split))
+        env.set_tasks(env.sample_tasks(task_seeds(address, numbers), split=split))
 
 
 def task_seeds(address: Address, tasks: Sequence[int]) -> list[int]:
@@ -210,5 +253,6 @@ def task_seeds(address: Address, tasks: Sequence[int]) -> list[int]:
 
 
 def count_steps(trial: Trial) -> int:
-    """Environment steps of a trial."""
-    return sum(int(rollout.mask.sum()) for rollout in trial.rollouts)
+    """Environment steps of a trial, of all ranks."""
+    steps = torch.stack([rollout.mask.sum(dtype=torch.float64) for rollout in trial.rollouts]).sum()
+    return int(sum_over_ranks(steps))

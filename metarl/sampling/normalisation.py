@@ -7,6 +7,7 @@ iterations before it, so that a rollout and the update on it use the same ones. 
 import torch
 from jaxtyping import Float
 
+from metarl.core.ranks import sum_over_ranks
 from metarl.core.types import State, Trial
 
 MOMENTS = "observations"  # where a state keeps them
@@ -30,14 +31,17 @@ def standard_deviation(moments: State) -> Float[torch.Tensor, " O"]:
 
 
 def updated_moments(moments: State, trial: Trial) -> State:
-    """The moments with a trial's observations, which were recorded under `moments` (Chan, Golub & LeVeque 1983)."""
+    """The moments with a trial's observations, which were recorded under `moments` (Chan, Golub & LeVeque 1983).
+
+    The trial is that of all ranks' tasks.
+    """
     recorded = torch.cat([rollout.observation.flatten(0, 2) for rollout in trial.rollouts]).double()  # [B, O]
     mask = torch.cat([rollout.mask.flatten() for rollout in trial.rollouts]).double()[:, None]  # [B, 1]
     moments = {name: value.to(recorded.device) for name, value in moments.items()}
     raw = recorded * standard_deviation(moments) + moments["mean"]
-    count = mask.sum()
-    mean = (raw * mask).sum(dim=0) / count
-    squares = ((raw - mean).square() * mask).sum(dim=0)
+    count, summed = sum_over_ranks((mask.sum(), (raw * mask).sum(dim=0)))
+    mean = summed / count
+    squares = sum_over_ranks(((raw - mean).square() * mask).sum(dim=0))
     total = moments["count"] + count
     shift = mean - moments["mean"]
     return {

@@ -97,13 +97,14 @@ def reproduce(what: Reproduction, options: Options, folder: Path = RESULTS) -> b
             **{name: round(value, 3) for name, value in figures.items()},
             "curve": curve,
         }
-        _store(what, results, folder)
+        store(what, results, folder)
     reached = sum(result["holds"] for result in results.values())
     print(f"{what.name}: {reached} of {len(results)} seeds hold: {what.claim}")
     return reached >= what.seeds_needed
 
 
-def _store(what: Reproduction, results: dict[int, dict[str, Any]], folder: Path) -> None:
+def store(what: Reproduction, results: dict[int, dict[str, Any]], folder: Path) -> None:
+    """Write what is known of a reproduction: results by seed, each with `holds` and a `curve`."""
     reached = sum(result["holds"] for result in results.values())
     record = {
         "name": what.name,

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from experiment.command import Command, end_result, train_arguments
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.custom_scalar import layout_pb2
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 
 def charts(run: Path) -> EventAccumulator:
@@ -36,6 +38,18 @@ def test_charts_hold_every_metric_at_its_iteration_the_config_and_the_layout(fin
     (category,) = layout_pb2.Layout.FromString(layout.tensor_proto.string_val[0]).category
     (chart,) = category.chart
     assert list(chart.multiline.tag) == ["return/round_0", "return/round_1"]
+
+
+def test_the_table_of_hyperparameters_holds_the_config_and_needs_no_run_of_its_own(finished_run: Path) -> None:
+    assert not [path for path in finished_run.iterdir() if path.is_dir() and path.name != "checkpoints"]
+    metadata = charts(finished_run).SummaryMetadata("_hparams_/session_start_info")
+    start = HParamsPluginData.FromString(metadata.plugin_data.content).session_start_info
+    shown = {name: value.number_value or value.string_value for name, value in start.hparams.items()}
+    config = yaml.safe_load((finished_run / "config.yaml").read_text())
+    assert (shown["environment"], shown["algorithm"], shown["algo.hidden"]) == ("point-nav", "maml-vpg", "[8]")
+    assert shown["algo.inner_lr"] == config["algo"]["inner_lr"] and shown["env.horizon"] == 5
+    assert shown["train.seed"] in (0, "") and shown["train.tasks"] == 2
+    assert not {"train.threads", "train.torch_threads", "train.iterations"} & shown.keys()
 
 
 def test_iterations_done_twice_are_shown_once(metarl: Command, run: Path) -> None:

@@ -29,12 +29,20 @@ def test_the_printed_object_and_the_written_file_are_the_contract(metarl: Comman
     assert (per_task.min(axis=0) <= low).all() and (low < high).all() and (high <= per_task.max(axis=0)).all()
 
 
+def test_without_a_number_of_rounds_it_is_three_or_that_of_training(metarl: Command, run: Path) -> None:
+    assert metarl(*train_arguments("long", 1), "--algo.inner-steps", "5").code == 0
+    for name, rounds in (("run", 3), ("long", 5)):
+        per_task = json.loads(metarl("evaluate", name, "--tasks", "2", "--json").out)["per_task"]
+        assert np.shape(per_task) == (2, rounds + 1)
+
+
 def test_the_table_shows_the_same_numbers(metarl: Command, run: Path) -> None:
     out = metarl("evaluate", "run", "--tasks", "5", "--rounds", "2").out
     returns = json.loads((run / "evaluation.json").read_text())["returns"]
     for name in ("mean", "low", "high"):
         assert all(f"{value:.2f}" in out for value in returns[name])
-    assert "written: run/evaluation.json" in out
+    for name in ("evaluation.json", "evaluation.csv", "adaptation.png"):
+        assert f"written: run/{name}" in out
 
 
 def test_an_evaluation_is_its_seed_and_neither_cores_nor_an_absent_gpu_matter(
@@ -69,7 +77,10 @@ def test_evaluating_between_two_halves_changes_no_bit_of_training(
     assert metarl(*train_arguments("half", iterations=2)).code == 0
     before = snapshot(tmp_path / "half")
     assert metarl("evaluate", "half", "--tasks", "3").code == 0
-    assert snapshot(tmp_path / "half").keys() == before.keys() | {"evaluation.json"}
+    after = snapshot(tmp_path / "half")
+    assert {name: content for name, content in after.items() if name in before} == before
+    added = {name.split("/")[0] for name in after.keys() - before.keys()}
+    assert added == {"evaluation.json", "evaluation.csv", "adaptation.png", "evaluation"}
     assert metarl(*train_arguments("half", iterations=4), "--resume").code == 0
     assert end_result(tmp_path / "half") == end_result(finished_run)
 

@@ -11,11 +11,19 @@ import torch
 from experiment.command import Command, assert_refused, end_result, numbers, train_arguments
 from safetensors.torch import load_file
 
-from metarl.algorithms import ALGORITHMS
+from metarl.algorithms import ALGORITHMS, algorithm_class
+from metarl.algorithms.gradient_based import GradientBased
 
 EVERY_METHOD = pytest.mark.parametrize("name", ALGORITHMS)
-CHEAP = {"cg-iterations": "2", "epochs": "2", "proximal-steps": "3", "implicit-iterations": "2"}
-ONE_ROUND = ("multitask", "oracle")  # of training
+CHEAP = {
+    "cg-iterations": "2",
+    "epochs": "2",
+    "proximal-steps": "3",
+    "implicit-iterations": "2",
+    "episodes-per-trial": "2",
+}
+CONTINUOUS_ONLY = ("pearl",)
+ROUNDS = {"multitask": 1, "oracle": 1}  # of training; by default there are two
 # Numbers of an observation, and of a task's parameters: position and goal; nothing and five arms; and of the cheetah
 # positions 8, velocities 9, torso 3, with a velocity to run at.
 SIZES = {"point-nav": (2, 2), "bandit": (1, 5), "half-cheetah-vel": (20, 1)}
@@ -49,13 +57,18 @@ def evaluated(metarl: Command, run: str, rounds: int = 2) -> np.ndarray:
 def test_every_method_trains_resumes_and_evaluates(
     metarl: Command, tmp_path: Path, name: str, environment: str
 ) -> None:
+    if environment == "bandit" and name in CONTINUOUS_ONLY:
+        refused = metarl(*train_arguments("run", 2, environment, name))
+        assert_refused(refused, "actions of Discrete", "takes continuous ones — use")
+        assert not any(tmp_path.iterdir())
+        return
     whole, half = ([*train_arguments(run, 2, environment, name), *cheaply(name)] for run in ("whole", "half"))
     assert metarl(*whole).code == 0
     lines = numbers(tmp_path / "whole")
     assert [line["iteration"] for line in lines] == [1, 2]
     assert all(np.isfinite(list(line.values())).all() for line in lines)
     # 2 tasks x 3 episodes x 5 steps a round: no episode of so few steps ends early here.
-    rounds = 1 if name in ONE_ROUND else 2
+    rounds = ROUNDS.get(name, 2)
     assert [line["env_steps"] for line in lines] == [30 * rounds, 60 * rounds]
     assert [key for key in lines[-1] if key.startswith("return/")] == [f"return/round_{k}" for k in range(rounds)]
     first, last = (policy_of(tmp_path / "whole", iteration) for iteration in (1, 2))
@@ -151,7 +164,24 @@ OWN = {
     "maml-ppo": ADAM | {"epochs", "clip"},
     "promp": ADAM | {"epochs", "clip", "kl-coefficient", "adaptive-kl", "target-kl"},
     "random-init": set(),
+    "rl2": {"hidden", "memory-size", "episodes-per-trial", "discount", "gae-lambda", "entropy-bonus", "learning-rate"}
+    | {"epochs", "minibatches", "clip", "value-coefficient", "max-gradient-norm"},
+    "pearl": {
+        "hidden",
+        "latent-size",
+        "context-size",
+        "episodes-per-trial",
+        "replay-size",
+        "update-ratio",
+        "discount",
+        "learning-rate",
+    },
 }
+
+
+def options_of(name: str) -> set[str]:
+    """Those of the options above that a method has."""
+    return OWN[name] | (SHARED if issubclass(algorithm_class(name), GradientBased) else set())
 
 
 @EVERY_METHOD
@@ -162,7 +192,7 @@ def test_every_method_is_listed_and_shows_its_own_options_only(metarl: Command, 
     words = out.replace("|", " ").replace(",", " ").split()
     assert code == 0
     for option in set().union(*OWN.values()) | SHARED:
-        assert (f"--algo.{option}" in words) == (option in OWN[name] | SHARED), option
+        assert (f"--algo.{option}" in words) == (option in options_of(name)), option
 
 
 BAD_OPTIONS = [
@@ -182,6 +212,14 @@ BAD_OPTIONS = [
     ("multitask", "entropy-bonus", "nan"),
     ("oracle", "later-inner-lr", "-0.5"),
     ("random-init", "inner-lr", "0"),
+    ("rl2", "memory-size", "0"),
+    ("rl2", "episodes-per-trial", "0"),
+    ("rl2", "minibatches", "0"),
+    ("rl2", "value-coefficient", "0"),
+    ("rl2", "clip", "nan"),
+    ("pearl", "replay-size", "0"),
+    ("pearl", "update-ratio", "-1"),
+    ("pearl", "target-rate", "1.5"),
 ]
 
 

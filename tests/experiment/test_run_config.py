@@ -14,7 +14,7 @@ from envs.registry import ENVIRONMENTS, environment_class
 from metarl.algorithms import ALGORITHMS, config_class
 from metarl.algorithms.configs import MAMLTRPOConfig
 from metarl.experiment.api import load_config
-from metarl.experiment.config import RunConfig, TrainConfig, options_from_dict
+from metarl.experiment.config import RunConfig, TrainConfig, difference, options_from_dict
 from metarl.experiment.presets import default_config
 from metarl.experiment.run_directory import RunDirectory
 
@@ -110,6 +110,7 @@ def numeric_fields(kind: type) -> list[str]:
 ZERO_IS_FINE = {
     *("seed", "threads", "torch_threads"),
     *("discount", "gae_lambda", "later_inner_lr", "cg_damping", "kl_coefficient", "entropy_bonus", "sampling_credit"),
+    *("warmup_iterations", "update_ratio", "kl_weight", "transition_weight"),
 }
 
 
@@ -151,3 +152,11 @@ def test_physics_threads_change_no_bit(metarl: Command, tmp_path: Path, environm
         assert metarl(*arguments, "--threads", threads).code == 0
     one, two = end_result(tmp_path / "1"), end_result(tmp_path / "2")
     assert one == two
+
+
+def test_a_run_from_before_an_option_was_there_goes_on_with_its_default() -> None:
+    mine = default_config("point-nav").as_dict()
+    older = mine | {"train": {name: value for name, value in mine["train"].items() if name != "normalise_observations"}}
+    assert difference(mine, older) is None
+    changed = mine | {"train": mine["train"] | {"normalise_observations": True}}
+    assert difference(changed, older) == "train.normalise_observations is True, there it is False"

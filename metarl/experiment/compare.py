@@ -1,0 +1,81 @@
+"""What a run is compared with: baselines on the same environment, trained as long, met with the same tasks.
+
+They live in the run's own folder, `RUN/compare/ALGO`, each an ordinary run: one that was interrupted goes on, one that
+is finished is not trained again.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from metarl.core.errors import InputError
+from metarl.experiment.checkpoint import Checkpoint
+from metarl.experiment.config import RunConfig, difference, read_yaml
+from metarl.experiment.presets import default_config
+from metarl.experiment.run_directory import RunDirectory, slug
+from metarl.experiment.trainer import Setup, set_up, train
+
+
+def baselines(config: RunConfig, algorithms: Sequence[str]) -> dict[str, RunConfig]:
+    """Configs of the algorithms that a run of `config` is compared with, by name.
+
+    Environment and training are the run's. So is every option that the run sets otherwise than its own method does,
+    where the baseline has that option with that default: a smaller network is the baselines' too.
+
+    Raises:
+        InputError: an unknown name, the run's own, or a method that cannot be used here.
+    """
+    found = {}
+    for name in dict.fromkeys(algorithms):
+        if name == config.algorithm:
+            raise InputError(f"--compare {name}, but the run is of {name} itself — name other algorithms")
+        defaults = default_config(config.environment, name, getattr(config.env, "variant", None))
+        theirs, ours = dataclasses.asdict(type(defaults.algo)()), dataclasses.asdict(type(config.algo)())
+        chosen = {
+            option: value
+            for option, value in dataclasses.asdict(config.algo).items()
+            if value != ours[option] and theirs.get(option) == ours[option]
+        }
+        algo = dataclasses.replace(defaults.algo, **chosen)
+        found[name] = RunConfig(config.environment, name, config.train, config.env, algo)
+        set_up(found[name], num_tasks=1)  # whatever is impossible is refused before anything is trained
+    return found
+
+
+def baseline_directory(run: RunDirectory, algorithm: str) -> RunDirectory:
+    """Where a baseline of `run` lives."""
+    return RunDirectory(run.path / "compare" / slug(algorithm))
+
+
+def trained(run: RunDirectory, config: RunConfig, console: Console) -> Checkpoint:
+    """A baseline's last checkpoint, after training what is left of its iterations.
+
+    Raises:
+        InputError: the folder holds something else.
+        StorageError: the file system refused, or all its checkpoints are damaged.
+    """
+    cpu = torch.device("cpu")
+    setup = set_up(config)
+    old = run.config_path.exists()
+    if old:
+        _require_same(run.path, setup, run)
+    checkpoint = run.load(cpu) if old else None
+    if checkpoint is None or checkpoint.iteration < config.train.iterations:
+        if old:
+            run.reopen(setup.config)
+        else:
+            run.create(setup.config)
+        console.out(f"{config.algorithm}: training {config.train.iterations} iterations to compare with")
+        train(setup, run, console)
+    checkpoint = run.load(setup.algorithm.device)
+    assert checkpoint is not None
+    return checkpoint
+
+
+def _require_same(path: Path, setup: Setup, run: RunDirectory) -> None:
+    mismatch = difference(setup.config.as_dict(), read_yaml(run.config_path))
+    if mismatch:
+        raise InputError(f"{path} holds another run ({mismatch}) — move it away to train it anew")

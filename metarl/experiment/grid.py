@@ -1,0 +1,299 @@
+"""`metarl benchmark learn`: a grid of methods × environments × seeds, as many runs side by side as cores allow.
+
+Every cell is two processes of its own, `metarl train` and `metarl evaluate`. What is finished never runs again, what
+is half-done resumes, and any number of launchers may work on one grid (see `claims.py`). When a launcher ends, for
+whatever reason (kill -9 on Linux alone), nothing that it started runs on.
+"""
+
+import contextlib
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from envs.errors import InputError
+from metarl.core.interruption import SIGNALS, interruptible_at_points, interruption_point
+from metarl.experiment.children import signal_group, start
+from metarl.experiment.claims import BEAT_SECONDS, Claim, claim
+from metarl.experiment.config import difference, read_yaml, versions
+from metarl.experiment.suite import Cell, Suite, load_suite
+
+METARL = (sys.executable, "-m", "metarl")
+POLL_SECONDS = 0.1
+LOOK_AGAIN_SECONDS = 2.0  # between looks at the cells that another launcher has
+GRACE_SECONDS = 3.0  # from SIGTERM, on which a run saves itself, to SIGKILL
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A cell that could not be finished."""
+
+    cell: Cell
+    code: int
+    """The command's exit code; negative: the signal that killed it."""
+    reason: str
+    """The last line that it wrote."""
+
+
+@dataclass
+class Job:
+    """A cell at work."""
+
+    cell: Cell
+    claim: Claim
+    commands: list[list[str]]
+    """Still to be run, the first one being at work."""
+    log: IO[bytes]
+    bar: TaskID
+    process: "subprocess.Popen[bytes]" = field(init=False)
+    last_beat: float = field(default_factory=time.monotonic)
+
+
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def check_grid(suite: Suite, grid: Path) -> None:
+    """Refuse a grid's folder that holds other runs than the suite's.
+
+    Raises:
+        InputError: names the run and how it differs.
+    """
+    if grid.exists() and not grid.is_dir():
+        raise InputError(f"{grid} is a file — choose another --out")
+    for cell in suite.cells:
+        config = grid / cell.folder / "config.yaml"
+        if config.exists():
+            mismatch = difference(cell.config.as_dict(), read_yaml(config))
+            if mismatch:
+                raise InputError(f"{config.parent} holds another run ({mismatch}) — choose another --out")
+
+
+def is_finished(suite: Suite, cell: Cell, grid: Path) -> bool:
+    """Whether the cell was trained to its last iteration and evaluated there as the suite asks."""
+    try:
+        record = json.loads((grid / cell.folder / "evaluation.json").read_text())
+        rounds, tasks = len(record["returns"]["mean"]) - 1, record["tasks"]
+        at_the_end = bool(record["iteration"] == cell.config.train.iterations)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return at_the_end and suite.tasks in (None, tasks) and suite.rounds in (None, rounds)
+
+
+def cell_commands(suite: Suite, cell: Cell, grid: Path) -> list[list[str]]:
+    """The arguments of `metarl` that take a cell from where it stands to its end."""
+    out = grid / cell.folder
+    return [cell.train_command(out, resume=(out / "config.yaml").exists()), suite.evaluate_command(out)]
+
+
+def dry_run(name: str, out: Path | None) -> list[str]:
+    """A shell line for every cell of a suite that is not finished, as `learn` would run it.
+
+    Raises:
+        InputError: an impossible suite, or a folder that holds other runs.
+    """
+    suite = load_suite(name)
+    grid = out or Path("grids") / suite.name
+    check_grid(suite, grid)
+    return [
+        " && ".join(shlex.join(["metarl", *words]) for words in cell_commands(suite, cell, grid))
+        for cell in suite.cells
+        if not is_finished(suite, cell, grid)
+    ]
+
+
+class Launcher:
+    """Works on a grid until every cell is finished or has failed."""
+
+    def __init__(self, suite: Suite, grid: Path, parallel: int, console: Console, program: Sequence[str]) -> None:
+        """Nothing is written or started yet.
+
+        Args:
+            parallel: how many cells at once.
+            program: what to run with the arguments of `metarl`.
+        """
+        self.suite, self.grid, self.parallel, self.console, self.program = suite, grid, parallel, console, program
+        self.waiting = list(suite.cells)
+        self.jobs: list[Job] = []
+        self.failures: list[Failure] = []
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+
+    def run(self) -> list[Failure]:
+        """Work until nothing is left to do; returns what failed.
+
+        Raises:
+            KeyboardInterrupt, or what SIGTERM raises: once all that was started has ended.
+        """
+        with interruptible_at_points(), self.progress:
+            overall = self.progress.add_task("cells", total=len(self.waiting))
+            try:
+                next_look, told = 0.0, False
+                while self.waiting or self.jobs:
+                    interruption_point()
+                    if len(self.jobs) < self.parallel and time.monotonic() >= next_look:
+                        started = self._start_one()
+                        next_look = 0.0 if started else time.monotonic() + LOOK_AGAIN_SECONDS
+                        if self.waiting and not (started or self.jobs or told):
+                            told = True
+                            self._say("waiting   for cells that other launchers work on")
+                    ended = [job for job in list(self.jobs) if not self._goes_on(job)]
+                    next_look = 0.0 if ended else next_look
+                    self.progress.update(overall, completed=len(self.suite.cells) - len(self.waiting) - len(self.jobs))
+                    time.sleep(POLL_SECONDS if self.jobs or self.waiting else 0)
+            finally:
+                self._end_all()
+        return self.failures
+
+    def _start_one(self) -> bool:
+        """Start the first waiting cell that is nobody's; drop those that are finished."""
+        for cell in list(self.waiting):
+            if is_finished(self.suite, cell, self.grid):
+                self.waiting.remove(cell)
+                continue
+            mine = claim(self.grid / cell.folder)
+            if mine is None:
+                continue
+            self.waiting.remove(cell)
+            if is_finished(self.suite, cell, self.grid):  # its owner finished it while we were looking
+                mine.release()
+                continue
+            self._start(cell, mine)
+            return True
+        return False
+
+    def _start(self, cell: Cell, mine: Claim) -> None:
+        log = open(self._log_path(cell), "ab")  # noqa: SIM115 (closed when the job ends)
+        bar = self.progress.add_task(str(cell.folder), total=cell.config.train.iterations)
+        job = Job(cell, mine, cell_commands(self.suite, cell, self.grid), log, bar)
+        self._say(f"started   {cell.folder}")
+        self._spawn(job)
+        self.jobs.append(job)
+
+    def _log_path(self, cell: Cell) -> Path:
+        path = self.grid / cell.folder
+        return path.with_name(f"{path.name}.log")
+
+    def _spawn(self, job: Job) -> None:
+        """Run the job's next command in a process group of its own, which dies with us."""
+        job.process = start([*self.program, *job.commands[0]], job.log)
+
+    def _goes_on(self, job: Job) -> bool:
+        """Whether a job has still something to do; its next command is started where one has ended."""
+        if time.monotonic() - job.last_beat > BEAT_SECONDS:
+            job.last_beat = time.monotonic()
+            if not job.claim.beat():
+                self._say(f"given up  {job.cell.folder} (another launcher has taken it over)")
+                self._end([job])
+                self.waiting.append(job.cell)
+                return False
+            self.progress.update(job.bar, completed=_iterations_done(self.grid / job.cell.folder))
+        code = job.process.poll()
+        if code is None:
+            return True
+        signal_group(job.process.pid, signal.SIGKILL)  # whatever it may have left behind
+        del job.commands[0]
+        if code == 0 and job.commands:
+            self._spawn(job)
+            return True
+        if code == 0 and not is_finished(self.suite, job.cell, self.grid):
+            code = 1
+        if code != 0:
+            self.failures.append(Failure(job.cell, code, _last_line(self._log_path(job.cell))))
+        self._say(f"{'finished' if code == 0 else 'FAILED'.ljust(8)}  {job.cell.folder}")
+        self._forget(job)
+        return False
+
+    def _end_all(self) -> None:
+        """End what runs. Signals wait meanwhile: it takes `GRACE_SECONDS` at most."""
+        previous = {number: signal.signal(number, signal.SIG_IGN) for number in SIGNALS} if self.jobs else {}
+        try:
+            self._end(list(self.jobs))
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def _end(self, jobs: Sequence[Job]) -> None:
+        deadline = time.monotonic() + GRACE_SECONDS
+        for job in jobs:
+            signal_group(job.process.pid, signal.SIGTERM)
+        for job in jobs:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                job.process.wait(max(0.0, deadline - time.monotonic()))
+            signal_group(job.process.pid, signal.SIGKILL)
+            job.process.wait()
+        for job in jobs:  # only now: this writes, which may fail
+            self._forget(job)
+
+    def _forget(self, job: Job) -> None:
+        job.log.close()
+        job.claim.release()
+        self.progress.remove_task(job.bar)
+        self.jobs.remove(job)
+
+    def _say(self, line: str) -> None:
+        self.console.print(line, highlight=False, markup=False)
+
+
+def _iterations_done(run: Path) -> int:
+    try:
+        with open(run / "metrics.jsonl", "rb") as file:
+            return sum(1 for _ in file)
+    except OSError:
+        return 0
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text(errors="replace").split("\n") if path.exists() else []
+    return next((line.strip() for line in reversed(lines) if line.strip()), "no word")
+
+
+def learn(name: str, out: Path | None, parallel: int, console: Console) -> list[Failure]:
+    """Work on a suite's grid to its end, then write and show what it says; returns the cells that failed.
+
+    Args:
+        name: a built-in suite's, or the path of a YAML file.
+        out: the grid's folder; default `grids/NAME`.
+        parallel: cells side by side; 0: one for each core.
+
+    Raises:
+        InputError: an impossible suite, or a folder that holds other runs.
+        StorageError: the file system refused.
+    """
+    if not 0 <= parallel <= 1024:
+        raise InputError(f"--parallel is {parallel} — it must be between 0 and 1024")
+    suite = load_suite(name)
+    grid = out or Path("grids") / suite.name
+    check_grid(suite, grid)
+    failures = Launcher(suite, grid, parallel or cores(), console, METARL).run()
+
+    # these import torch and scipy, which launching does without
+    from metarl.experiment.records import read_record
+    from metarl.experiment.results import summarise, tables, write_results
+
+    finished = [cell for cell in suite.cells if is_finished(suite, cell, grid)]
+    summary = summarise([read_record(grid / cell.folder, *cell.labels) for cell in finished])
+    failed = [{"cell": str(each.cell.folder), "code": each.code, "reason": each.reason} for each in failures]
+    write_results(grid, {"suite": suite.name, "versions": versions(), **summary, "failed": failed})
+    for table in tables(summary) if finished else ():
+        console.print(table)
+    for what, path in (("results", grid / "results.json"), ("next", f"metarl report {shlex.quote(str(grid))}")):
+        console.out(f"{what + ':':13}{path}", highlight=False)
+    return failures

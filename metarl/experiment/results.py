@@ -1,0 +1,210 @@
+"""What a grid of runs says: how good each method is, how sure that is, and how many steps it took.
+
+A run's score is its return on unseen tasks after its last round of adaptation. Over environments, scores are compared
+as shares of the way from random actions (0) to knowing the task (1), where both levels are known.
+"""
+
+import csv
+import io
+import itertools
+import json
+import math
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.box import SIMPLE
+from rich.table import Table
+from rich.text import Text
+
+from metarl.core.errors import StorageError
+from metarl.experiment.records import Record
+from metarl.experiment.statistics import (
+    Estimate,
+    interquartile_mean,
+    moving_average,
+    probability_of_improvement,
+    steps_to_reach,
+)
+
+SHARE = 0.9  # of the way from where training started to the best final return
+WINDOW = 5  # iterations that learning curves are averaged over
+
+Scores = dict[tuple[str, str], list[float]]  # by environment and algorithm, a value for each seed
+
+
+def summarise(records: Sequence[Record]) -> dict[str, Any]:
+    """All figures of finished runs, as `results.json` holds them."""
+    done = [record for record in records if record.is_finished and record.measure == "return"]
+    scores = _by_pair(done, _score)
+    normalised = _by_pair([record for record in done if _levels(record)], _normalised)
+    efficiency = steps_to_level([record for record in records if record.measure == "return"])
+    rows = []
+    for (environment, algorithm), values in scores.items():
+        own = normalised.get((environment, algorithm))
+        rows.append(
+            {
+                "environment": environment,
+                "algorithm": algorithm,
+                "scores": values,
+                **_named(interquartile_mean(np.array(values)[:, None])),
+                "normalised": None if own is None else interquartile_mean(np.array(own)[:, None]).value,
+                "steps_to_level": _or_none(efficiency.get((environment, algorithm), math.inf)),
+            }
+        )
+    return {
+        "score": "return on unseen tasks after the last round of adaptation",
+        "level": f"{SHARE:.0%} of the way from the return that training starts from to the best that it ends with",
+        "environments": rows,
+        "overall": _overall(normalised),
+        "probability_of_improvement": _comparisons(scores),
+    }
+
+
+def _score(record: Record) -> float:
+    assert record.evaluation is not None  # finished
+    return float(record.evaluation["returns"]["mean"][-1])
+
+
+def _levels(record: Record) -> tuple[float, float] | None:
+    """Random actions and knowing the task, where both are known and differ as they should."""
+    random, oracle = ((record.evaluation or {}).get(name) for name in ("random", "oracle"))
+    return (float(random), float(oracle)) if random is not None and oracle is not None and oracle > random else None
+
+
+def _normalised(record: Record) -> float:
+    levels = _levels(record)
+    assert levels is not None  # chosen so
+    return (_score(record) - levels[0]) / (levels[1] - levels[0])
+
+
+def _by_pair(records: Sequence[Record], value: Any) -> Scores:
+    found: Scores = {}
+    for record in records:
+        found.setdefault((record.environment, record.algorithm), []).append(value(record))
+    return found
+
+
+def matrix(scores: Scores, environments: Sequence[str], algorithm: str) -> np.ndarray:
+    """A method's scores, runs × tasks `[R, M]`; where an environment has fewer runs than another, NaN."""
+    columns = [scores[environment, algorithm] for environment in environments]
+    return np.array(list(itertools.zip_longest(*columns, fillvalue=math.nan)))
+
+
+def _overall(normalised: Scores) -> list[dict[str, Any]]:
+    """Interquartile means over all environments with levels, of the methods that finished in each of them."""
+    environments = list(dict.fromkeys(environment for environment, _ in normalised))
+    if len(environments) < 2:
+        return []
+    rows = []
+    for algorithm in dict.fromkeys(algorithm for _, algorithm in normalised):
+        if all((environment, algorithm) in normalised for environment in environments):
+            estimate = interquartile_mean(matrix(normalised, environments, algorithm))
+            rows.append({"algorithm": algorithm, "environments": environments, **_named(estimate)})
+    return rows
+
+
+def _comparisons(scores: Scores) -> list[dict[str, Any]]:
+    """Every method against every later one, over the environments that both finished."""
+    rows = []
+    for x, y in itertools.combinations(dict.fromkeys(algorithm for _, algorithm in scores), 2):
+        shared = [environment for environment, algorithm in scores if algorithm == x and (environment, y) in scores]
+        if shared:
+            estimate = probability_of_improvement(matrix(scores, shared, x), matrix(scores, shared, y))
+            rows.append({"algorithm": x, "over": y, "environments": shared, **_named(estimate)})
+    return rows
+
+
+def steps_to_level(records: Sequence[Record]) -> dict[tuple[str, str], float]:
+    """Environment steps until the training return after adaptation, averaged over `WINDOW` iterations, comes `SHARE` of
+    the way from its mean start to the best mean end of any method there; median over seeds, by environment and
+    algorithm.
+    """
+    curves: dict[str, dict[str, list[tuple[np.ndarray, np.ndarray]]]] = {}
+    for record in records:
+        steps, _, after = record.learning_curve()
+        if len(steps):
+            of_environment = curves.setdefault(record.environment, {})
+            of_environment.setdefault(record.algorithm, []).append((steps, moving_average(after, WINDOW)))
+    found = {}
+    for environment, methods in curves.items():
+        start = np.mean([returns[0] for runs in methods.values() for _, returns in runs])
+        best = max(np.mean([returns[-1] for _, returns in runs]) for runs in methods.values())
+        level = float(start + SHARE * (best - start))
+        for algorithm, runs in methods.items():
+            found[environment, algorithm] = float(np.median([steps_to_reach(level, *run) for run in runs]))
+    return found
+
+
+def _named(estimate: Estimate) -> dict[str, float | None]:
+    return {"iqm" if name == "value" else name: _or_none(value) for name, value in estimate._asdict().items()}
+
+
+def _or_none(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def csv_text(summary: dict[str, Any]) -> str:
+    """A row for each environment and method: `results.csv`."""
+    names = ("environment", "algorithm", "iqm", "low", "high", "normalised", "steps_to_level")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*names, "seeds", "scores"])
+    for row in summary["environments"]:
+        scores = " ".join(f"{score:.6g}" for score in row["scores"])
+        writer.writerow([*(row[name] for name in names), len(row["scores"]), scores])
+    return text.getvalue()
+
+
+def write_results(folder: Path, summary: dict[str, Any]) -> None:
+    """Store a summary as `results.json` and `results.csv`; several launchers may do so at once.
+
+    Raises:
+        StorageError: the file system refused.
+    """
+    for name, text in (("results.json", json.dumps(summary, indent=1) + "\n"), ("results.csv", csv_text(summary))):
+        try:
+            with tempfile.NamedTemporaryFile("w", dir=folder, prefix=f".{name}.", delete=False) as file:
+                file.write(text)
+            os.chmod(file.name, 0o644)
+            os.replace(file.name, folder / name)
+        except OSError as error:
+            raise StorageError(f"{folder / name} cannot be written ({error.strerror}) — free space") from error
+
+
+def interval(row: dict[str, Any], digits: int = 2) -> str:
+    """A figure with its interval, for people."""
+    if row["low"] is None:
+        return f"{row['iqm']:.{digits}f}"
+    return f"{row['iqm']:.{digits}f} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
+
+
+def tables(summary: dict[str, Any]) -> list[Table]:
+    """For the terminal."""
+    header = ("environment", "algorithm", "seeds", "return [95 %]", "share", "steps")
+    by_environment = Table(*header, title="interquartile means", box=SIMPLE, collapse_padding=True, pad_edge=False)
+    previous = None
+    for row in summary["environments"]:
+        if previous not in (None, row["environment"]):
+            by_environment.add_section()
+        previous = row["environment"]
+        share = "" if row["normalised"] is None else f"{row['normalised']:.2f}"
+        steps = "never" if row["steps_to_level"] is None else f"{row['steps_to_level']:,.0f}"
+        names = (Text(row["environment"]), Text(row["algorithm"]))
+        by_environment.add_row(*names, str(len(row["scores"])), interval(row), share, steps)
+    by_environment.caption = f"share: from random actions (0) to knowing the task (1); steps: until {summary['level']}"
+    found = [by_environment]
+    if summary["overall"]:
+        overall = Table("algorithm", "share [95 %]", title="over environments", box=SIMPLE)
+        for row in summary["overall"]:
+            overall.add_row(Text(row["algorithm"]), interval(row))
+        found.append(overall)
+    if summary["probability_of_improvement"]:
+        better = Table("algorithm", "over", "P [95 %]", title="probability of improvement", box=SIMPLE)
+        for row in summary["probability_of_improvement"]:
+            better.add_row(Text(row["algorithm"]), Text(row["over"]), interval(row))
+        found.append(better)
+    return found
