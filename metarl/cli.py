@@ -9,6 +9,7 @@ import dataclasses
 import io
 import itertools
 import logging
+import os
 import signal
 import sys
 import traceback
@@ -127,6 +128,8 @@ class SpeedCommand:
     """MuJoCo environments to measure (default: half-cheetah-dir; all of them with --only-environments)."""
     only_environments: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Measure stepping and switching tasks alone: no sampling, no Gymnasium, no training."""
+    every_update: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Measure the updates of all algorithms instead, on trials of the same size."""
     tasks: int = 40
     """Tasks N."""
     episodes: int = 20
@@ -196,7 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     remedy = "add --resume to go on" if arguments[:1] == ["train"] else "run it again"
     try:
         command = parse(arguments)
-        if RANKED and not isinstance(command, TrainCommand):
+        if _rank() and not isinstance(command, TrainCommand):
             raise InputError("torchrun is for metarl train — run this without it")
         return COMMANDS[type(command).__name__](command) or 0
     except KeyboardInterrupt:
@@ -225,9 +228,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    speaker = f"rank {os.environ['RANK']}: " if "TORCHELASTIC_RUN_ID" in os.environ else ""
-    print(f"metarl: error: {speaker}{' '.join(message.splitlines())}", file=sys.stderr)
+    print(f"metarl: error: {_rank()}{' '.join(message.splitlines())}", file=sys.stderr)
     return code
+
+
+def _rank() -> str:
+    """Which of the processes that torchrun started speaks; empty without torchrun."""
+    return f"rank {os.environ['RANK']}: " if "TORCHELASTIC_RUN_ID" in os.environ else ""
 
 
 def _is_out_of_memory(error: Exception) -> bool:
@@ -386,6 +393,7 @@ def _speed(command: SpeedCommand) -> None:
         command.repeats,
         Console(stderr=True),
         command.only_environments,
+        command.every_update,
     )
     if command.json:
         print(json.dumps({"rows": rows}))

@@ -23,9 +23,10 @@ from metarl.algorithms.memory_configs import RL2Config
 from metarl.core.distributions import Distribution
 from metarl.core.networks import MLP, apply, initial_parameters, make_policy, size_of_observation
 from metarl.core.optimiser import adam_state
+from metarl.core.parts import part_of
 from metarl.core.proximal import Loss, proximal_descent, proximal_loss, trial_targets
 from metarl.core.randomness import Address
-from metarl.core.recurrent import GRU, of_previous_step, part, streams
+from metarl.core.recurrent import GRU, of_previous_step, streams
 from metarl.core.types import Action, Batch, Metrics, Params, Rollout, State, Transition, Trial
 
 ACTOR_GAIN = 0.01  # of the first policy's last layer, which makes all actions nearly as likely
@@ -94,7 +95,7 @@ class RL2:
         hidden = torch.zeros(lanes, self.config.memory_size)
         previous = torch.zeros(lanes, self.action_size + 2)
         previous[:, -1] = 1
-        return RecurrentMemory(part(params, "gru"), part(params, "actor"), hidden, hidden, previous)
+        return RecurrentMemory(part_of(params, "gru"), part_of(params, "actor"), hidden, hidden, previous)
 
     def act(
         self, state: State, memory: RecurrentMemory, observation: torch.Tensor, noise: torch.Tensor
@@ -192,9 +193,9 @@ class RL2:
     ) -> tuple[Distribution, torch.Tensor]:
         """The policy's distribution and the value `[B, L]` (in units of the returns' scale) after each input."""
         start = inputs.new_zeros(len(inputs), self.config.memory_size)
-        states = apply(self.gru, part(policy, "gru"), inputs, start, mask)
-        value = apply(self.critic, part(policy, "critic"), states)
-        return apply(self.actor, part(policy, "actor"), states), value.squeeze(-1)
+        states = apply(self.gru, part_of(policy, "gru"), inputs, start, mask)
+        value = apply(self.critic, part_of(policy, "critic"), states)
+        return apply(self.actor, part_of(policy, "actor"), states), value.squeeze(-1)
 
     def loss(self, policy: Params, batch: Batch) -> Loss:
         """What an Adam step descends, of some of the lanes."""

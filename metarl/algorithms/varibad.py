@@ -123,8 +123,8 @@ class VariBAD:
     def beliefs(self, state: State, trial: Trial) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and variance after every step of a trial, `[N, E, K, T, Z]` both.
 
-        After a step that was not played they stand where the last one left them. What is believed before the first
-        step is the same in all tasks: `belief` of what `begin` returns.
+        After a step that was not played they stand where the last one left them; in a lane that diverged, at the
+        prior. That is what is believed before the first step, in all tasks: `belief` of what `begin` returns.
         """
         after = (x[:, 1:] for x in self.model.beliefs(state["model"], self.stream(trial)))
         N, E, T = trial.rollouts[0].mask.shape
@@ -132,7 +132,12 @@ class VariBAD:
         return mean, torch.exp(2 * log_std)
 
     def update(self, state: State, trial: Trial, address: Address) -> tuple[State, Metrics]:
-        """Epochs of the policy on the beliefs that it acted on; then gradient steps of the belief model."""
+        """Epochs of the policy on the beliefs that it acted on; then gradient steps of the belief model.
+
+        Raises:
+            InputError: the replay is too small for one trial.
+            NonFiniteError: something in the trial, a gradient or a parameter is not finite.
+        """
         config, generator = self.config, address.torch_generator()
         stream = self.stream(trial)
         batch, scale, explained = self.batch(state, stream)

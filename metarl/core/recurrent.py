@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import nn
 
-from metarl.core.types import Params, Rollout, Trial
+from metarl.core.types import Rollout, Trial
 
 
 class GRU(nn.Module):
@@ -84,9 +84,3 @@ def of_previous_step(
     before = torch.cat([torch.zeros_like(last[:, :1]), last[:, :-1]], dim=1)
     padded = torch.cat([torch.zeros_like(values[:, :1]), values], dim=1)  # [B, 1 + L, X]
     return padded.gather(1, along(before, values))
-
-
-def part(params: Params, name: str) -> Params:
-    """The parameters of one module among those of several: `{"actor.x": 1}` -> `{"x": 1}` for "actor"."""
-    prefix = name + "."
-    return {key.removeprefix(prefix): value for key, value in params.items() if key.startswith(prefix)}

@@ -23,11 +23,12 @@ from rich.table import Table
 from envs.catalogue import ENVIRONMENTS
 from envs.mujoco_tasks import MujocoTasks, silent
 from envs.registry import environment_class
+from metarl.algorithms import ALGORITHMS
 from metarl.core.errors import InputError
 from metarl.core.randomness import Address, Purpose
 from metarl.core.types import State, Trial
 from metarl.experiment.presets import default_config
-from metarl.experiment.trainer import Setup, set_up, task_seeds, train_iteration
+from metarl.experiment.trainer import Setup, set_new_tasks, set_up, task_seeds, train_iteration
 from metarl.sampling.collect import collect, torch_threads
 
 Row = dict[str, Any]
@@ -53,11 +54,13 @@ def measure_speed(
     repeats: int,
     console: Console,
     only_environments: bool = False,
+    every_update: bool = False,
 ) -> list[Row]:
     """Measure every row for each environment; `console` says what is being measured.
 
     Args:
         only_environments: leave out sampling, Gymnasium and training; no environment named then means all with physics.
+        every_update: measure the update of every method instead, each on its own trial of the same size.
 
     Returns rows of `what`, `env`, `seconds`, `steps_per_second`, `ratio_to_physics` and `peak_mib`.
 
@@ -75,12 +78,13 @@ def measure_speed(
             raise InputError(f"'{environment}' has no MuJoCo physics to compare with — name another one")
     rows = []
     for environment in environments:
-        setups = [
-            _setup(environment, algorithm, tasks, episodes, horizon, threads)
-            for algorithm in ITERATIONS_OF[: 1 if only_environments else None]
-        ]
-        parts = [_environment_rows(setups[0], repeats)]
-        if not only_environments:
+        make = partial(_setup, tasks=tasks, episodes=episodes, horizon=horizon, threads=threads)
+        if every_update:
+            parts = [_update_rows(make(environment, algorithm), repeats) for algorithm in ALGORITHMS]
+        else:
+            setups = [make(environment, name) for name in ITERATIONS_OF[: 1 if only_environments else None]]
+            parts = [_environment_rows(setups[0], repeats)]
+        if not (only_environments or every_update):
             parts += [_sampling_row(setups[0], repeats), _gymnasium_rows(environment, setups[0])]
             parts += [_iteration_rows(setup, repeats) for setup in setups]
         for row in itertools.chain(*parts):
@@ -172,6 +176,19 @@ def _iteration_rows(setup: Setup, repeats: int) -> Iterator[Row]:
             None if part == "update" else steps,
             ratio,
         )
+
+
+def _update_rows(setup: Setup, repeats: int) -> Iterator[Row]:
+    """The update of a method alone, always from the start of training and on the same trial."""
+    env, algorithm, address = _physics_of(setup), setup.algorithm, Address(0)
+    state = algorithm.initial_state(address)
+    set_new_tasks(env, address)
+    trial = collect(env, algorithm, state, algorithm.rounds, address)
+    with torch_threads(setup.config.train.torch_threads):
+        seconds = [_timed(lambda: algorithm.update(state, trial, address))[0] for _ in range(repeats + 1)]
+    update = statistics.median(seconds[1:])
+    ratio = update / bare_physics(env, trial, address)
+    yield _row(f"{setup.config.algorithm}: update", setup.config.environment, update, None, ratio)
 
 
 def bare_physics(env: MujocoTasks, trial: Trial, address: Address, least_live: float = 0.0) -> float:

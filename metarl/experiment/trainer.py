@@ -134,6 +134,11 @@ def set_up(config: RunConfig, num_tasks: int | None = None) -> Setup:
     algorithm = make_algorithm(
         config.algorithm, config.algo, env.single_observation_space, env.single_action_space, device
     )
+    if train.normalise_observations and hasattr(algorithm, "memory_bytes"):
+        raise InputError(
+            f"--normalise-observations, but {config.algorithm} learns from old observations, whose units would have"
+            " changed since — leave it out"
+        )
     return Setup(replace(config, train=train, env=env.config), env, algorithm)
 
 

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from metarl.core.networks import apply, initial_parameters
+from metarl.core.parts import part_of
 from metarl.core.randomness import Address
-from metarl.core.recurrent import GRU, of_previous_step, part, streams
+from metarl.core.recurrent import GRU, of_previous_step, streams
 from metarl.core.types import Params, Rollout, Trial
 
 B, L, X, H = 5, 9, 3, 4
@@ -116,4 +117,4 @@ def test_a_stream_is_a_lanes_rounds_in_order_and_empty_where_the_lane_diverged()
 
 def test_a_part_of_parameters_has_the_names_that_its_module_knows() -> None:
     one = torch.ones(())
-    assert part({"gru.a": one, "gru2.a": 2 * one, "actor.gru.b": 3 * one}, "gru") == {"a": one}
+    assert part_of({"gru.a": one, "gru2.a": 2 * one, "actor.gru.b": 3 * one}, "gru") == {"a": one}

@@ -151,9 +151,16 @@ def test_a_standard_deviation_that_depends_on_the_observation_trains(
         assert np.isfinite(curves).all()
 
 
-SHARED = {"hidden", "inner-steps", "inner-lr", "later-inner-lr", "entropy-bonus", "state-dependent-std", "discount"}
+SHARED = {
+    *("hidden", "inner-steps", "inner-lr", "later-inner-lr", "entropy-bonus", "state-dependent-std"),
+    *("discount", "gae-lambda"),
+}
 TRUST_REGION = {"max-kl", "cg-iterations", "curvature-share"}
 ADAM = {"learning-rate", "learning-rate-decay", "max-gradient-norm"}
+PROXIMAL = {
+    *("hidden", "memory-size", "episodes-per-trial", "discount", "gae-lambda", "entropy-bonus", "learning-rate"),
+    *("epochs", "minibatches", "clip", "value-coefficient", "max-gradient-norm"),
+}
 OWN = {
     **dict.fromkeys(["maml-trpo", "fomaml", "anil", "meta-sgd", "maml++", "multitask", "oracle"], TRUST_REGION),
     "cavia": TRUST_REGION | {"context-size"},
@@ -164,8 +171,8 @@ OWN = {
     "maml-ppo": ADAM | {"epochs", "clip"},
     "promp": ADAM | {"epochs", "clip", "kl-coefficient", "adaptive-kl", "target-kl"},
     "random-init": set(),
-    "rl2": {"hidden", "memory-size", "episodes-per-trial", "discount", "gae-lambda", "entropy-bonus", "learning-rate"}
-    | {"epochs", "minibatches", "clip", "value-coefficient", "max-gradient-norm"},
+    "rl2": PROXIMAL,
+    "varibad": PROXIMAL | {"latent-size", "replay-size", "model-updates", "bound-terms", "transition-weight"},
     "pearl": {
         "hidden",
         "latent-size",
@@ -186,7 +193,7 @@ def options_of(name: str) -> set[str]:
 
 @EVERY_METHOD
 def test_every_method_is_listed_and_shows_its_own_options_only(metarl: Command, name: str) -> None:
-    (line,) = (line for line in metarl("list", "algos").out.splitlines() if f" {name} " in line)
+    line = next(line for line in metarl("list", "algos").out.splitlines() if f" {name} " in line)
     assert ALGORITHMS[name].description.split()[0] in line
     code, out, _ = metarl("train", "point-nav", name, "--help")
     words = out.replace("|", " ").replace(",", " ").split()

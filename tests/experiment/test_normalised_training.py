@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from experiment.command import Command, end_result, train_arguments
+from experiment.command import Command, assert_refused, end_result, train_arguments
 from safetensors.torch import load_file
 
 
@@ -33,3 +33,10 @@ def test_a_normalised_run_resumes_exactly_and_is_evaluated_with_its_moments(
     # whoever resumes without the option would show the policy something else
     other = metarl(*train_arguments("whole", 3, "half-cheetah-vel", algorithm), "--resume")
     assert other.code == 2 and "normalise_observations" in other.err
+
+
+@pytest.mark.parametrize("algorithm", ["pearl", "varibad"])
+def test_a_replay_of_observations_in_other_units_is_refused(metarl: Command, tmp_path: Path, algorithm: str) -> None:
+    result = metarl(*train_arguments("run", 1, "point-nav", algorithm), "--normalise-observations")
+    assert_refused(result, "--normalise-observations", algorithm)
+    assert not (tmp_path / "run").exists()

@@ -5,6 +5,8 @@ import json
 import numpy as np
 from experiment.command import Command, assert_refused
 
+from metarl.algorithms import ALGORITHMS
+
 SMALL = ("--tasks", "2", "--episodes", "2", "--horizon", "8", "--threads", "1", "--repeats", "1")
 
 
@@ -38,6 +40,13 @@ def test_environments_alone_are_measured_where_lanes_end_early_too(metarl: Comma
     result = metarl("benchmark", "speed", "hopper-params", "ant-cripple", "--only-environments", *SMALL)
     assert result.code == 0
     assert result.err.count("environment stepping") == 2 and "sampling" not in result.err
+
+
+def test_the_update_of_every_method_is_measured(metarl: Command) -> None:
+    result = metarl("benchmark", "speed", "half-cheetah-dir", "--every-update", *SMALL, "--json")
+    rows = json.loads(result.out)["rows"]
+    assert [row["what"] for row in rows] == [f"{name}: update" for name in ALGORITHMS]
+    assert all(row["seconds"] > 0 and row["ratio_to_physics"] > 0 for row in rows)
 
 
 def test_what_has_no_physics_is_refused(metarl: Command) -> None:
