@@ -6,15 +6,15 @@ from metarl.algorithms.configs import check_ranges, number
 
 
 @dataclass(frozen=True)
-class RL2Config:
-    """A recurrent policy trained over whole trials (Duan et al. 2016)."""
+class ProximalConfig:
+    """Proximal policy optimisation over whole trials, for agents with a recurrent state."""
 
     episodes_per_trial: int = number(2, least=1)
     """Episodes that the memory lives through in meta-training."""
     memory_size: int = number(64, least=1, most=100_000)
     """Units of the recurrent state."""
     hidden: tuple[int, ...] = ()
-    """Units of each hidden layer between the recurrent state and the actions, and likewise the value."""
+    """Units of each hidden layer of the policy, and likewise of the value function."""
     initial_std: float = number(1.0, above=0)
     """Standard deviation of continuous actions before training."""
     discount: float = number(0.99, least=0, most=1)
@@ -22,7 +22,7 @@ class RL2Config:
     gae_lambda: float = number(0.95, least=0, most=1)
     """λ of generalised advantage estimation."""
     learning_rate: float = number(1e-3, above=0)
-    """Step size of Adam."""
+    """Step size of Adam for policy and value function."""
     epochs: int = number(5, least=1)
     """Passes over the trials of an iteration."""
     minibatches: int = number(4, least=1)
@@ -38,6 +38,11 @@ class RL2Config:
 
     def __post_init__(self) -> None:
         check_ranges(self)
+
+
+@dataclass(frozen=True)
+class RL2Config(ProximalConfig):
+    """A recurrent policy trained over whole trials (Duan et al. 2016)."""
 
 
 @dataclass(frozen=True)
@@ -87,17 +92,13 @@ class PEARLConfig:
 
 
 @dataclass(frozen=True)
-class VariBADConfig:
+class VariBADConfig(ProximalConfig):
     """VariBAD (Zintgraf et al. 2020): a policy on a belief that a recurrent autoencoder infers."""
 
-    episodes_per_trial: int = number(2, least=1)
-    """Episodes that a belief lives through in meta-training."""
     hidden: tuple[int, ...] = (64,)
     """Units of each hidden layer of the policy, and likewise of the value function."""
     latent_size: int = number(5, least=1, most=10_000)
     """Numbers Z of the latent that stands for a task."""
-    memory_size: int = number(64, least=1, most=100_000)
-    """Units of the encoder's recurrent state."""
     embedding_size: int = number(32, least=1, most=100_000)
     """Units of the layer between a step and the recurrent state."""
     decoder_hidden: tuple[int, ...] = (64, 32)
@@ -118,26 +119,7 @@ class VariBADConfig:
     """Trials of such a step."""
     replay_size: int = number(200_000, least=1, most=1_000_000_000)
     """Transitions that are remembered, of the last trials (published: those of 10,000 trials)."""
-    initial_std: float = number(1.0, above=0)
-    """Standard deviation of continuous actions before training."""
     discount: float = number(0.97, least=0, most=1)
     """Discount factor γ, through all episodes of a trial."""
     gae_lambda: float = number(0.9, least=0, most=1)
     """λ of generalised advantage estimation."""
-    learning_rate: float = number(1e-3, above=0)
-    """Step size of Adam for policy and value function."""
-    epochs: int = number(5, least=1)
-    """Passes over the trials of an iteration."""
-    minibatches: int = number(4, least=1)
-    """Adam steps in a pass, each on as many of the lanes."""
-    clip: float = number(0.2, above=0)
-    """Bound on how far probability ratios count, 1 ± clip."""
-    value_coefficient: float = number(0.5, above=0)
-    """Weight of the value function's error."""
-    entropy_bonus: float = number(0.01, least=0)
-    """Weight of the policy's mean entropy."""
-    max_gradient_norm: float = number(0.5, above=0)
-    """A longer gradient is shortened to this, the policy's and the model's."""
-
-    def __post_init__(self) -> None:
-        check_ranges(self)
