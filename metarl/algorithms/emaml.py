@@ -15,7 +15,7 @@ from metarl.algorithms.maml import MAMLTRPO
 from metarl.core.adaptation import for_tasks
 from metarl.core.losses import log_ratio, masked_mean
 from metarl.core.meta_gradient import Adaptation
-from metarl.core.ranks import gather, mean_over_ranks
+from metarl.core.ranks import gather, mean_over_tasks
 from metarl.core.types import Batch, Params
 
 
@@ -31,23 +31,20 @@ class EMAML(MAMLTRPO):
         The ratio is that of the initial policy's probability of a support action to the probability that it was
         taken with, averaged over the steps of the first round.
         """
-        return self.credited_loss(meta, support, self.credit(query))
+        losses = for_tasks(self.credited_loss, shared=[0])(meta, support[0], self.credit(query))
+        mean: torch.Tensor = mean_over_tasks(losses)
+        return mean
 
     def credit(self, query: Batch) -> torch.Tensor:
         """How much better a task's return is than those of the whole meta-batch, in standard deviations, `[N]`."""
         returns = (query.return_[..., 0] * query.mask[..., 0]).sum(-1) / query.mask[..., 0].sum(-1).clamp(min=1)
-        everyones = gather(returns)
-        return (returns - everyones.mean()) / everyones.std(unbiased=False).clamp(min=1e-8)
+        everyones = gather(returns).double()
+        return ((returns - everyones.mean()) / everyones.std(unbiased=False).clamp(min=1e-8)).to(returns.dtype)
 
-    def credited_loss(self, meta: Params, support: tuple[Batch, ...], credit: torch.Tensor) -> torch.Tensor:
-        """`sampling_loss`, of the tasks' credits `[N]`."""
-
-        def loss(meta: Params, batch: Batch, credit: torch.Tensor) -> torch.Tensor:
-            ratio = torch.exp(log_ratio(self.distribution(self.inner.start(meta), batch), batch))
-            return -self.config.sampling_credit * credit * masked_mean(ratio, batch.mask)
-
-        losses: torch.Tensor = for_tasks(loss, shared=[0])(meta, support[0], credit)
-        return losses.mean()
+    def credited_loss(self, meta: Params, batch: Batch, credit: torch.Tensor) -> torch.Tensor:
+        """For one task, and its credit: the loss of the first round's sampling."""
+        ratio = torch.exp(log_ratio(self.distribution(self.inner.start(meta), batch), batch))
+        return -self.config.sampling_credit * credit * masked_mean(ratio, batch.mask)
 
     def meta_loss(self, meta: Params, adapted: Params, support: tuple[Batch, ...], query: Batch) -> torch.Tensor:
         """MAML's, and the sampling's."""
@@ -58,6 +55,6 @@ class EMAML(MAMLTRPO):
     ) -> tuple[Params, float]:
         """MAML's gradient and value, and the sampling's."""
         gradient, loss = super().meta_loss_gradient(meta, adaptation, support, query)
-        credit = self.credit(query)
-        owed, value = mean_over_ranks(grad_and_value(lambda meta: self.credited_loss(meta, support, credit))(meta))
+        of_tasks = for_tasks(grad_and_value(self.credited_loss), shared=[0])
+        owed, value = mean_over_tasks(of_tasks(meta, support[0], self.credit(query)))
         return {name: gradient[name] + owed[name] for name in gradient}, loss + float(value)

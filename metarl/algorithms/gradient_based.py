@@ -23,7 +23,7 @@ from metarl.core.meta_gradient import descend
 from metarl.core.networks import apply, for_acting, initial_parameters, make_policy
 from metarl.core.optimiser import adam_state
 from metarl.core.randomness import Address
-from metarl.core.ranks import mean_over_ranks
+from metarl.core.ranks import mean_over_tasks
 from metarl.core.types import Action, Batch, Metrics, Params, Rollout, State, Transition, Trial
 
 
@@ -132,7 +132,7 @@ class GradientBased:
 
     def policy_metrics(self, policy: Params, adapted: Params, query: Batch) -> Metrics:
         """Entropy of the adapted policies, and the standard deviation of the actions where there is one."""
-        metrics = {"policy/entropy": float(mean_over_ranks(for_tasks(self.entropy)(adapted, query).mean()))}
+        metrics = {"policy/entropy": float(mean_over_tasks(for_tasks(self.entropy)(adapted, query)))}
         if "log_std" in policy:
             metrics["policy/std"] = float(policy["log_std"].exp().mean())
         return metrics

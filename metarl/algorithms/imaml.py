@@ -9,8 +9,7 @@ from collections.abc import Callable
 
 from metarl.algorithms.configs import IMAMLConfig
 from metarl.algorithms.maml import MAMLTRPO
-from metarl.core.adaptation import repeat_for_tasks
-from metarl.core.implicit import implicit_adaptation, scaled_hessian, sum_over_tasks
+from metarl.core.implicit import implicit_adaptation, scaled_hessian
 from metarl.core.inner_loops import GradientSteps, ProximalSteps
 from metarl.core.meta_gradient import Adaptation
 from metarl.core.trust_region import add
@@ -53,9 +52,5 @@ class IMAML(MAMLTRPO):
         def first_terms(vector: Params) -> Params:
             return add(vector, curved(vector), -1.0)
 
-        cheaper = Adaptation(
-            adaptation.adapted,
-            pullback=lambda vector: sum_over_tasks(first_terms(vector)),
-            pushforward=lambda vector: first_terms(repeat_for_tasks(vector, batch.mask.shape[0])),
-        )
+        cheaper = Adaptation(adaptation.adapted, pullback=first_terms, pushforward=first_terms)
         return self.kl_curvature(cheaper, self.shared_lanes(query))

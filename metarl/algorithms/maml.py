@@ -19,9 +19,9 @@ from metarl.algorithms.configs import MAMLPPOConfig, MAMLTRPOConfig, MAMLVPGConf
 from metarl.algorithms.gradient_based import AdamBased, GradientBased
 from metarl.core.adaptation import for_tasks
 from metarl.core.losses import clipped_loss, likelihood_ratio_loss, log_likelihood_loss
-from metarl.core.meta_gradient import Adaptation, differentiable_adaptation, kl_curvature, mean_over_tasks
+from metarl.core.meta_gradient import Adaptation, differentiable_adaptation, kl_curvature
 from metarl.core.randomness import Address
-from metarl.core.ranks import mean_over_ranks
+from metarl.core.ranks import mean_over_tasks
 from metarl.core.trust_region import backtracking_line_search, dot, require_finite, trust_region_step
 from metarl.core.types import Batch, Metrics, Params, State, Trial
 
@@ -44,15 +44,15 @@ class MAMLTRPO(GradientBased):
         return likelihood_ratio_loss(distribution, query) - self.bonus(distribution, query)
 
     def meta_loss(self, meta: Params, adapted: Params, support: tuple[Batch, ...], query: Batch) -> torch.Tensor:
-        """The meta-objective of this rank's tasks, of meta-parameters and what the inner loop made of them."""
-        return for_tasks(self.outer_loss)(adapted, query).mean()
+        """The meta-objective, of meta-parameters and what the inner loop made of them."""
+        return mean_over_tasks(for_tasks(self.outer_loss)(adapted, query))
 
     def meta_loss_gradient(
         self, meta: Params, adaptation: Adaptation, support: tuple[Batch, ...], query: Batch
     ) -> tuple[Params, float]:
         """The gradient of the meta-objective with respect to the meta-parameters, and its value."""
         outer_gradient, losses = for_tasks(grad_and_value(self.outer_loss))(adaptation.adapted, query)
-        gradient, loss = mean_over_ranks((adaptation.pullback(mean_over_tasks(outer_gradient)), losses.mean()))
+        gradient, loss = mean_over_tasks((adaptation.pullback(outer_gradient), losses))
         return gradient, float(loss)
 
     def update(self, state: State, trial: Trial, address: Address) -> tuple[State, Metrics]:
@@ -68,8 +68,8 @@ class MAMLTRPO(GradientBased):
 
         def evaluate(candidate: Params) -> tuple[torch.Tensor, torch.Tensor]:
             adapted = self.adapt_all(candidate, support)
-            kl = for_tasks(self.kl)(adapted, (query, before)).mean()
-            return mean_over_ranks((self.meta_loss(candidate, adapted, support, query), kl))
+            kl = mean_over_tasks(for_tasks(self.kl)(adapted, (query, before)))
+            return self.meta_loss(candidate, adapted, support, query), kl
 
         step = trust_region_step(
             gradient,
@@ -129,7 +129,7 @@ class MAMLPPO(AdamBased):
         adapted = self.adapt_all(state["policy"], support)
         before = self.distribution_of_all(adapted, query)
         state, losses = self.descend(state, self.objective, (support, query), self.config.epochs)
-        kl = mean_over_ranks(for_tasks(self.kl)(self.adapt_all(state["policy"], support), (query, before)).mean())
+        kl = mean_over_tasks(for_tasks(self.kl)(self.adapt_all(state["policy"], support), (query, before)))
         require_finite("KL divergence", {"update/kl": kl})
         metrics = {"update/loss_before": losses[0], "update/loss": losses[-1], "update/kl": float(kl)}
         return state, metrics | self.policy_metrics(state["policy"], adapted, query)

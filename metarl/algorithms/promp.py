@@ -14,7 +14,7 @@ from metarl.core.adaptation import for_tasks
 from metarl.core.distributions import Distribution
 from metarl.core.losses import clipped_loss
 from metarl.core.randomness import Address
-from metarl.core.ranks import mean_over_ranks
+from metarl.core.ranks import mean_over_tasks
 from metarl.core.trust_region import require_finite
 from metarl.core.types import Batch, Metrics, Params, State, Trial
 
@@ -67,7 +67,7 @@ class ProMP(AdamBased):
         state, losses = self.descend(state, self.objective, (support, query, coefficients), self.config.epochs)
         policy = state["policy"]
         adapted_now, inner_kls = for_tasks(self.adapt_with_kl, shared=[0])(policy, support)
-        kl, inner_kl = mean_over_ranks((for_tasks(self.kl)(adapted_now, (query, before)).mean(), inner_kls.mean()))
+        kl, inner_kl = mean_over_tasks((for_tasks(self.kl)(adapted_now, (query, before)), inner_kls))
         require_finite("KL divergence", {"update/kl": kl, "update/inner_kl": inner_kl})
         metrics = {
             "update/loss_before": losses[0],

@@ -11,7 +11,7 @@ from metarl.core.inner_loops import GradientSteps
 from metarl.core.meta_gradient import shortened
 from metarl.core.optimiser import adam_step
 from metarl.core.randomness import Address
-from metarl.core.ranks import mean_over_ranks
+from metarl.core.ranks import mean_over_tasks
 from metarl.core.trust_region import dot, require_finite
 from metarl.core.types import Batch, Metrics, Params, State, Trial
 
@@ -29,7 +29,7 @@ class Reptile(AdamBased):
     def direction(self, meta: Params, batches: tuple[Batch, ...]) -> Params:
         """Mean over tasks of the way back from the adapted to the initial parameters."""
         adapted = self.adapt_all(meta, batches)
-        return mean_over_ranks({name: (meta[name] - adapted[name].mean(dim=0)).detach() for name in meta})
+        return mean_over_tasks({name: (meta[name] - adapted[name]).detach() for name in meta})
 
     def update(self, state: State, trial: Trial, address: Address) -> tuple[State, Metrics]:
         """One Adam step along the direction."""

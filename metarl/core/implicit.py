@@ -8,7 +8,7 @@ from typing import Any
 
 from torch.func import grad
 
-from metarl.core.adaptation import Loss, for_tasks, repeat_for_tasks
+from metarl.core.adaptation import Loss, for_tasks
 from metarl.core.meta_gradient import Adaptation, Pullback, value_and_pullback
 from metarl.core.trust_region import add, conjugate_gradient_of_tasks
 from metarl.core.types import Params
@@ -27,21 +27,11 @@ def implicit_adaptation(
         iterations: of the conjugate gradient.
     """
     curved = scaled_hessian(loss, solutions, support, strength)
-    tasks = next(iter(solutions.values())).shape[0]
 
     def inverse(vector: Params) -> Params:
         return conjugate_gradient_of_tasks(lambda vector: add(vector, curved(vector)), vector, iterations)
 
-    return Adaptation(
-        solutions,
-        pullback=lambda vector: sum_over_tasks(inverse(vector)),
-        pushforward=lambda vector: inverse(repeat_for_tasks(vector, tasks)),
-    )
-
-
-def sum_over_tasks(vector: Params) -> Params:
-    """`[N, ...]` -> `[...]`."""
-    return {name: value.sum(dim=0) for name, value in vector.items()}
+    return Adaptation(solutions, pullback=inverse, pushforward=inverse)
 
 
 def scaled_hessian(loss: Loss[Any], solutions: Params, support: Any, strength: float) -> Pullback:

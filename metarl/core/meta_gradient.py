@@ -7,7 +7,8 @@ With `θ'_n(θ)` the parameters of task `n` after the inner loop, and `J_n = dθ
   `mean_n J_nᵀ F_n J_n`, with `F_n` the Fisher matrix at `θ'_n`: first derivatives of the KL vanish there,
   so no derivative of `J` enters.
 
-`J` and `Jᵀ` are never formed. Both are products through a graph that is built once and used for every vector.
+`J` and `Jᵀ` are never formed. Both are products through a graph that is built once and used for every vector. All is
+computed task by task, and the mean taken at the very end (`core/ranks.py` says why).
 """
 
 import math
@@ -16,11 +17,12 @@ from typing import Any, NamedTuple
 
 import torch
 from torch.func import grad, grad_and_value, vjp
+from torch.utils._pytree import tree_leaves
 
-from metarl.core.adaptation import for_tasks
+from metarl.core.adaptation import for_tasks, repeat_for_tasks
 from metarl.core.interruption import interruption_point
 from metarl.core.optimiser import adam_step
-from metarl.core.ranks import mean_over_ranks
+from metarl.core.ranks import mean_over_tasks
 from metarl.core.trust_region import dot, require_finite
 from metarl.core.types import Params, State
 
@@ -35,11 +37,11 @@ def value_and_pullback(function: Callable[[Params], Params], point: Params) -> t
 
 
 class Adaptation(NamedTuple):
-    """All tasks' adapted parameters, and the way back."""
+    """All tasks' adapted parameters, and the way back; everything leads with N."""
 
-    adapted: Params  # leading N
-    pullback: Pullback  # [N, ...] -> [...]: u -> Σ_n J_nᵀ u_n
-    pushforward: Pullback | None = None  # [...] -> [N, ...]: v -> J_n v; None: derived from the pullback
+    adapted: Params
+    pullback: Pullback  # u_n -> J_nᵀ u_n
+    pushforward: Pullback | None = None  # v_n -> J_n v_n; None: derived from the pullback
 
 
 def differentiable_adaptation(
@@ -53,8 +55,9 @@ def differentiable_adaptation(
         support: any pytree of tensors with a leading `N`.
         chunk_size: how many tasks are worked on at once.
     """
-    adapt_all = for_tasks(adapt, shared=[0], chunk_size=chunk_size)
-    return Adaptation(*value_and_pullback(lambda shared: adapt_all(shared, support), params))
+    adapt_all = for_tasks(adapt, chunk_size=chunk_size)
+    start = repeat_for_tasks(params, len(tree_leaves(support)[0]))
+    return Adaptation(*value_and_pullback(lambda start: adapt_all(start, support), start))
 
 
 def meta_gradient(
@@ -70,17 +73,13 @@ def meta_gradient(
         has_aux: the objective returns a pair, whose second part is only looked at. The value is then a pair too:
             the mean, and the second parts of this rank's tasks, with a leading `N`.
     """
-
-    def mean_objective(params: Params) -> Any:
-        result = for_tasks(objective, shared=[0], chunk_size=chunk_size)(params, *data)
-        return (result[0].mean(), result[1]) if has_aux else result.mean()
-
-    gradient, value = grad_and_value(mean_objective, has_aux=has_aux)(params)
+    for_each = for_tasks(grad_and_value(objective, has_aux=has_aux), shared=[0], chunk_size=chunk_size)
+    gradients, values = for_each(params, *data)
     if has_aux:
-        value, looked_at = value
-        gradient, value = mean_over_ranks((gradient, value))
+        values, looked_at = values
+        gradient, value = mean_over_tasks((gradients, values))
         return gradient, (value, looked_at)
-    return mean_over_ranks((gradient, value))
+    return mean_over_tasks((gradients, values))
 
 
 def descend(
@@ -130,11 +129,6 @@ def shortened(gradient: Params, max_norm: float) -> Params:
     return {name: (scale * value).to(value.dtype) for name, value in gradient.items()}
 
 
-def mean_over_tasks(vector: Params) -> Params:
-    """Each task's share of a mean over this rank's tasks: `[N, ...]` divided by `N`."""
-    return {name: value / value.shape[0] for name, value in vector.items()}
-
-
 def kl_curvature(
     adaptation: Adaptation,
     kl: Callable[[Params, Any], torch.Tensor],
@@ -157,8 +151,9 @@ def kl_curvature(
     if pushforward is None:  # Jᵀ is linear, so the pullback of the pullback is J itself
         zeros = {name: torch.zeros_like(value) for name, value in adapted.items()}
         _, pushforward = value_and_pullback(adaptation.pullback, zeros)
+    tasks = len(tree_leaves(query)[0])
 
     def product(vector: Params) -> Params:
-        return mean_over_ranks(adaptation.pullback(mean_over_tasks(fisher(pushforward(vector)))))
+        return mean_over_tasks(adaptation.pullback(fisher(pushforward(repeat_for_tasks(vector, tasks)))))
 
     return product

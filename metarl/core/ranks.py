@@ -1,8 +1,12 @@
 """Processes that train together, each with tasks of its own: the few functions that know of them.
 
-A meta-batch is divided into blocks of consecutive tasks, one for each rank and all of one size. So a mean over all tasks
-is the mean over ranks of the means over their tasks, and every rank goes on from the same numbers. All ranks must call
-the same functions in the same order. A process that is alone gets back what it gave, the very same bits.
+A meta-batch is divided into blocks of consecutive tasks, one a rank, all of one size. What is a mean over tasks is a
+mean over all ranks' tasks, and every rank goes on from the same numbers. All ranks must call the same functions in the
+same order. For a process that is alone there is nothing to do.
+
+Means over tasks are added up in double: every task's share is computed by itself, in single precision, so that the
+rounded mean hardly ever depends on how the tasks are divided or ordered. It must not: ten steps of conjugate gradient
+make of a difference in the last bit one in the first digits.
 
 `metarl/experiment/parallel.py` makes ranks of processes. Messages go through the CPU whatever the device: they are
 small, and a rank whose peer has died learns of it at once.
@@ -36,7 +40,7 @@ def world_size() -> int:
 def sum_over_ranks(tree: Tree) -> Tree:
     """The sum of every tensor in a tree (nested tuples, dicts) over all ranks, in one message.
 
-    It is added up in single precision, or in double where any of the tensors is in double.
+    It is added up in double, whatever the tensors are.
 
     Raises:
         RankLost: another rank has ended.
@@ -44,8 +48,7 @@ def sum_over_ranks(tree: Tree) -> Tree:
     if world_size() == 1:
         return tree
     leaves, shape = tree_flatten(tree)
-    wire = torch.float64 if any(leaf.dtype == torch.float64 for leaf in leaves) else torch.float32
-    flat = torch.cat([leaf.detach().to("cpu", wire).flatten() for leaf in leaves])
+    flat = torch.cat([leaf.detach().to("cpu", torch.float64).flatten() for leaf in leaves])
     with _together():
         dist.all_reduce(flat)
     parts = flat.split([leaf.numel() for leaf in leaves])
@@ -54,15 +57,6 @@ def sum_over_ranks(tree: Tree) -> Tree:
         part.clone().reshape(leaf.shape).to(leaf.device, leaf.dtype) for part, leaf in zip(parts, leaves, strict=True)
     ]
     result: Tree = tree_unflatten(summed, shape)
-    return result
-
-
-def mean_over_ranks(tree: Tree) -> Tree:
-    """The mean of every tensor in a tree over all ranks, as `sum_over_ranks`."""
-    if world_size() == 1:
-        return tree
-    leaves, shape = tree_flatten(sum_over_ranks(tree))
-    result: Tree = tree_unflatten([leaf / world_size() for leaf in leaves], shape)
     return result
 
 
@@ -125,6 +119,20 @@ def wait_for_all() -> None:
     if world_size() > 1:
         with _together():
             dist.barrier()
+
+
+def mean_over_tasks(tree: Tree) -> Tree:
+    """The mean of every tensor `[N, ...]` in a tree over the tasks of all ranks, `[...]`, added up in double.
+
+    Raises:
+        RankLost: another rank has ended.
+    """
+    leaves, shape = tree_flatten(tree)
+    sums = sum_over_ranks([leaf.double().sum(dim=0) for leaf in leaves])
+    count = len(leaves[0]) * world_size()
+    means = [(total / count).to(leaf.dtype) for total, leaf in zip(sums, leaves, strict=True)]
+    result: Tree = tree_unflatten(means, shape)
+    return result
 
 
 @contextmanager

@@ -2,8 +2,8 @@
 
     torchrun --nproc-per-node 4 -m metarl train half-cheetah-dir promp
 
-Each process is a rank that samples and adapts a block of every meta-batch's tasks (`core/ranks.py` says how they agree);
-rank 0 alone writes and speaks. Every number of ranks trains alike, so a run may be resumed with another.
+Each process is a rank that samples and adapts a block of every meta-batch's tasks (`core/ranks.py` says how they
+agree); rank 0 alone writes and speaks. Every number of ranks trains alike, so a run may be resumed with another.
 """
 
 import logging
@@ -58,7 +58,9 @@ def tasks_of_rank(tasks: int) -> int:
         InputError: the blocks would not be of one size.
     """
     if tasks % world_size():
-        raise InputError(f"--tasks is {tasks}, which {world_size()} ranks cannot share — give a multiple of {world_size()}")
+        raise InputError(
+            f"--tasks is {tasks}, which {world_size()} ranks cannot share — give a multiple of {world_size()}"
+        )
     return tasks // world_size()
 
 

@@ -15,10 +15,11 @@ from metarl.core.adaptation import for_tasks
 from metarl.core.implicit import implicit_adaptation
 from metarl.core.inner_loops import ContextSteps, GradientSteps, HeadSteps, LearnedRates, ProximalSteps
 from metarl.core.interruption import interruption_point
-from metarl.core.meta_gradient import mean_over_tasks, meta_gradient, meta_step
+from metarl.core.meta_gradient import meta_gradient, meta_step
 from metarl.core.networks import initial_parameters
 from metarl.core.optimiser import adam_state
 from metarl.core.randomness import Address
+from metarl.core.ranks import mean_over_tasks
 from metarl.core.types import FewShot, Labelled, Params, State
 from metarl.fewshot import configs
 from metarl.fewshot.learner import Problem, Scores, curve
@@ -173,7 +174,7 @@ class IMAML(GradientLearner):
         )
         gradients = for_tasks(grad(self.loss))(solutions, tasks.query)
         points = [for_tasks(self.scores)(params, tasks.query) for params in (start, solutions)]
-        return adaptation.pullback(mean_over_tasks(gradients)), curve(points, dim=1)
+        return mean_over_tasks(adaptation.pullback(gradients)), curve(points, dim=1)
 
 
 class Reptile(GradientLearner):

@@ -21,11 +21,11 @@ from metarl.core.meta_gradient import (
     descend,
     differentiable_adaptation,
     kl_curvature,
-    mean_over_tasks,
     meta_gradient,
 )
 from metarl.core.networks import apply
 from metarl.core.optimiser import adam_state, adam_step
+from metarl.core.ranks import mean_over_tasks
 from metarl.core.types import Params
 
 POLICIES = pytest.mark.parametrize("kind", ["gaussian", "categorical"])
@@ -50,7 +50,7 @@ def test_the_meta_gradient_is_the_slope_of_the_objective(kind: str, inner_loss: 
     # the same by way of the gradients at the adapted parameters
     adaptation = differentiable_adaptation(problem.adapt, problem.params, problem.support)
     at_adapted = for_tasks(grad(problem.inner_loss))(adaptation.adapted, problem.query)
-    pulled_back = flatten(adaptation.pullback(mean_over_tasks(at_adapted)))
+    pulled_back = flatten(mean_over_tasks(adaptation.pullback(at_adapted)))
     assert relative_difference(pulled_back, slope) < 1e-7
     # second-order terms are no small part of it: without them this would be far off
     first_order = flatten({name: value.mean(dim=0) for name, value in at_adapted.items()})
