@@ -25,7 +25,7 @@ ARROWS = {
     ),
 }
 # The front doors may import anything; nobody may import them.
-DOORS = ("metarl", "metarl.__main__", "metarl.cli")
+DOORS = ("metarl", "metarl.__main__", "metarl.cli", "metarl.commands")
 FOR_TESTS_ALONE = {"beartype", "hypothesis", "pytest", "pytest_timeout", "xdist", "tests"}
 
 
