@@ -82,7 +82,7 @@ def update_times() -> str:
     rows = json.loads((RESULTS / "updates.json").read_text())["rows"]
     seconds = {row["what"].removesuffix(": update"): row["seconds"] for row in rows}
     lines = [
-        "Of 10 tasks × 10 episodes × 100 steps a round on half-cheetah-dir and two cores; RL², VariBAD and PEARL take as",
+        "Of 10 tasks × 10 episodes × 100 steps a round on half-cheetah-dir, two cores; RL², VariBAD and PEARL take as",
         "many steps as their options say.",
         "",
         "| method | update (s) | × maml-trpo |",
