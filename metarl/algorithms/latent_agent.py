@@ -17,15 +17,12 @@ from typing import Any, NamedTuple
 import gymnasium
 import numpy as np
 import torch
-from torch import nn
-from torch.func import functional_call
 from torch.nn.functional import softplus
 
 from metarl.algorithms.memory_configs import PEARLConfig
 from metarl.core.action_box import action_box
 from metarl.core.adaptation import repeat_for_tasks
-from metarl.core.errors import InputError
-from metarl.core.networks import MLP, for_acting
+from metarl.core.networks import MLP, apply, for_acting, size_of_observation
 from metarl.core.product_of_gaussians import Belief, prior
 from metarl.core.randomness import Address
 from metarl.core.soft_actor_critic import tanh_gaussian
@@ -68,10 +65,8 @@ class LatentAgent:
         device: torch.device,
     ) -> None:
         self.config, self.device = config, device
-        if not isinstance(observation_space, gymnasium.spaces.Box) or len(observation_space.shape) != 1:
-            raise InputError(f"observations of {observation_space} — flatten them to a one-dimensional Box")
         self.box = action_box(action_space)
-        self.observation_size, self.action_size = observation_space.shape[0], len(self.box.radius)
+        self.observation_size, self.action_size = size_of_observation(observation_space), len(self.box.radius)
         seen, actions, latent = self.observation_size, self.action_size, config.latent_size
         self.actor = MLP(seen + latent, config.hidden, 2 * actions, "relu")
         step = seen + actions + 1 + (seen if config.context_with_next_observation else 0)
@@ -92,7 +87,7 @@ class LatentAgent:
         self, state: State, memory: TaskBelief, observation: torch.Tensor, noise: torch.Tensor
     ) -> tuple[Action, TaskBelief]:
         """Sample from the policy at observation `[N, E, O]` and each lane's latent."""
-        outputs = call(self.actor, memory.actor, torch.cat([observation, memory.latent], dim=-1))
+        outputs = apply(self.actor, memory.actor, torch.cat([observation, memory.latent], dim=-1))
         unit, log_probability = tanh_gaussian(outputs).sample_with_log_probability(noise)
         return Action(self.box.action(unit), self.box.log_density(log_probability)), memory
 
@@ -115,7 +110,7 @@ class LatentAgent:
         parts = [fields["observation"], self.box.unit(fields["action"]), fields["reward"].unsqueeze(-1)]
         if self.config.context_with_next_observation:
             parts.append(fields["next_observation"])
-        mean, spread = call(self.encoder, encoder, torch.cat(parts, dim=-1)).chunk(2, dim=-1)
+        mean, spread = apply(self.encoder, encoder, torch.cat(parts, dim=-1)).chunk(2, dim=-1)
         return mean, softplus(spread).clamp(min=SMALLEST_VARIANCE)
 
 
@@ -125,9 +120,3 @@ def sampled(memory: TaskBelief) -> TaskBelief:
     noise = [address.at(memory.round_).generator().standard_normal((E, Z)) for address in memory.addresses]
     drawn = torch.from_numpy(np.stack(noise)).float()  # [N, E, Z]
     return memory._replace(latent=memory.belief.sample(drawn))
-
-
-def call(module: nn.Module, params: Params, inputs: torch.Tensor) -> torch.Tensor:
-    """A module's outputs under `params`."""
-    outputs: torch.Tensor = functional_call(module, params, (inputs,), tie_weights=False)
-    return outputs

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from metarl.algorithms.configs import check_ranges, number
+from metarl.core.options import check_ranges, number
 
 
 @dataclass(frozen=True)

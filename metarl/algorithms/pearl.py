@@ -18,10 +18,10 @@ import gymnasium
 import torch
 from torch import nn
 
-from metarl.algorithms.latent_agent import LatentAgent, call
+from metarl.algorithms.latent_agent import LatentAgent
 from metarl.algorithms.memory_configs import PEARLConfig
 from metarl.core.interruption import interruption_point
-from metarl.core.networks import MLP, initial_parameters
+from metarl.core.networks import MLP, apply, initial_parameters
 from metarl.core.optimiser import AdamSteps, adam_state
 from metarl.core.parts import gradients, joined, part_of
 from metarl.core.product_of_gaussians import Belief, prior
@@ -195,7 +195,7 @@ class PEARL(LatentAgent):
         batch = draw.batch
         with torch.no_grad():
             following = torch.cat([batch["next_observation"], latent], dim=-1)
-            policy = tanh_gaussian(call(self.actor, parts["actor"], following))
+            policy = tanh_gaussian(apply(self.actor, parts["actor"], following))
             next_action, next_log_probability = policy.sample_with_log_probability(draw.next_noise)
             next_values = self.values(target, following, next_action)
             wanted = critic_target(
@@ -215,7 +215,7 @@ class PEARL(LatentAgent):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The policy's loss at latents that take no gradient, and its log-probabilities `[M, B]`."""
         seen = torch.cat([draw.batch["observation"], latent], dim=-1)
-        policy = tanh_gaussian(call(self.actor, parts["actor"], seen))
+        policy = tanh_gaussian(apply(self.actor, parts["actor"], seen))
         action, log_probability = policy.sample_with_log_probability(draw.noise)
         frozen = {name: value.detach() for name, value in parts["critic"].items()}
         return actor_loss(self.values(frozen, seen, action), log_probability, temperature), log_probability
@@ -223,7 +223,7 @@ class PEARL(LatentAgent):
     def values(self, critic: Params, seen: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
         """Of both critics, `[2, M, B]`, at observation and latent `[M, B, O + Z]` and unit actions `[M, B, A]`."""
         inputs = torch.cat([seen, action], dim=-1)
-        return call(self.critic, critic, inputs.expand(2, *inputs.shape)).squeeze(-1)
+        return apply(self.critic, critic, inputs.expand(2, *inputs.shape)).squeeze(-1)
 
 
 def learned(state: State) -> Params:
