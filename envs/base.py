@@ -59,6 +59,8 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     """The family's published definitions: name -> field of Config -> value."""
     config: Any
     """The options of this environment, with a value each."""
+    native_steps: ClassVar[bool] = False
+    """Whether most of a step's time is spent outside Python, so that another thread gets on meanwhile."""
     num_tasks: int
     lanes_per_task: int
     horizon: int

@@ -27,8 +27,8 @@ Tasks change the model itself by declaration (`envs.dynamics`):
 Letters: N tasks, E lanes per task; num_envs = N * E.
 """
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +92,8 @@ def sense_mass_center(spec: mujoco.MjSpec) -> None:
 
 class MujocoTasks(TaskEnv):
     """Tasks for one MuJoCo model: a task changes the reward and, where it is declared, the dynamics."""
+
+    native_steps = True
 
     def __init__(
         self,
@@ -219,7 +221,7 @@ class MujocoTasks(TaskEnv):
         controls = self.controls(actions)
         self._ctrl[...] = controls
         self.qpos_before[...] = self.qpos
-        with silent():
+        with silence:  # divergence is counted, lane by lane
             self.batch.step(None if live.all() else live, self.frame_skip, self._stage)
         # A live lane's counters were 0 before the step: resets clear them, and a diverged lane waits for one.
         diverged = self._divergences.any(axis=1)
@@ -231,13 +233,26 @@ class MujocoTasks(TaskEnv):
         return self._control_center + self._control_radius * np.clip(actions / self.action_scale, -1.0, 1.0)
 
 
-@contextlib.contextmanager
-def silent() -> Iterator[None]:
-    """Keep MuJoCo's warnings off the console and out of a log file: divergence is counted, lane by lane."""
-    before, quiet = mujoco.MjLogConfig.get(), mujoco.MjLogConfig.get()
-    quiet.logto_console = quiet.logto_file = False
-    quiet.set()
-    try:
-        yield
-    finally:
-        before.set()
+class Silence:
+    """Keeps MuJoCo's warnings off the console and out of a log file, as long as any thread is within."""
+
+    def __init__(self) -> None:
+        self.lock, self.within = threading.Lock(), 0
+        self.loud = mujoco.MjLogConfig.get()
+
+    def __enter__(self) -> None:
+        with self.lock:  # the settings are the whole process's
+            if self.within == 0:
+                self.loud, quiet = mujoco.MjLogConfig.get(), mujoco.MjLogConfig.get()
+                quiet.logto_console = quiet.logto_file = False
+                quiet.set()
+            self.within += 1
+
+    def __exit__(self, *raised: object) -> None:
+        with self.lock:
+            self.within -= 1
+            if self.within == 0:
+                self.loud.set()
+
+
+silence = Silence()

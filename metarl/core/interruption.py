@@ -2,7 +2,8 @@
 
 Python raises them between any two bytecodes. In the midst of `torch.func` that leaves its stack of transforms broken,
 so that nothing can be saved any more, and torch's C++ may swallow the exception. So while a run trains they are noted,
-and raised at the next `interruption_point`.
+and raised at the next `interruption_point`. Threads that work for the main one stop there with `Interrupted`, and leave
+the signal to it.
 """
 
 import signal
@@ -15,6 +16,10 @@ from typing import Any
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _handlers: dict[int, Any] = {}  # what a block has set aside
 _noted: list[int] = []
+
+
+class Interrupted(Exception):
+    """A thread stopped since the main one was signalled."""
 
 
 @contextmanager
@@ -31,8 +36,14 @@ def interruptible_at_points() -> Iterator[None]:
 
 
 def interruption_point() -> None:
-    """Here the numbers are whole: let the signal that was noted, if any, do what it does by default."""
+    """Here the numbers are whole: let the signal that was noted, if any, do what it does by default.
+
+    Raises:
+        Interrupted: in another thread than the main one.
+    """
     if _noted:
+        if threading.current_thread() is not threading.main_thread():
+            raise Interrupted
         number = _noted[0]
         _restore()
         signal.raise_signal(number)

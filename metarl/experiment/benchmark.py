@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from envs.catalogue import ENVIRONMENTS
-from envs.mujoco_tasks import MujocoTasks, silent
+from envs.mujoco_tasks import MujocoTasks, silence
 from envs.registry import environment_class
 from metarl.algorithms import ALGORITHMS
 from metarl.core.errors import InputError
@@ -30,6 +30,7 @@ from metarl.core.types import State, Trial
 from metarl.experiment.presets import default_config
 from metarl.experiment.trainer import Setup, set_new_tasks, set_up, task_seeds, train_iteration
 from metarl.sampling.collect import collect, torch_threads
+from metarl.sampling.groups import collect_in_groups, first_tasks
 
 Row = dict[str, Any]
 
@@ -83,7 +84,7 @@ def measure_speed(
             parts = [_update_rows(make(environment, algorithm), repeats) for algorithm in ALGORITHMS]
         else:
             setups = [make(environment, name) for name in ITERATIONS_OF[: 1 if only_environments else None]]
-            parts = [_environment_rows(setups[0], repeats)]
+            parts = [_environment_rows(_whole(setups[0]), repeats)]
         if not (only_environments or every_update):
             parts += [_sampling_row(setups[0], repeats), _gymnasium_rows(environment, setups[0])]
             parts += [_iteration_rows(setup, repeats) for setup in setups]
@@ -100,17 +101,24 @@ def _setup(environment: str, algorithm: str, tasks: int, episodes: int, horizon:
     return set_up(replace(config, train=train, env=replace(config.env, horizon=horizon)))
 
 
+def _whole(setup: Setup) -> Setup:
+    """The same with all tasks in one group, whose physics anything can be compared with."""
+    return setup if len(setup.envs) == 1 else set_up(setup.config, num_tasks=setup.config.train.tasks)
+
+
 def _physics_of(setup: Setup) -> MujocoTasks:
-    assert isinstance(setup.env, MujocoTasks)  # refused in measure_speed
-    return setup.env
+    env = _whole(setup).env
+    assert isinstance(env, MujocoTasks)  # refused in measure_speed
+    return env
 
 
 def _play(setup: Setup, repeat: int) -> tuple[float, Trial, Address]:
     """One round of new tasks with the untrained policy: its seconds, what was played, and where its tasks come from."""
-    env, address = setup.env, Address(repeat)
+    address = Address(repeat)
     state = setup.algorithm.initial_state(Address(0))
-    env.set_tasks(env.sample_tasks(task_seeds(address, range(env.num_tasks))))
-    seconds, trial = _timed(lambda: collect(env, setup.algorithm, state, 1, address))
+    for env, first in zip(setup.envs, first_tasks(setup.envs), strict=True):
+        set_new_tasks(env, address, first_task=first)
+    seconds, trial = _timed(lambda: collect_in_groups(setup.envs, setup.algorithm, state, 1, address))
     return seconds, trial, address
 
 
@@ -161,7 +169,7 @@ def _iteration_rows(setup: Setup, repeats: int) -> Iterator[Row]:
     for repeat in range(repeats + 1):
         address = Address(repeat)
         with torch_threads(setup.config.train.torch_threads):
-            state, trial, metrics = train_iteration(setup.env, setup.algorithm, state, address)
+            state, trial, metrics = train_iteration(setup.envs, setup.algorithm, state, address)
         parts["sampling with adaptation"].append(metrics["time/sampling"])
         parts["update"].append(metrics["time/update"])
         parts["whole iteration"].append(metrics["time/sampling"] + metrics["time/update"])
@@ -261,7 +269,7 @@ def _gymnasium_rows(environment: str, setup: Setup) -> Iterator[Row]:
 
 def _make_quietly(name: str, frame_skip: int) -> gymnasium.Env[Any, Any]:
     """MuJoCo has something to say about the XML of Gymnasium's cheetah at every load."""
-    with silent():
+    with silence:
         return gymnasium.make(name, frame_skip=frame_skip)
 
 

@@ -36,6 +36,9 @@ class TrainConfig:
     """Where adaptation and updates are computed; physics always runs on the CPU."""
     threads: int = 0
     """Physics threads of a machine (0: one for each core). Never changes a result."""
+    groups: int = 0
+    """Groups that an iteration's tasks are sampled in, side by side: one acts and adapts while another's physics runs
+    (0: two where that is faster, else one). Never changes a result."""
     torch_threads: int = 0
     """Threads of torch's own arithmetic on a machine (0: one for each core). Its sums may depend on it."""
     checkpoint_every: int = 5
@@ -50,6 +53,7 @@ class TrainConfig:
             ("tasks", 1, 1_000_000),
             ("episodes", 1, 1_000_000),
             ("threads", 0, 1024),  # far more end the process without a word
+            ("groups", 0, 1024),
             ("torch_threads", 0, 1024),
             ("checkpoint_every", 1, math.inf),
             ("keep_checkpoints", 1, math.inf),
@@ -62,7 +66,7 @@ class TrainConfig:
 
 # Fields that may differ when a run is taken up again: they change where and how long, not what.
 FREE_ON_RESUME = {
-    "train": {"iterations", "device", "threads", "checkpoint_every", "keep_checkpoints"},
+    "train": {"iterations", "device", "threads", "groups", "checkpoint_every", "keep_checkpoints"},
     "env": {"processes", "timeout"},
 }
 

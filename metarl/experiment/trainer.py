@@ -34,8 +34,12 @@ from metarl.experiment.logger import Charts, MetricsFile, ProgressLine
 from metarl.experiment.parallel import tasks_of_rank, threads_of_rank
 from metarl.experiment.run_directory import RunDirectory
 from metarl.experiment.worlds import is_few_shot
-from metarl.sampling.collect import blaming_environment, collect, torch_threads
+from metarl.sampling.collect import blaming_environment, torch_threads
+from metarl.sampling.groups import collect_in_groups, first_tasks
 from metarl.sampling.normalisation import MOMENTS, initial_moments, updated_moments
+
+WORTH_DIVIDING = 200
+"""Lanes from which on two groups are faster than one."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +47,17 @@ class Setup:
     """Everything that a config says, made real."""
 
     config: RunConfig
-    env: TaskEnv
+    envs: tuple[TaskEnv, ...]
+    """Groups of an iteration's tasks that are sampled side by side; a single one unless training gains by more."""
     algorithm: Algorithm
 
     counted = "env_steps"
     """What is counted as the run's experience."""
+
+    @property
+    def env(self) -> TaskEnv:
+        """The first group: all tasks, where there is only one."""
+        return self.envs[0]
 
     @property
     def device(self) -> torch.device:
@@ -62,9 +72,10 @@ class Setup:
     def describe(self) -> str:
         """One line about the work of an iteration."""
         config, env = self.config, self.env
+        tasks = sum(group.num_tasks for group in self.envs) * world_size()
         memory = getattr(self.algorithm, "memory_bytes", None)
         return (
-            f"{config.environment} · {config.algorithm} · {env.num_tasks * world_size()} tasks"
+            f"{config.environment} · {config.algorithm} · {tasks} tasks"
             f" × {env.lanes_per_task} episodes × {env.horizon} steps · {self.device}"
             + (f" · {world_size()} ranks" if world_size() > 1 else "")
             + (f" · replay of {memory / 2**20:,.0f} MiB" if memory else "")
@@ -79,7 +90,7 @@ class Setup:
 
     def iterate(self, state: State, address: Address) -> tuple[State, Metrics, int]:
         """One meta-update: the new state, what was measured, and the environment steps that it took."""
-        state, trial, metrics = train_iteration(self.env, self.algorithm, state, address)
+        state, trial, metrics = train_iteration(self.envs, self.algorithm, state, address)
         # ranks on unlike processors would drift apart by last bits
         return tensors_of_first(state), metrics, count_steps(trial)
 
@@ -114,6 +125,10 @@ class World(Protocol):
 def set_up(config: RunConfig, num_tasks: int | None = None) -> Setup:
     """Environment and algorithm of a config; nothing is written.
 
+    Args:
+        config: what is to be run.
+        num_tasks: tasks to meet, in a single group; by default those of a training iteration, in groups.
+
     Raises:
         InputError: whatever is wrong with the config.
     """
@@ -124,22 +139,42 @@ def set_up(config: RunConfig, num_tasks: int | None = None) -> Setup:
     train = resolve_hardware(config.train)
     device = choose_device(train.device)
     family: Any = environment_class(config.environment)
-    tasks = num_tasks or tasks_of_rank(train.tasks)
     if world_size() > 1 and not getattr(algorithm_class(config.algorithm), "divides_over_ranks", False):
         raise InputError(f"{config.algorithm} does not divide its tasks over ranks — train it without torchrun")
     if getattr(algorithm_class(config.algorithm), "sees_task", False):
         family = seeing_task(family)
+    groups = [num_tasks] if num_tasks else groups_of_tasks(family, config.algorithm, train)
+    threads = -(-threads_of_rank(train.threads) // len(groups))
     with blaming_environment(config.environment, "when it was made"):
-        env = family(tasks, train.episodes, config.env, threads=threads_of_rank(train.threads))
-    algorithm = make_algorithm(
-        config.algorithm, config.algo, env.single_observation_space, env.single_action_space, device
-    )
+        envs = tuple(family(tasks, train.episodes, config.env, threads=threads) for tasks in groups)
+    spaces = envs[0].single_observation_space, envs[0].single_action_space
+    algorithm = make_algorithm(config.algorithm, config.algo, *spaces, device)
     if train.normalise_observations and hasattr(algorithm, "memory_bytes"):
         raise InputError(
             f"--normalise-observations, but {config.algorithm} learns from old observations, whose units would have"
             " changed since — leave it out"
         )
-    return Setup(replace(config, train=train, env=env.config), env, algorithm)
+    return Setup(replace(config, train=train, env=envs[0].config), envs, algorithm)
+
+
+def groups_of_tasks(family: type[TaskEnv], algorithm: str, train: TrainConfig) -> list[int]:
+    """How many tasks each group of this rank's part of an iteration has.
+
+    Two groups are faster where there are several threads, and steps that leave Python to the other group.
+
+    Raises:
+        InputError: more groups than tasks, or an algorithm that does not promise the same numbers in groups.
+    """
+    tasks, groups = tasks_of_rank(train.tasks), train.groups
+    divides = getattr(algorithm_class(algorithm), "divides_over_ranks", False)
+    if groups > tasks:
+        raise InputError(f"--groups is {groups}, of {tasks} tasks — give at most {tasks}, or 0")
+    if groups > 1 and not divides:
+        raise InputError(f"--groups is {groups}, but {algorithm} samples its tasks in one — leave it out")
+    if groups == 0:
+        pays = divides and family.native_steps and threads_of_rank(train.threads) > 1
+        groups = 2 if pays and tasks * train.episodes >= WORTH_DIVIDING and tasks > 1 else 1
+    return [tasks // groups + (group < tasks % groups) for group in range(groups)]
 
 
 def resolve_hardware(train: TrainConfig) -> TrainConfig:
@@ -222,12 +257,15 @@ def recording(
         charts.close()
 
 
-def train_iteration(env: TaskEnv, algorithm: Algorithm, state: State, address: Address) -> tuple[State, Trial, Metrics]:
-    """One meta-update: new tasks, a trial on each, an update from all."""
+def train_iteration(
+    envs: Sequence[TaskEnv], algorithm: Algorithm, state: State, address: Address
+) -> tuple[State, Trial, Metrics]:
+    """One meta-update: new tasks, a trial on each, an update from all. `envs` are the groups of this rank's tasks."""
     start = time.perf_counter()
-    first_task = rank() * env.num_tasks
-    set_new_tasks(env, address, first_task=first_task)
-    trial = collect(env, algorithm, state, algorithm.rounds, address, first_task)
+    first_task = rank() * sum(env.num_tasks for env in envs)
+    for env, first in zip(envs, first_tasks(envs, first_task), strict=True):
+        set_new_tasks(env, address, first_task=first)
+    trial = collect_in_groups(envs, algorithm, state, algorithm.rounds, address, first_task)
     collected = time.perf_counter()
     state, metrics = algorithm.update(state, trial, address.at(Purpose.UPDATE))
     if MOMENTS in state:

@@ -74,17 +74,17 @@ def collect(env: TaskEnv, agent: Agent, state: State, rounds: int, address: Addr
         NonFiniteError: an observation, reward or action was not finite.
     """
     tasks = range(first_task, first_task + env.num_tasks)
-    memory = agent.begin(state, [address.at(Purpose.AGENT, task) for task in tasks], env.lanes_per_task)
-    rollouts, diverged = [], 0
-    for round_ in range(rounds):
-        noise = draw_noise(env, [address.at(Purpose.ACTIONS, task, round_) for task in tasks])
-        seeds = [address.at(Purpose.RESET, task, round_).seed() for task in tasks]
-        with torch_threads(1):
+    with torch_threads(1):  # for adaptation too, so that its numbers are the same while other groups are sampled
+        memory = agent.begin(state, [address.at(Purpose.AGENT, task) for task in tasks], env.lanes_per_task)
+        rollouts, diverged = [], 0
+        for round_ in range(rounds):
+            noise = draw_noise(env, [address.at(Purpose.ACTIONS, task, round_) for task in tasks])
+            seeds = [address.at(Purpose.RESET, task, round_).seed() for task in tasks]
             rollout, memory, broken = play_round(env, agent, state, memory, seeds, noise)
-        rollouts.append(rollout)
-        diverged += broken
-        if round_ + 1 < rounds:
-            memory = agent.adapt(state, memory, rollout)
+            rollouts.append(rollout)
+            diverged += broken
+            if round_ + 1 < rounds:
+                memory = agent.adapt(state, memory, rollout)
     return Trial(rollouts, diverged)
 
 

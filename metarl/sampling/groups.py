@@ -1,0 +1,58 @@
+"""Tasks in groups, each met in a thread of its own: while one group acts and adapts, another's physics goes on.
+
+Native physics and a GPU hold no lock of Python's, so that neither waits for the other, nor for the policies. Exact:
+every draw is addressed by its task, and what a task computes does not depend on the tasks computed beside it.
+"""
+
+import copy
+import itertools
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+
+from envs.base import TaskEnv
+from metarl.core.interruption import interruption_point
+from metarl.core.randomness import Address
+from metarl.core.types import Rollout, State, Trial
+from metarl.sampling.collect import Agent, collect
+
+
+def first_tasks(envs: Sequence[TaskEnv], first_task: int = 0) -> list[int]:
+    """The number of each group's first task within the meta-batch, where the first group's is `first_task`."""
+    return list(itertools.accumulate((env.num_tasks for env in envs[:-1]), initial=first_task))
+
+
+def collect_in_groups(
+    envs: Sequence[TaskEnv], agent: Agent, state: State, rounds: int, address: Address, first_task: int = 0
+) -> Trial:
+    """As `collect`, for groups of tasks side by side: the trial of all of them, in order.
+
+    Args:
+        envs: the groups, set to consecutive tasks of the meta-batch.
+        agent: what each group meets a copy of.
+        state: its meta-parameters.
+        rounds: how many rounds to play, `K + 1`.
+        address: where this meeting's randomness starts.
+        first_task: the number of the first group's first task within the meta-batch.
+
+    Raises:
+        EnvironmentBroke: an environment raised.
+        NonFiniteError: an observation, reward or action was not finite.
+    """
+    starts = first_tasks(envs, first_task)
+    if len(envs) == 1:
+        return collect(envs[0], agent, state, rounds, address, first_task)
+    with ThreadPoolExecutor(len(envs)) as pool:
+        meetings = [
+            # A copy each: a module holds its parameters as long as `functional_call` runs.
+            pool.submit(collect, env, copy.deepcopy(agent), state, rounds, address, start)
+            for env, start in zip(envs, starts, strict=True)
+        ]
+    interruption_point()  # what made the threads stop early, if anything did, is for the main one to raise
+    trials = [meeting.result() for meeting in meetings]
+    rollouts = [
+        Rollout(*(torch.cat(fields) for fields in zip(*groups, strict=True)))
+        for groups in zip(*(trial.rollouts for trial in trials), strict=True)
+    ]
+    return Trial(rollouts, sum(trial.diverged for trial in trials))

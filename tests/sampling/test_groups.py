@@ -1,0 +1,134 @@
+"""Groups of tasks met side by side: the same trial as together, and an end that nothing hangs on."""
+
+import threading
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from metarl.core import interruption
+from metarl.core.errors import EnvironmentBroke, InputError
+from metarl.core.interruption import Interrupted, interruptible_at_points
+from metarl.core.randomness import Address
+from metarl.experiment.config import RunConfig, TrainConfig
+from metarl.experiment.presets import default_config
+from metarl.experiment.trainer import Setup, set_up, train_iteration
+from metarl.sampling.groups import collect_in_groups, first_tasks
+
+
+def setup_in(groups: int, environment: str, algorithm: str = "maml-trpo", threads: int = 2, tasks: int = 5) -> Setup:
+    defaults = default_config(environment, algorithm)
+    train = TrainConfig(tasks=tasks, episodes=3, threads=threads, torch_threads=1, groups=groups)
+    env = replace(defaults.env, horizon=20)
+    return set_up(RunConfig(environment, algorithm, train, env, defaults.algo))
+
+
+@pytest.mark.parametrize("environment", ["point-nav", "ant-goal", "walker-params"])
+@pytest.mark.parametrize("groups", [2, 3, 5])
+def test_groups_change_no_bit_of_a_trial_or_of_the_update_from_it(environment: str, groups: int) -> None:
+    together, divided = (setup_in(count, environment) for count in (1, groups))
+    assert [env.num_tasks for env in divided.envs] == {2: [3, 2], 3: [2, 2, 1], 5: [1] * 5}[groups]
+    state = together.initial_state(Address(0))
+    (after, whole, _), (same, parts, _) = (
+        train_iteration(setup.envs, setup.algorithm, state, Address(1)) for setup in (together, divided)
+    )
+    for rollout, other in zip(whole.rollouts, parts.rollouts, strict=True):
+        for name, values in rollout._asdict().items():
+            assert torch.equal(values, getattr(other, name)), name
+    for name, value in after["policy"].items():
+        assert torch.equal(value, same["policy"][name]), name
+    assert not torch.equal(after["policy"]["log_std"], state["policy"]["log_std"])
+
+
+def test_tasks_are_numbered_through_all_groups() -> None:
+    assert first_tasks(setup_in(3, "point-nav").envs, first_task=10) == [10, 12, 14]
+
+
+def test_groups_are_met_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    setup, met = setup_in(2, "point-nav", tasks=2), list[int]()
+    meeting = threading.Barrier(2, timeout=20)  # breaks unless both are at their first step at once
+
+    for env in setup.envs:
+
+        def advance(*arguments: Any, plain: Any = env.advance) -> Any:
+            if meeting.n_waiting < 2 and not met:
+                met.append(meeting.wait())
+            return plain(*arguments)
+
+        monkeypatch.setattr(env, "advance", advance)
+    collect_in_groups(setup.envs, setup.algorithm, setup.initial_state(Address(0)), 1, Address(1))
+    assert sorted(met) == [0, 1]
+
+
+def test_what_breaks_in_one_group_is_raised() -> None:
+    setup = setup_in(2, "point-nav")
+
+    def explode(*arguments: Any) -> Any:
+        raise ValueError("no floor here")
+
+    setup.envs[1].advance = explode  # type: ignore[method-assign]
+    with pytest.raises(EnvironmentBroke, match="no floor here"):
+        collect_in_groups(setup.envs, setup.algorithm, setup.initial_state(Address(0)), 1, Address(1))
+
+
+def test_a_signal_ends_all_groups_at_their_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    setup = setup_in(2, "point-nav")
+    steps = [0, 0]
+    for number, env in enumerate(setup.envs):
+
+        def advance(*arguments: Any, number: int = number, plain: Any = env.advance) -> Any:
+            steps[number] += 1
+            if steps[number] == 3 and number == 0:
+                interruption._note(2, None)  # what a signal does on its arrival
+            return plain(*arguments)
+
+        monkeypatch.setattr(env, "advance", advance)
+    with pytest.raises(KeyboardInterrupt), interruptible_at_points():
+        collect_in_groups(setup.envs, setup.algorithm, setup.initial_state(Address(0)), 1, Address(1))
+    assert steps[0] == 3
+    assert steps[1] < setup.env.horizon
+    assert not interruption._noted
+
+
+def test_a_thread_that_works_for_the_main_one_leaves_signals_to_it() -> None:
+    raised: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            interruption.interruption_point()
+        except BaseException as error:
+            raised.append(error)
+
+    with pytest.raises(KeyboardInterrupt), interruptible_at_points():
+        interruption._note(2, None)
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        assert isinstance(raised[0], Interrupted)
+
+
+def test_mujoco_tasks_are_met_in_two_groups_where_threads_and_lanes_are_many_and_others_in_one() -> None:
+    def groups(environment: str, algorithm: str = "promp", episodes: int = 50, threads: int = 2) -> list[int]:
+        defaults = default_config(environment, algorithm)
+        train = TrainConfig(tasks=5, episodes=episodes, threads=threads, torch_threads=1)
+        setup = set_up(RunConfig(environment, algorithm, train, defaults.env, defaults.algo))
+        return [env.num_tasks for env in setup.envs]
+
+    assert groups("half-cheetah-dir") == [3, 2]
+    assert groups("half-cheetah-dir", episodes=39) == [5]  # 195 lanes
+    assert groups("half-cheetah-dir", threads=1) == [5]
+    assert groups("point-nav") == [5]  # its steps are Python's
+    assert groups("half-cheetah-dir", "rl2") == [5]
+
+
+@pytest.mark.parametrize(
+    ("groups", "algorithm", "message"),
+    [
+        (6, "promp", "--groups is 6, of 5 tasks — give at most 5, or 0"),
+        (2, "rl2", "--groups is 2, but rl2 samples its tasks in one — leave it out"),
+    ],
+)
+def test_impossible_groups_are_refused(groups: int, algorithm: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        setup_in(groups, "point-nav", algorithm)
