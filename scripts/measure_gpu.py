@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from metarl.core.adaptation import for_tasks
+from metarl.core.allocation import keep_freed_memory
 from metarl.core.errors import InputError
 from metarl.core.meta_gradient import meta_gradient
 from metarl.core.randomness import Address
@@ -143,6 +144,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30, help="after these a row repeats no more")
     parser.add_argument("--profile", action="store_true", help="list what a MAML-TRPO update spends its time in")
     options = parser.parse_args()
+    keep_freed_memory()  # as training does
     device = options.device
     size = f"{options.environment}, {options.tasks} × {options.episodes} × {options.horizon}"
     where = torch.cuda.get_device_name() if device == "cuda" and torch.cuda.is_available() else device

@@ -24,6 +24,7 @@ from envs.catalogue import ENVIRONMENTS
 from envs.mujoco_tasks import MujocoTasks, silence
 from envs.registry import environment_class
 from metarl.algorithms import ALGORITHMS
+from metarl.core.allocation import keep_freed_memory
 from metarl.core.errors import InputError
 from metarl.core.randomness import Address, Purpose
 from metarl.core.types import State, Trial
@@ -77,6 +78,7 @@ def measure_speed(
     for environment in environments:
         if not issubclass(environment_class(environment), MujocoTasks):
             raise InputError(f"'{environment}' has no MuJoCo physics to compare with — name another one")
+    keep_freed_memory()  # as training does
     rows = []
     for environment in environments:
         make = partial(_setup, tasks=tasks, episodes=episodes, horizon=horizon, threads=threads)

@@ -23,6 +23,7 @@ from envs.registry import environment_class
 from envs.seeing_task import seeing_task
 from metarl.algorithms import algorithm_class, make_algorithm
 from metarl.algorithms.algorithm import Algorithm
+from metarl.core.allocation import keep_freed_memory
 from metarl.core.errors import InputError
 from metarl.core.interruption import interruptible_at_points
 from metarl.core.randomness import Address, Purpose
@@ -209,6 +210,7 @@ def train(setup: World, run: RunDirectory | None, console: Console) -> None:
     """
     config = setup.config.train
     seed = Address(config.seed)
+    keep_freed_memory()
     found = value_of_first(run.load(torch.device("cpu")) if run else None)
     if found is None:
         done = Checkpoint(0, 0, setup.initial_state(seed.at(Purpose.PARAMETERS)))

@@ -1,0 +1,34 @@
+"""What the process keeps: a tensor's pages, when another of its size follows. In processes of their own."""
+
+import subprocess
+import sys
+
+import pytest
+
+PAGE_FAULTS_OF_TEN_TENSORS = """
+import resource, sys
+import torch
+from metarl.core.allocation import keep_freed_memory
+
+if sys.argv[1] == "keep" and not keep_freed_memory():
+    print("cannot")
+    sys.exit()
+torch.ones(2**24)  # 64 MiB, freed at once
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    torch.ones(2**24)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def page_faults(how: str) -> str:
+    command = [sys.executable, "-c", PAGE_FAULTS_OF_TEN_TENSORS, how]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_tensors_find_freed_memory_again() -> None:
+    kept = page_faults("keep")
+    if kept == "cannot":
+        pytest.skip("this C library has no such setting")
+    # New pages for each of ten tensors, or for two at the most: the heap may have grown at another alignment.
+    assert 5 * int(kept) <= int(page_faults("as it is"))
