@@ -13,7 +13,8 @@ from metarl.core.allocation import keep_freed_memory
 if sys.argv[1] == "keep" and not keep_freed_memory():
     print("cannot")
     sys.exit()
-torch.ones(2**24)  # 64 MiB, freed at once
+for _ in range(20):  # until the heap has found its size
+    torch.ones(2**24)  # 64 MiB, freed at once
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(10):
     torch.ones(2**24)
@@ -30,5 +31,6 @@ def test_tensors_find_freed_memory_again() -> None:
     kept = page_faults("keep")
     if kept == "cannot":
         pytest.skip("this C library has no such setting")
-    # New pages for each of ten tensors, or for two at the most: the heap may have grown at another alignment.
-    assert 5 * int(kept) <= int(page_faults("as it is"))
+    # 64 MiB are 16,384 pages of 4 KiB, or 32 of 2 MiB; kept memory needs no new ones.
+    assert int(kept) < 32
+    assert int(page_faults("as it is")) >= 10 * 32
