@@ -70,7 +70,7 @@ def measure(algorithm: str, device: Literal["cpu", "cuda"], options: argparse.Na
         begun = time.perf_counter()
         for repeat in range(options.repeats + 1):
             before = state
-            state, trial, metrics = train_iteration(setup.envs, setup.algorithm, state, Address(repeat + 1))
+            state, trial, metrics = train_iteration(setup, state, Address(repeat + 1))
             updates.append(metrics["time/update"])
             iterations.append(metrics["time/update"] + metrics["time/sampling"])
             if repeat and time.perf_counter() - begun > options.seconds:

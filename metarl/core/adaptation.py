@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import torch
 from torch.func import grad, vmap
 
+from metarl.core.tasks_at_once import size_of_parts
 from metarl.core.types import Params
 
 Support = TypeVar("Support")
@@ -41,18 +42,16 @@ def gradient_step(
     return {**params, **{name: value - rate[name] * gradient[name] for name, value in stepped.items()}}
 
 
-def for_tasks(
-    function: Callable[..., Any], shared: Sequence[int] = (), chunk_size: int | None = None
-) -> Callable[..., Any]:
+def for_tasks(function: Callable[..., Any], shared: Sequence[int] = ()) -> Callable[..., Any]:
     """`function` for one task -> the same for all tasks: every argument and result gains a leading `N`.
 
-    Arguments at the positions in `shared` are the same for every task and keep their shape. `chunk_size`
-    bounds how many tasks are worked on at once, and so the memory.
+    Arguments at the positions in `shared` are the same for every task and keep their shape.
     """
 
     def for_all(*arguments: Any) -> Any:
         in_dims = tuple(None if position in shared else 0 for position in range(len(arguments)))
-        return vmap(function, in_dims=in_dims, chunk_size=chunk_size)(*arguments)
+        own = [argument for argument, dim in zip(arguments, in_dims, strict=True) if dim == 0]
+        return vmap(function, in_dims=in_dims, chunk_size=size_of_parts(own))(*arguments)
 
     return for_all
 

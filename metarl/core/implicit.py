@@ -9,7 +9,7 @@ from typing import Any
 from torch.func import grad
 
 from metarl.core.adaptation import Loss, for_tasks
-from metarl.core.meta_gradient import Adaptation, Pullback, value_and_pullback
+from metarl.core.meta_gradient import Adaptation, Product, linearised
 from metarl.core.trust_region import add, conjugate_gradient_of_tasks
 from metarl.core.types import Params
 
@@ -34,10 +34,9 @@ def implicit_adaptation(
     return Adaptation(solutions, pullback=inverse, pushforward=inverse)
 
 
-def scaled_hessian(loss: Loss[Any], solutions: Params, support: Any, strength: float) -> Pullback:
+def scaled_hessian(loss: Loss[Any], solutions: Params, support: Any, strength: float) -> Product:
     """The product `v -> H v / λ` at all tasks' solutions, `[N, ...]` both."""
-    inner_gradient = for_tasks(grad(loss))
-    _, hessian = value_and_pullback(lambda params: inner_gradient(params, support), solutions)
+    hessian = linearised(for_tasks(grad(loss)), solutions, support).pullback
 
     def product(vector: Params) -> Params:
         return {name: value / strength for name, value in hessian(vector).items()}

@@ -7,12 +7,14 @@ With `θ'_n(θ)` the parameters of task `n` after the inner loop, and `J_n = dθ
   `mean_n J_nᵀ F_n J_n`, with `F_n` the Fisher matrix at `θ'_n`: first derivatives of the KL vanish there,
   so no derivative of `J` enters.
 
-`J` and `Jᵀ` are never formed. Both are products through a graph that is built once and used for every vector. All is
-computed task by task, and the mean taken at the very end (`core/ranks.py` says why).
+`J` and `Jᵀ` are never formed. Both are products through a graph that is built once and used for every vector, where
+memory holds it (`core/tasks_at_once.py`). All is computed task by task, and the mean taken at the very end
+(`core/ranks.py` says why).
 """
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -23,45 +25,77 @@ from metarl.core.adaptation import for_tasks, repeat_for_tasks
 from metarl.core.interruption import interruption_point
 from metarl.core.optimiser import adam_step
 from metarl.core.ranks import mean_over_tasks
+from metarl.core.tasks_at_once import in_parts, size_of_parts
 from metarl.core.trust_region import dot, require_finite
 from metarl.core.types import Params, State
 
-Pullback = Callable[[Params], Params]
+Product = Callable[[Params], Params]
 
 
-def value_and_pullback(function: Callable[[Params], Params], point: Params) -> tuple[Params, Pullback]:
-    """`function(point)`, and `u -> Jᵀu` there, through a graph that is kept for every later `u`."""
-    result: Any = vjp(function, point)
-    value, backward = result
-    return value, lambda vector: backward(vector)[0]
+class Linearised(NamedTuple):
+    """A function of every task's parameters at some point, and products with its derivative `J` there."""
+
+    value: Params
+    pullback: Product  # u_n -> J_nᵀ u_n
+    pushforward: Product  # v_n -> J_n v_n
+
+
+def linearised(function: Callable[..., Params], point: Params, *data: Any) -> Linearised:
+    """`function(point, *data)` and its derivative in `point`; everything leads with N.
+
+    The graph is built once and kept for every vector; where tasks are worked on in parts, each part's anew for each.
+    """
+    size = size_of_parts(point)
+    if size is None:
+        result: Any = vjp(lambda point: function(point, *data), point)
+        value, backward = result
+
+        def pullback(vector: Params) -> Params:
+            own: Params = backward(vector)[0]
+            return own
+
+        @cache
+        def transposed() -> Any:  # Jᵀ is linear, so its own pullback, at any vector, is J itself
+            result: Any = vjp(pullback, {name: torch.zeros_like(tensor) for name, tensor in value.items()})
+            return result[1]
+
+        return Linearised(value, pullback, lambda vector: transposed()(vector)[0])
+
+    def pull(point: Params, vector: Params, *data: Any) -> Params:
+        return linearised(function, point, *data).pullback(vector)
+
+    def push(point: Params, vector: Params, *data: Any) -> Params:
+        return linearised(function, point, *data).pushforward(vector)
+
+    return Linearised(
+        in_parts(function, size)(point, *data),
+        lambda vector: in_parts(pull, size)(point, vector, *data),
+        lambda vector: in_parts(push, size)(point, vector, *data),
+    )
 
 
 class Adaptation(NamedTuple):
-    """All tasks' adapted parameters, and the way back; everything leads with N."""
+    """All tasks' adapted parameters, and the way there and back; everything leads with N."""
 
     adapted: Params
-    pullback: Pullback  # u_n -> J_nᵀ u_n
-    pushforward: Pullback | None = None  # v_n -> J_n v_n; None: derived from the pullback
+    pullback: Product  # u_n -> J_nᵀ u_n
+    pushforward: Product  # v_n -> J_n v_n
 
 
-def differentiable_adaptation(
-    adapt: Callable[[Params, Any], Params], params: Params, support: Any, chunk_size: int | None = None
-) -> Adaptation:
+def differentiable_adaptation(adapt: Callable[[Params, Any], Params], params: Params, support: Any) -> Adaptation:
     """Adapt every task from shared `params`, keeping the graph.
 
     Args:
         adapt: the inner loop of one task, `(params, support) -> adapted`.
         params: meta-parameters, shared by all tasks.
         support: any pytree of tensors with a leading `N`.
-        chunk_size: how many tasks are worked on at once.
     """
-    adapt_all = for_tasks(adapt, chunk_size=chunk_size)
     start = repeat_for_tasks(params, len(tree_leaves(support)[0]))
-    return Adaptation(*value_and_pullback(lambda start: adapt_all(start, support), start))
+    return Adaptation(*linearised(for_tasks(adapt), start, support))
 
 
 def meta_gradient(
-    objective: Callable[..., Any], params: Params, *data: Any, chunk_size: int | None = None, has_aux: bool = False
+    objective: Callable[..., Any], params: Params, *data: Any, has_aux: bool = False
 ) -> tuple[Params, Any]:
     """Gradient and value of the mean over tasks of `objective(params, *data)`, inner loop and all.
 
@@ -69,11 +103,10 @@ def meta_gradient(
         objective: for one task; whatever it adapts on the way is differentiated through.
         params: meta-parameters, shared by all tasks.
         data: pytrees of tensors with a leading `N`.
-        chunk_size: how many tasks are worked on at once.
         has_aux: the objective returns a pair, whose second part is only looked at. The value is then a pair too:
             the mean, and the second parts of this rank's tasks, with a leading `N`.
     """
-    for_each = for_tasks(grad_and_value(objective, has_aux=has_aux), shared=[0], chunk_size=chunk_size)
+    for_each = for_tasks(grad_and_value(objective, has_aux=has_aux), shared=[0])
     gradients, values = for_each(params, *data)
     if has_aux:
         values, looked_at = values
@@ -130,10 +163,7 @@ def shortened(gradient: Params, max_norm: float) -> Params:
 
 
 def kl_curvature(
-    adaptation: Adaptation,
-    kl: Callable[[Params, Any], torch.Tensor],
-    query: Any,
-    chunk_size: int | None = None,
+    adaptation: Adaptation, kl: Callable[[Params, Any], torch.Tensor], query: Any
 ) -> Callable[[Params], Params]:
     """The product `v -> mean_n J_nᵀ F_n J_n v`.
 
@@ -142,18 +172,13 @@ def kl_curvature(
         kl: for one task, the mean KL divergence from the adapted policy (a constant within `query`) to the
             policy of its first argument.
         query: any pytree of tensors with a leading `N`.
-        chunk_size: how many tasks are worked on at once.
     """
-    kl_gradient = for_tasks(grad(kl), chunk_size=chunk_size)
     adapted = {name: value.detach() for name, value in adaptation.adapted.items()}
-    _, fisher = value_and_pullback(lambda params: kl_gradient(params, query), adapted)
-    pushforward = adaptation.pushforward
-    if pushforward is None:  # Jᵀ is linear, so the pullback of the pullback is J itself
-        zeros = {name: torch.zeros_like(value) for name, value in adapted.items()}
-        _, pushforward = value_and_pullback(adaptation.pullback, zeros)
+    fisher = linearised(for_tasks(grad(kl)), adapted, query).pullback
     tasks = len(tree_leaves(query)[0])
 
     def product(vector: Params) -> Params:
-        return mean_over_tasks(adaptation.pullback(fisher(pushforward(repeat_for_tasks(vector, tasks)))))
+        pushed = adaptation.pushforward(repeat_for_tasks(vector, tasks))
+        return mean_over_tasks(adaptation.pullback(fisher(pushed)))
 
     return product

@@ -171,7 +171,7 @@ def _iteration_rows(setup: Setup, repeats: int) -> Iterator[Row]:
     for repeat in range(repeats + 1):
         address = Address(repeat)
         with torch_threads(setup.config.train.torch_threads):
-            state, trial, metrics = train_iteration(setup.envs, setup.algorithm, state, address)
+            state, trial, metrics = train_iteration(setup, state, address)
         parts["sampling with adaptation"].append(metrics["time/sampling"])
         parts["update"].append(metrics["time/update"])
         parts["whole iteration"].append(metrics["time/sampling"] + metrics["time/update"])

@@ -39,6 +39,9 @@ class TrainConfig:
     groups: int = 0
     """Groups that an iteration's tasks are sampled in, side by side: one acts and adapts while another's physics runs
     (0: two where that is faster, else one). Never changes a result."""
+    tasks_at_once: int = 0
+    """Tasks that an update works on at once; fewer need less memory, and more time (0: all, but half as many whenever
+    torch finds no memory for them). Never changes a result."""
     torch_threads: int = 0
     """Threads of torch's own arithmetic on a machine (0: one for each core). Its sums may depend on it."""
     checkpoint_every: int = 5
@@ -54,6 +57,7 @@ class TrainConfig:
             ("episodes", 1, 1_000_000),
             ("threads", 0, 1024),  # far more end the process without a word
             ("groups", 0, 1024),
+            ("tasks_at_once", 0, 1_000_000),
             ("torch_threads", 0, 1024),
             ("checkpoint_every", 1, math.inf),
             ("keep_checkpoints", 1, math.inf),
@@ -66,7 +70,7 @@ class TrainConfig:
 
 # Fields that may differ when a run is taken up again: they change where and how long, not what.
 FREE_ON_RESUME = {
-    "train": {"iterations", "device", "threads", "groups", "checkpoint_every", "keep_checkpoints"},
+    "train": {"iterations", "device", "threads", "groups", "tasks_at_once", "checkpoint_every", "keep_checkpoints"},
     "env": {"processes", "timeout"},
 }
 

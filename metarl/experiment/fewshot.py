@@ -18,6 +18,7 @@ from envs.registry import load_attribute
 from metarl.core.errors import InputError
 from metarl.core.randomness import Address, Purpose
 from metarl.core.ranks import world_size
+from metarl.core.tasks_at_once import WithinMemory
 from metarl.core.types import FewShot, Metrics, State
 from metarl.experiment.checkpoint import write_atomic
 from metarl.experiment.config import RunConfig, TrainConfig
@@ -39,6 +40,8 @@ class FewShotSetup:
     config: RunConfig
     source: Source
     learner: Learner
+    within_memory: WithinMemory
+    """Has parts of the tasks worked on where memory does not hold all."""
 
     counted = "examples"
     """What is counted as the run's experience."""
@@ -73,7 +76,8 @@ class FewShotSetup:
         start = time.perf_counter()
         tasks = self.tasks(address, range(self.config.train.tasks), "train")
         sampled = time.perf_counter()
-        state, scores = self.learner.update(state, tasks)
+        before = state
+        state, scores = self.within_memory(lambda: self.learner.update(before, tasks))
         finished = time.perf_counter()
         curves = {
             f"{name}/step_{k}": float(value)
@@ -103,7 +107,8 @@ def set_up_few_shot(config: RunConfig) -> FewShotSetup:
     target = SOURCES[config.environment].target if config.environment in SOURCES else config.environment
     source: Any = load_attribute(target)(config.env)
     learner = learner_class(config.algorithm)(config.algo, Problem.of(source), device)
-    return FewShotSetup(replace(config, train=train, env=source.config), source, learner)
+    within_memory = WithinMemory(train.tasks, train.tasks_at_once)
+    return FewShotSetup(replace(config, train=train, env=source.config), source, learner, within_memory)
 
 
 def scores_of(

@@ -28,6 +28,7 @@ from metarl.core.errors import InputError
 from metarl.core.interruption import interruptible_at_points
 from metarl.core.randomness import Address, Purpose
 from metarl.core.ranks import gather, rank, sum_over_ranks, tensors_of_first, value_of_first, world_size
+from metarl.core.tasks_at_once import WithinMemory
 from metarl.core.types import Metrics, State, Trial
 from metarl.experiment.checkpoint import Checkpoint
 from metarl.experiment.config import RunConfig, TrainConfig
@@ -51,6 +52,8 @@ class Setup:
     envs: tuple[TaskEnv, ...]
     """Groups of an iteration's tasks that are sampled side by side; a single one unless training gains by more."""
     algorithm: Algorithm
+    within_memory: WithinMemory
+    """Has parts of the tasks worked on where memory does not hold all."""
 
     counted = "env_steps"
     """What is counted as the run's experience."""
@@ -91,7 +94,7 @@ class Setup:
 
     def iterate(self, state: State, address: Address) -> tuple[State, Metrics, int]:
         """One meta-update: the new state, what was measured, and the environment steps that it took."""
-        state, trial, metrics = train_iteration(self.envs, self.algorithm, state, address)
+        state, trial, metrics = train_iteration(self, state, address)
         # ranks on unlike processors would drift apart by last bits
         return tensors_of_first(state), metrics, count_steps(trial)
 
@@ -155,7 +158,8 @@ def set_up(config: RunConfig, num_tasks: int | None = None) -> Setup:
             f"--normalise-observations, but {config.algorithm} learns from old observations, whose units would have"
             " changed since — leave it out"
         )
-    return Setup(replace(config, train=train, env=envs[0].config), envs, algorithm)
+    within_memory = WithinMemory(sum(groups), train.tasks_at_once)
+    return Setup(replace(config, train=train, env=envs[0].config), envs, algorithm, within_memory)
 
 
 def groups_of_tasks(family: type[TaskEnv], algorithm: str, train: TrainConfig) -> list[int]:
@@ -259,17 +263,19 @@ def recording(
         charts.close()
 
 
-def train_iteration(
-    envs: Sequence[TaskEnv], algorithm: Algorithm, state: State, address: Address
-) -> tuple[State, Trial, Metrics]:
-    """One meta-update: new tasks, a trial on each, an update from all. `envs` are the groups of this rank's tasks."""
+def train_iteration(setup: Setup, state: State, address: Address) -> tuple[State, Trial, Metrics]:
+    """One meta-update: new tasks, a trial on each, an update from all."""
+    envs, algorithm = setup.envs, setup.algorithm
     start = time.perf_counter()
     first_task = rank() * sum(env.num_tasks for env in envs)
     for env, first in zip(envs, first_tasks(envs, first_task), strict=True):
         set_new_tasks(env, address, first_task=first)
-    trial = collect_in_groups(envs, algorithm, state, algorithm.rounds, address, first_task)
+    before = state
+    trial = setup.within_memory(
+        lambda: collect_in_groups(envs, algorithm, before, algorithm.rounds, address, first_task)
+    )
     collected = time.perf_counter()
-    state, metrics = algorithm.update(state, trial, address.at(Purpose.UPDATE))
+    state, metrics = setup.within_memory(lambda: algorithm.update(before, trial, address.at(Purpose.UPDATE)))
     if MOMENTS in state:
         state = {**state, MOMENTS: updated_moments(state[MOMENTS], trial)}
     finished = time.perf_counter()

@@ -8,6 +8,7 @@ import copy
 import itertools
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 
 import torch
 
@@ -46,7 +47,7 @@ def collect_in_groups(
     with ThreadPoolExecutor(len(envs)) as pool:
         meetings = [
             # A copy each: a module holds its parameters as long as `functional_call` runs.
-            pool.submit(collect, env, copy.deepcopy(agent), state, rounds, address, start)
+            pool.submit(copy_context().run, collect, env, copy.deepcopy(agent), state, rounds, address, start)
             for env, start in zip(envs, starts, strict=True)
         ]
     interruption_point()  # what made the threads stop early, if anything did, is for the main one to raise

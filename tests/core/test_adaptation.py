@@ -5,6 +5,7 @@ import torch
 from problems import A, E, N, O, Problem, T, adapt, flatten, relative_difference
 
 from metarl.core.adaptation import for_tasks, gradient_step, repeat_for_tasks
+from metarl.core.tasks_at_once import tasks_at_once
 from metarl.core.types import Batch, Params
 
 
@@ -83,11 +84,12 @@ def test_all_tasks_at_once_are_a_loop_over_tasks(
             torch.testing.assert_close(own[name][number], alone[name], rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("chunk_size", [1, 2, 3, 100])
-def test_how_many_tasks_are_worked_on_at_once_changes_nothing(chunk_size: int) -> None:
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+def test_how_many_tasks_are_worked_on_at_once_changes_nothing(size: int) -> None:
     problem = Problem("gaussian", "likelihood_ratio", 2)
     whole = for_tasks(problem.adapt, shared=[0])(problem.params, problem.support)
-    parts = for_tasks(problem.adapt, shared=[0], chunk_size=chunk_size)(problem.params, problem.support)
+    with tasks_at_once(size):
+        parts = for_tasks(problem.adapt, shared=[0])(problem.params, problem.support)
     assert relative_difference(flatten(parts), flatten(whole)) < 1e-14
 
 

@@ -26,6 +26,7 @@ from metarl.core.meta_gradient import (
 from metarl.core.networks import apply
 from metarl.core.optimiser import adam_state, adam_step
 from metarl.core.ranks import mean_over_tasks
+from metarl.core.tasks_at_once import tasks_at_once
 from metarl.core.types import Params
 
 POLICIES = pytest.mark.parametrize("kind", ["gaussian", "categorical"])
@@ -125,18 +126,16 @@ def test_learned_rates_have_a_meta_gradient_too() -> None:
     assert relative_difference(flatten(gradient), central_differences(mean_objective, rates)) < 1e-7
 
 
-@pytest.mark.parametrize("chunk_size", [1, 2, 100])
-def test_how_many_tasks_are_worked_on_at_once_changes_no_gradient(chunk_size: int) -> None:
+@pytest.mark.parametrize("size", [1, 2, 100])
+def test_how_many_tasks_are_worked_on_at_once_changes_no_gradient(size: int) -> None:
     problem = Problem("gaussian", "log_likelihood", 2)
     data = problem.params, problem.support, problem.query
-    whole, _ = meta_gradient(problem.objective, *data)
-    parts, _ = meta_gradient(problem.objective, *data, chunk_size=chunk_size)
-    assert relative_difference(flatten(parts), flatten(whole)) < 1e-12
     vector = {name: torch.ones_like(value) for name, value in problem.params.items()}
-    assert (
-        relative_difference(flatten(curvature_of(problem, chunk_size)(vector)), flatten(curvature_of(problem)(vector)))
-        < 1e-12
-    )
+    whole, of_all = meta_gradient(problem.objective, *data)[0], curvature_of(problem)(vector)
+    with tasks_at_once(size):
+        parts, of_parts = meta_gradient(problem.objective, *data)[0], curvature_of(problem)(vector)
+    assert relative_difference(flatten(parts), flatten(whole)) < 1e-12
+    assert relative_difference(flatten(of_parts), flatten(of_all)) < 1e-12
 
 
 def kl(problem: Problem):
@@ -149,11 +148,11 @@ def kl(problem: Problem):
     return mean_kl
 
 
-def curvature_of(problem: Problem, chunk_size: int | None = None):
+def curvature_of(problem: Problem):
     """The product under test, with the adapted policies of `problem.params` as the older ones."""
-    adaptation = differentiable_adaptation(problem.adapt, problem.params, problem.support, chunk_size)
+    adaptation = differentiable_adaptation(problem.adapt, problem.params, problem.support)
     older = apply(problem.policy, adaptation.adapted, problem.query.observation)
-    return kl_curvature(adaptation, kl(problem), (problem.query, older), chunk_size)
+    return kl_curvature(adaptation, kl(problem), (problem.query, older))
 
 
 def hessian_of_mean_kl(problem: Problem) -> torch.Tensor:

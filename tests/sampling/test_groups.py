@@ -30,9 +30,7 @@ def test_groups_change_no_bit_of_a_trial_or_of_the_update_from_it(environment: s
     together, divided = (setup_in(count, environment) for count in (1, groups))
     assert [env.num_tasks for env in divided.envs] == {2: [3, 2], 3: [2, 2, 1], 5: [1] * 5}[groups]
     state = together.initial_state(Address(0))
-    (after, whole, _), (same, parts, _) = (
-        train_iteration(setup.envs, setup.algorithm, state, Address(1)) for setup in (together, divided)
-    )
+    (after, whole, _), (same, parts, _) = (train_iteration(setup, state, Address(1)) for setup in (together, divided))
     for rollout, other in zip(whole.rollouts, parts.rollouts, strict=True):
         for name, values in rollout._asdict().items():
             assert torch.equal(values, getattr(other, name)), name
