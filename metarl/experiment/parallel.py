@@ -3,7 +3,8 @@
     torchrun --nproc-per-node 4 -m metarl train half-cheetah-dir promp
 
 Each process is a rank that samples and adapts a block of every meta-batch's tasks (`core/ranks.py` says how they
-agree); rank 0 alone writes and speaks. Every number of ranks trains alike, so a run may be resumed with another.
+agree); rank 0 alone writes and speaks. Every number of ranks trains alike, so a run may be resumed with another. Within
+a process tasks may be sampled in groups side by side (`sampling/groups.py`).
 """
 
 import logging
@@ -15,9 +16,14 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 
+from envs.base import TaskEnv
+from metarl.algorithms import algorithm_class
 from metarl.core.errors import InputError
 from metarl.core.ranks import rank, world_size
+from metarl.experiment.config import TrainConfig
 
+WORTH_DIVIDING = 200
+"""Lanes from which on two groups are faster than one."""
 PATIENCE = timedelta(minutes=30)
 """How long a rank waits for one that is slower, or for a machine that vanished without closing its connections."""
 
@@ -67,3 +73,23 @@ def tasks_of_rank(tasks: int) -> int:
 def threads_of_rank(threads: int) -> int:
     """A rank's share of a machine's threads, at least one."""
     return max(1, threads // int(os.environ["LOCAL_WORLD_SIZE"])) if world_size() > 1 else threads
+
+
+def groups_of_tasks(family: type[TaskEnv], algorithm: str, train: TrainConfig) -> list[int]:
+    """How many tasks each group of this rank's part of an iteration has.
+
+    Two groups are faster where there are several threads, and steps that leave Python to the other group.
+
+    Raises:
+        InputError: more groups than tasks, or an algorithm that does not promise the same numbers in groups.
+    """
+    tasks, groups = tasks_of_rank(train.tasks), train.groups
+    divides = getattr(algorithm_class(algorithm), "divides_over_ranks", False)
+    if groups > tasks:
+        raise InputError(f"--groups is {groups}, of {tasks} tasks — give at most {tasks}, or 0")
+    if groups > 1 and not divides:
+        raise InputError(f"--groups is {groups}, but {algorithm} samples its tasks in one — leave it out")
+    if groups == 0:
+        pays = divides and family.native_steps and threads_of_rank(train.threads) > 1
+        groups = 2 if pays and tasks * train.episodes >= WORTH_DIVIDING and tasks > 1 else 1
+    return [tasks // groups + (group < tasks % groups) for group in range(groups)]

@@ -33,15 +33,12 @@ from metarl.core.types import Metrics, State, Trial
 from metarl.experiment.checkpoint import Checkpoint
 from metarl.experiment.config import RunConfig, TrainConfig
 from metarl.experiment.logger import Charts, MetricsFile, ProgressLine
-from metarl.experiment.parallel import tasks_of_rank, threads_of_rank
+from metarl.experiment.parallel import groups_of_tasks, threads_of_rank
 from metarl.experiment.run_directory import RunDirectory
 from metarl.experiment.worlds import is_few_shot
 from metarl.sampling.collect import blaming_environment, torch_threads
 from metarl.sampling.groups import collect_in_groups, first_tasks
 from metarl.sampling.normalisation import MOMENTS, initial_moments, updated_moments
-
-WORTH_DIVIDING = 200
-"""Lanes from which on two groups are faster than one."""
 
 
 @dataclass(frozen=True)
@@ -160,26 +157,6 @@ def set_up(config: RunConfig, num_tasks: int | None = None) -> Setup:
         )
     within_memory = WithinMemory(sum(groups), train.tasks_at_once)
     return Setup(replace(config, train=train, env=envs[0].config), envs, algorithm, within_memory)
-
-
-def groups_of_tasks(family: type[TaskEnv], algorithm: str, train: TrainConfig) -> list[int]:
-    """How many tasks each group of this rank's part of an iteration has.
-
-    Two groups are faster where there are several threads, and steps that leave Python to the other group.
-
-    Raises:
-        InputError: more groups than tasks, or an algorithm that does not promise the same numbers in groups.
-    """
-    tasks, groups = tasks_of_rank(train.tasks), train.groups
-    divides = getattr(algorithm_class(algorithm), "divides_over_ranks", False)
-    if groups > tasks:
-        raise InputError(f"--groups is {groups}, of {tasks} tasks — give at most {tasks}, or 0")
-    if groups > 1 and not divides:
-        raise InputError(f"--groups is {groups}, but {algorithm} samples its tasks in one — leave it out")
-    if groups == 0:
-        pays = divides and family.native_steps and threads_of_rank(train.threads) > 1
-        groups = 2 if pays and tasks * train.episodes >= WORTH_DIVIDING and tasks > 1 else 1
-    return [tasks // groups + (group < tasks % groups) for group in range(groups)]
 
 
 def resolve_hardware(train: TrainConfig) -> TrainConfig:
