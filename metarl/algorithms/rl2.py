@@ -113,8 +113,6 @@ class RL2:
         action = self.as_input(transition.action.flatten(0, 1))
         previous = torch.cat([action, reward, torch.zeros_like(reward)], dim=1)
         played = transition.mask.flatten()[:, None] > 0
-        if played.all():
-            return memory._replace(hidden=memory.proposed, previous=previous)
         hidden = torch.where(played, memory.proposed, memory.hidden)
         return memory._replace(hidden=hidden, previous=torch.where(played, previous, memory.previous))
 

@@ -3,11 +3,15 @@
     program = torch.export.load("policy/policy.pt2").module()
     action = program(observation)  # float32 [B, O] -> float32 [B, A] or int64 [B]
 
+A policy that remembers single steps is given its memory, and gives it back; `policy.json` says how an episode starts:
+
+    action, memory = program(observation, reward, memory)  # [1, O], [1] (of the last action), [M] -> [1, A] or [1], [M]
+
 * `policy.pt2`: the likeliest action within the action space, observations normalised as in training.
 * `weights.safetensors`: every tensor that the program uses, by name; those of one task have a leading axis of 1.
 * `policy.json`: spaces, algorithm, what it was adapted by, versions, and a SHA-256 of the other two files.
 
-Letters: B observations at once, O observation, A action.
+Letters: B observations at once, O observation, A action, M numbers of a memory.
 """
 
 import contextlib
@@ -32,6 +36,7 @@ from metarl.core.errors import InputError, StorageError
 from metarl.experiment.config import versions
 from metarl.experiment.deploy import AdaptedPolicy, load
 from metarl.experiment.evaluate import check_evaluation
+from metarl.experiment.program import Program, RememberingProgram
 
 TOLERANCE = 1e-6  # between an action of the program and the policy's
 
@@ -40,18 +45,22 @@ def export_policy(adapted: AdaptedPolicy, folder: Path) -> None:
     """Write the three files into a new folder, all or none, after the program was run and found equal to the policy.
 
     Raises:
-        InputError: the folder holds something, or cannot be; or a policy that changes its memory with each step.
+        InputError: the folder holds something, or cannot be; or a method whose steps torch cannot trace.
         StorageError: the file system refused.
     """
     check_folder(folder)
-    _require_constant_memory(adapted)
-    program = Program(adapted)
+    changing = _changing(adapted)
+    program = RememberingProgram(adapted, changing) if changing else Program(adapted)
     with _aside(folder) as partial:
         exported = _exported(program, adapted)
         torch.export.save(exported, partial / "policy.pt2")
-        _require_equal(partial / "policy.pt2", adapted)
+        read = torch.export.load(partial / "policy.pt2").module()
+        if isinstance(program, RememberingProgram):
+            _require_equal_steps(read, program)
+        else:
+            _require_equal(read, adapted)
         (partial / "weights.safetensors").write_bytes(safetensors.torch.save(_used(exported, program)))
-        facts = description(adapted)
+        facts = description(adapted, program)
         facts["sha256"] = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in partial.iterdir()}
         (partial / "policy.json").write_text(json.dumps(facts, indent=1) + "\n")
 
@@ -76,49 +85,7 @@ def check_folder(folder: Path) -> None:
         raise InputError(f"{folder.parent} is no folder — make it first, or choose another --out")
 
 
-class Program(nn.Module):
-    """The deterministic policy as a module: its agent's `act`, its memory in buffers."""
-
-    mean: torch.Tensor  # [O], of observations, where they are normalised
-    std: torch.Tensor  # [O]
-    low: torch.Tensor  # [A], of a box of actions
-    high: torch.Tensor  # [A]
-
-    def __init__(self, adapted: AdaptedPolicy) -> None:
-        super().__init__()
-        self.adapted, self.agent = adapted, adapted.policy.setup.algorithm
-        leaves, self.structure = pytree.tree_flatten_with_path(adapted.start)
-        self.constants = [None if isinstance(leaf, torch.Tensor) else leaf for _, leaf in leaves]
-        self.names = {f"tensor_{index}": _name(path) for index, (path, _) in enumerate(leaves)}
-        for index, (_, leaf) in enumerate(leaves):
-            if isinstance(leaf, torch.Tensor):
-                self.register_buffer(f"tensor_{index}", leaf.detach().clone().contiguous())
-        if adapted.normalise.active:
-            self.names |= {"mean": "normalisation/mean", "std": "normalisation/std"}
-            self.register_buffer("mean", adapted.normalise.mean)
-            self.register_buffer("std", adapted.normalise.std)
-        self.space = adapted.spaces.action
-        if isinstance(self.space, Box):
-            self.register_buffer("low", torch.from_numpy(self.space.low).float())
-            self.register_buffer("high", torch.from_numpy(self.space.high).float())
-            self.names |= {"low": "action/low", "high": "action/high"}
-
-    def forward(self, observation: torch.Tensor) -> torch.Tensor:
-        """`[B, O]` -> `[B, A]` or `[B]`."""
-        leaves = [getattr(self, f"tensor_{i}", constant) for i, constant in enumerate(self.constants)]
-        memory = pytree.tree_unflatten(leaves, self.structure)
-        seen = observation.unsqueeze(0)
-        if self.adapted.normalise.active:
-            seen = (seen - self.mean) / self.std
-        if isinstance(self.space, Discrete):
-            action, _ = self.agent.act({}, memory, seen, seen.new_ones(seen.shape[:2]))
-            return action.action.squeeze(0) + int(self.space.start)
-        noise = seen.new_zeros((*seen.shape[:2], self.low.shape[0]))
-        action, _ = self.agent.act({}, memory, seen, noise)
-        return torch.clamp(action.action.squeeze(0), self.low, self.high)
-
-
-def description(adapted: AdaptedPolicy) -> dict[str, Any]:
+def description(adapted: AdaptedPolicy, program: Program) -> dict[str, Any]:
     """What `policy.json` says, but for the digests."""
     policy, space = adapted.policy, adapted.spaces.action
     config = policy.setup.config
@@ -128,6 +95,17 @@ def description(adapted: AdaptedPolicy) -> dict[str, Any]:
     elif isinstance(space, Box):
         bounds = {"low": space.low.tolist(), "high": space.high.tolist()}
         action = {"type": "box", "size": len(space.low), **bounds}
+    how: dict[str, Any] = {
+        "program": "torch.export.load('policy.pt2').module()(observation)",
+        "input": "float32 [B, O]" if adapted.takes_batches else "float32 [1, O]",
+    }
+    if isinstance(program, RememberingProgram):
+        start = program.start().tolist()
+        how = {
+            "program": "action, memory = torch.export.load('policy.pt2').module()(observation, reward, memory)",
+            "input": "float32 [1, O]; float32 [1], what the last action was paid, at first 0; float32 [M]",
+            "memory": {"size": len(start), "at_the_start_of_an_episode": start},
+        }
     return {
         "environment": config.environment,
         "algorithm": config.algorithm,
@@ -136,18 +114,20 @@ def description(adapted: AdaptedPolicy) -> dict[str, Any]:
         "returns": adapted.returns.tolist(),
         "observation": {"size": adapted.spaces.observation_size, "normalised_by_the_program": adapted.normalise.active},
         "action": action,
-        "program": "torch.export.load('policy.pt2').module()(observation)",
-        "input": "float32 [B, O]" if adapted.takes_batches else "float32 [1, O]",
+        **how,
         "versions": versions(),
     }
 
 
 def _exported(program: Program, adapted: AdaptedPolicy) -> torch.export.ExportedProgram:
-    example = torch.zeros(2 if adapted.takes_batches else 1, adapted.spaces.observation_size)
-    shapes = {"observation": {0: torch.export.Dim("B", min=1)} if adapted.takes_batches else None}
+    example: tuple[torch.Tensor, ...]
+    example = (torch.zeros(2 if adapted.takes_batches else 1, adapted.spaces.observation_size),)
+    shapes: Any = {"observation": {0: torch.export.Dim("B", min=1)} if adapted.takes_batches else None}
+    if isinstance(program, RememberingProgram):
+        example, shapes = (example[0][:1], torch.zeros(1), program.start()), None
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's own, about its own insides
-        return torch.export.export(program, (example,), dynamic_shapes=shapes)
+        return torch.export.export(program, example, dynamic_shapes=shapes)
 
 
 def _seeing_vectors(adapted: AdaptedPolicy) -> AdaptedPolicy:
@@ -156,28 +136,53 @@ def _seeing_vectors(adapted: AdaptedPolicy) -> AdaptedPolicy:
     return AdaptedPolicy(adapted.policy, adapted.start, adapted.returns, LaneSpaces(flat, adapted.spaces.action))
 
 
-def _require_constant_memory(adapted: AdaptedPolicy) -> None:
-    """Raises: InputError where acting or observing changes what the next action depends on."""
+def _changing(adapted: AdaptedPolicy) -> list[int]:
+    """Which leaves of the memory are others after a step.
+
+    Raises:
+        InputError: one that is no tensor, or that has another shape then.
+    """
     probe, observation = _seeing_vectors(adapted), np.zeros(adapted.spaces.observation_size)
     probe(observation)
     probe.observe(0.0, observation)
-    if probe.memory is not adapted.start:
+    before, after = pytree.tree_leaves(adapted.start), pytree.tree_leaves(probe.memory)
+    changing = [index for index, (a, b) in enumerate(zip(before, after, strict=False)) if a is not b]
+    shapes = [[getattr(leaves[index], "shape", None) for index in changing] for leaves in (before, after)]
+    if len(before) != len(after) or shapes[0] != shapes[1] or None in shapes[0]:
         name = adapted.policy.setup.config.algorithm
-        raise InputError(f"{name} changes its memory with every step, which no program holds — use metarl.load(RUN)")
+        raise InputError(f"what {name} remembers grows with each step, which no program holds — use metarl.load(RUN)")
+    return changing
 
 
-def _require_equal(path: Path, adapted: AdaptedPolicy) -> None:
+def _require_equal_steps(program: nn.Module, remembering: RememberingProgram) -> None:
+    """Run the program as it was written, beside the policy, for an episode of random numbers."""
+    policy, rng = _seeing_vectors(remembering.adapted), np.random.default_rng(0)
+    memory, reward = remembering.start(), 0.0
+    for step in range(30):
+        observation = rng.standard_normal(remembering.adapted.spaces.observation_size, np.float32)
+        if step:
+            policy.observe(reward, observation)
+        theirs, memory = program(torch.from_numpy(observation)[None], torch.tensor([reward]), memory)
+        _require_close(theirs.numpy(), np.array([policy(observation)]))
+        reward = float(np.float32(rng.standard_normal()))
+
+
+def _require_equal(program: nn.Module, adapted: AdaptedPolicy) -> None:
     """Run the program as it was written, beside the policy."""
-    program, policy = torch.export.load(path).module(), _seeing_vectors(adapted)
+    policy = _seeing_vectors(adapted)
     rng = np.random.default_rng(0)
     for count in (1, 2, 64):
         rows = rng.standard_normal((count, adapted.spaces.observation_size), np.float32)
         batches = [rows] if adapted.takes_batches else [row[None] for row in rows]
         theirs = np.concatenate([program(torch.from_numpy(batch)).numpy() for batch in batches])
         ours = policy(rows) if adapted.takes_batches else np.stack([policy(row) for row in rows])
-        error = np.abs(theirs - ours).max()
-        if not error <= TOLERANCE:
-            raise RuntimeError(f"the exported program's actions differ from the policy's by {error}")
+        _require_close(theirs, ours)
+
+
+def _require_close(theirs: np.ndarray, ours: np.ndarray) -> None:
+    error = np.abs(theirs - ours).max()
+    if not error <= TOLERANCE:
+        raise RuntimeError(f"the exported program's actions differ from the policy's by {error}")
 
 
 def _used(exported: torch.export.ExportedProgram, program: Program) -> dict[str, torch.Tensor]:
@@ -185,12 +190,6 @@ def _used(exported: torch.export.ExportedProgram, program: Program) -> dict[str,
     buffers = exported.graph_signature.inputs_to_buffers
     read = [buffers[node.name] for node in exported.graph.nodes if node.name in buffers and node.users]
     return {program.names[name]: exported.state_dict[name].contiguous() for name in read}
-
-
-def _name(path: tuple[Any, ...]) -> str:
-    """`params/body.layers.0.weight`, for a leaf of a memory."""
-    parts = [next(getattr(key, kind) for kind in ("name", "key", "idx") if hasattr(key, kind)) for key in path]
-    return "/".join(map(str, parts))
 
 
 @contextlib.contextmanager

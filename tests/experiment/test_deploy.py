@@ -255,10 +255,52 @@ def test_a_memory_of_single_steps_lives_through_episodes_and_in_the_adapted_poli
         adapted(np.zeros((2, 2)))
 
 
-def test_a_policy_that_remembers_steps_is_not_exported_as_if_it_did_not(finished_run: Path, tmp_path: Path) -> None:
-    policy, _ = remembering(finished_run)
-    with pytest.raises(InputError, match=r"changes its memory with every step.* — use metarl\.load"):
-        policy.adapt(Counting(), episodes=1).export(tmp_path / "policy")
+EPISODE_WITHOUT_METARL = """
+import json, sys, numpy as np, torch
+folder, given, out = sys.argv[1:]
+program = torch.export.load(folder + "/policy.pt2").module()
+memory = torch.tensor(json.load(open(folder + "/policy.json"))["memory"]["at_the_start_of_an_episode"])
+actions, reward = [], torch.zeros(1)
+for row in torch.from_numpy(np.load(given)):
+    action, memory = program(row[None, :-1], reward, memory)
+    actions.append(action[0].numpy())
+    reward = row[-1:]
+np.save(out, np.array(actions))
+assert not {"metarl", "envs"} & sys.modules.keys()
+"""
+
+
+@pytest.mark.parametrize("algorithm", ["rl2", "varibad"])
+@pytest.mark.parametrize("environment", ["grid-navi", "point-nav"])
+def test_a_policy_that_remembers_steps_is_exported_with_its_memory(
+    algorithm: str, environment: str, tmp_path: Path
+) -> None:
+    sizes = {"tasks": 4, "episodes": 3, "iterations": 1, "threads": 1, "torch_threads": 1}
+    trained = library.train(environment, algorithm, out=tmp_path / "run", env={"horizon": 6}, **sizes)
+    (adapted,) = load(trained.path).practise(task=0, rounds=1)[-1:]
+    adapted.export(tmp_path / "policy")
+    rows = np.random.default_rng(1).normal(size=(9, adapted.spaces.observation_size + 1)).astype(np.float32)
+    np.save(tmp_path / "in.npy", rows)
+    arguments = [str(tmp_path / name) for name in ("policy", "in.npy", "out.npy")]
+    subprocess.run([sys.executable, "-I", "-c", EPISODE_WITHOUT_METARL, *arguments], check=True, cwd=tmp_path)
+    ours = []
+    for step, row in enumerate(rows):
+        if step:
+            adapted.observe(float(rows[step - 1, -1]), row[:-1])
+        ours.append(adapted(row[:-1]))
+    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), ours, atol=1e-6, rtol=0)
+    forgetful = [adapted.reset() or adapted(row[:-1]) for row in rows]  # what came before counts
+    assert environment == "grid-navi" or np.abs(np.array(forgetful) - ours).max() > 1e-6
+
+
+def test_a_memory_that_grows_is_not_exported(
+    finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy, agent = remembering(finished_run)
+    monkeypatch.setattr(agent, "observe", lambda state, memory, transition: torch.cat([memory, memory]))
+    monkeypatch.setattr(agent, "act", lambda state, memory, *seen: (Action(memory[:1], torch.zeros(1, 1)), memory))
+    with pytest.raises(InputError, match=r"remembers grows with each step.* — use metarl\.load"):
+        policy.adapt(Counting(), rounds=0).export(tmp_path / "policy")
     assert not (tmp_path / "policy").exists()
 
 
