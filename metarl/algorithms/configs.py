@@ -138,6 +138,9 @@ class AdamConfig(InnerLoopConfig):
 class MAMLVPGConfig(AdamConfig):
     """MAML with a plain policy-gradient meta-update by Adam."""
 
+    learning_rate: float = number(1e-2, above=0)
+    """Step size of the meta-update, of which an iteration has only one."""
+
 
 @dataclass(frozen=True)
 class MAMLPPOConfig(AdamConfig):
