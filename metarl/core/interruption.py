@@ -27,7 +27,8 @@ def interruptible_at_points() -> Iterator[None]:
     """Within the block a signal waits for the next `interruption_point`, or for the end; a second one does not."""
     if threading.current_thread() is threading.main_thread():  # others get no signals
         for number in SIGNALS:
-            _handlers[number] = signal.signal(number, _note) or signal.SIG_DFL
+            if signal.getsignal(number) != signal.SIG_IGN:  # as in the background of a script
+                _handlers[number] = signal.signal(number, _note) or signal.SIG_DFL
     try:
         yield
         interruption_point()

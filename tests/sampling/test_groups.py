@@ -1,6 +1,8 @@
 """Groups of tasks met side by side: the same trial as together, and an end that nothing hangs on."""
 
+import signal
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -70,6 +72,15 @@ def test_what_breaks_in_one_group_is_raised() -> None:
         collect_in_groups(setup.envs, setup.algorithm, setup.initial_state(Address(0)), 1, Address(1))
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Ctrl-C does what it does to a program in the foreground, wherever the tests run."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 def test_a_signal_ends_all_groups_at_their_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
     setup = setup_in(2, "point-nav")
     steps = [0, 0]
@@ -89,6 +100,7 @@ def test_a_signal_ends_all_groups_at_their_next_step(monkeypatch: pytest.MonkeyP
     assert not interruption._noted
 
 
+@pytest.mark.usefixtures("heard")
 def test_a_thread_that_works_for_the_main_one_leaves_signals_to_it() -> None:
     raised: list[BaseException] = []
 
@@ -104,6 +116,14 @@ def test_a_thread_that_works_for_the_main_one_leaves_signals_to_it() -> None:
         thread.start()
         thread.join()
         assert isinstance(raised[0], Interrupted)
+
+
+@pytest.mark.usefixtures("heard")
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with interruptible_at_points():
+        signal.raise_signal(signal.SIGINT)
+        assert not interruption._noted
 
 
 def test_mujoco_tasks_are_met_in_two_groups_where_threads_and_lanes_are_many_and_others_in_one() -> None:
