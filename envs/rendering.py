@@ -93,7 +93,7 @@ def draw_plane(
 
     figure = Figure(figsize=(SIZE / 100, SIZE / 100), dpi=100)
     canvas = FigureCanvasAgg(figure)
-    axes = figure.add_axes((0.08, 0.08, 0.9, 0.9))
+    axes = figure.add_axes((0.11, 0.08, 0.87, 0.87))  # room for the numbers at both axes
     low = -0.5 if cells else -reach
     axes.set(xlim=(low, reach), ylim=(low, reach), aspect="equal")
     if cells:

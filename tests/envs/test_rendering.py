@@ -61,12 +61,13 @@ def place(picture: np.ndarray, color: tuple[int, int, int]) -> np.ndarray:
 
 
 def test_the_map_shows_point_and_goal_where_they_are() -> None:
-    # Shown is [-1, 1]² between 8 % and 98 % of the 480 pixels: x is at 480 · (0.53 + 0.45 x) from the left and y at
-    # 480 · (0.47 - 0.45 y) from the top; the centre of mass of the star is off by a few pixels.
+    # Shown is [-1, 1]² between 11 % and 98 % of the 480 pixels from the left, 8 % and 95 % from below: x is at
+    # 480 · (0.545 + 0.435 x) from the left and y at 480 · (0.485 - 0.435 y) from the top; the centre of mass of the
+    # star is off by a few pixels.
     picture = draw_plane(np.array([0.5, -0.25]), np.array([[-0.5, 0.5]]), 1.0)
     assert picture.dtype == np.uint8 and picture.shape == (480, 480, 3)
-    np.testing.assert_allclose(place(picture, BLUE), [480 * 0.755, 480 * 0.5825], atol=2)
-    np.testing.assert_allclose(place(picture, GREEN), [480 * 0.305, 480 * 0.245], atol=4)
+    np.testing.assert_allclose(place(picture, BLUE), [480 * 0.7625, 480 * 0.59375], atol=2)
+    np.testing.assert_allclose(place(picture, GREEN), [480 * 0.3275, 480 * 0.2675], atol=4)
 
 
 def test_walls_and_cells_are_drawn() -> None:
