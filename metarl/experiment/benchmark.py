@@ -83,12 +83,13 @@ def measure_speed(
     for environment in environments:
         make = partial(_setup, tasks=tasks, episodes=episodes, horizon=horizon, threads=threads)
         if every_update:
-            parts = [_update_rows(make(environment, algorithm), repeats) for algorithm in ALGORITHMS]
+            parts = [_update_rows(_whole(make(environment, algorithm)), repeats) for algorithm in ALGORITHMS]
         else:
             setups = [make(environment, name) for name in ITERATIONS_OF[: 1 if only_environments else None]]
-            parts = [_environment_rows(_whole(setups[0]), repeats)]
+            whole = _whole(setups[0])
+            parts = [_environment_rows(whole, repeats)]
         if not (only_environments or every_update):
-            parts += [_sampling_row(setups[0], repeats), _gymnasium_rows(environment, setups[0])]
+            parts += [_sampling_row(setups[0], repeats), _gymnasium_rows(environment, whole)]
             parts += [_iteration_rows(setup, repeats) for setup in setups]
         for row in itertools.chain(*parts):
             rate = f"{row['steps_per_second']:,.0f} steps/s" if row["steps_per_second"] else ""

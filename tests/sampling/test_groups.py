@@ -16,6 +16,7 @@ from metarl.core.randomness import Address
 from metarl.experiment.config import RunConfig, TrainConfig
 from metarl.experiment.presets import default_config
 from metarl.experiment.trainer import Setup, set_up, train_iteration
+from metarl.sampling.collect import torch_threads
 from metarl.sampling.groups import collect_in_groups, first_tasks
 
 
@@ -138,6 +139,20 @@ def test_mujoco_tasks_are_met_in_two_groups_where_threads_and_lanes_are_many_and
     assert groups("half-cheetah-dir", threads=1) == [5]
     assert groups("point-nav") == [5]  # its steps are Python's
     assert groups("half-cheetah-dir", "rl2") == [5]
+
+
+def test_the_number_of_threads_chooses_the_groups_and_changes_no_bit() -> None:
+    defaults = default_config("half-cheetah-dir", "maml-trpo")
+    updated = []
+    for threads in (1, 2):
+        train = TrainConfig(tasks=10, episodes=20, threads=threads, torch_threads=2)
+        config = RunConfig("half-cheetah-dir", "maml-trpo", train, replace(defaults.env, horizon=10), defaults.algo)
+        setup = set_up(config)
+        assert len(setup.envs) == threads
+        with torch_threads(2):
+            updated.append(train_iteration(setup, setup.initial_state(Address(0)), Address(1))[0]["policy"])
+    for name, value in updated[0].items():
+        assert torch.equal(value, updated[1][name]), name
 
 
 @pytest.mark.parametrize(
