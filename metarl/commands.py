@@ -137,6 +137,8 @@ class SpeedCommand:
     """Physics threads (0: one for each core)."""
     repeats: int = 3
     """Measurements of each row; the median counts."""
+    devices: tuple[Literal["cpu", "cuda"], ...] = ()
+    """Where updates and whole iterations are measured (default: the CPU, and the GPU where there is one)."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print one JSON object instead of a table."""
 
@@ -252,6 +254,7 @@ def _speed(command: SpeedCommand) -> None:
         Console(stderr=True),
         command.only_environments,
         command.every_update,
+        command.devices,
     )
     if command.json:
         print(json.dumps({"rows": rows}))

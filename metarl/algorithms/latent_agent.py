@@ -30,6 +30,9 @@ from metarl.core.trust_region import require_finite
 from metarl.core.types import Action, Params, Rollout, State, Transition
 
 SMALLEST_VARIANCE = 1e-7  # of one transition's Gaussian
+OUTPUT_GAIN = (
+    0.01  # of all first last layers: latents and values start near 0, and no task's Gaussian far from another's
+)
 
 
 class TaskBelief(NamedTuple):
@@ -68,9 +71,9 @@ class LatentAgent:
         self.box = action_box(action_space)
         self.observation_size, self.action_size = size_of_observation(observation_space), len(self.box.radius)
         seen, actions, latent = self.observation_size, self.action_size, config.latent_size
-        self.actor = MLP(seen + latent, config.hidden, 2 * actions, "relu")
+        self.actor = MLP(seen + latent, config.hidden, 2 * actions, "relu", OUTPUT_GAIN)
         step = seen + actions + 1 + (seen if config.context_with_next_observation else 0)
-        self.encoder = MLP(step, config.encoder_hidden, 2 * latent, "relu")
+        self.encoder = MLP(step, config.encoder_hidden, 2 * latent, "relu", OUTPUT_GAIN)
 
     @property
     def rounds(self) -> int:

@@ -18,7 +18,7 @@ import gymnasium
 import torch
 from torch import nn
 
-from metarl.algorithms.latent_agent import LatentAgent
+from metarl.algorithms.latent_agent import OUTPUT_GAIN, LatentAgent
 from metarl.algorithms.memory_configs import PEARLConfig
 from metarl.core.interruption import interruption_point
 from metarl.core.networks import MLP, apply, initial_parameters
@@ -65,7 +65,8 @@ class PEARL(LatentAgent):
         device: torch.device,
     ) -> None:
         super().__init__(config, observation_space, action_space, device)
-        self.critic = MLP(self.observation_size + config.latent_size + self.action_size, config.hidden, 1, "relu")
+        seen = self.observation_size + config.latent_size + self.action_size
+        self.critic = MLP(seen, config.hidden, 1, "relu", OUTPUT_GAIN)
 
     @property
     def memory_bytes(self) -> int:

@@ -10,13 +10,14 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import gymnasium
 import numpy as np
+import torch
 from rich.console import Console
 from rich.table import Table
 
@@ -29,7 +30,7 @@ from metarl.core.errors import InputError
 from metarl.core.randomness import Address, Purpose
 from metarl.core.types import State, Trial
 from metarl.experiment.presets import default_config
-from metarl.experiment.trainer import Setup, set_new_tasks, set_up, task_seeds, train_iteration
+from metarl.experiment.trainer import Setup, choose_device, set_new_tasks, set_up, task_seeds, train_iteration
 from metarl.sampling.collect import collect, torch_threads
 from metarl.sampling.groups import collect_in_groups, first_tasks
 
@@ -57,17 +58,20 @@ def measure_speed(
     console: Console,
     only_environments: bool = False,
     every_update: bool = False,
+    devices: Sequence[str] = (),
 ) -> list[Row]:
     """Measure every row for each environment; `console` says what is being measured.
 
     Args:
         only_environments: leave out sampling, Gymnasium and training; no environment named then means all with physics.
         every_update: measure the update of every method instead, each on its own trial of the same size.
+        devices: where adaptation and updates are measured, one after another (physics is the CPU's in any case); none
+            named means all there are.
 
-    Returns rows of `what`, `env`, `seconds`, `steps_per_second`, `ratio_to_physics` and `peak_mib`.
+    Returns rows of `what`, `env`, `device`, `seconds`, `steps_per_second`, `ratio_to_physics` and `peak_mib`.
 
     Raises:
-        InputError: an environment without MuJoCo physics, or an impossible number.
+        InputError: an environment without MuJoCo physics, an impossible number, or a device that is not there.
     """
     for name, value, least in (("horizon", horizon, 1), ("threads", threads, 0), ("repeats", repeats, 1)):
         if value < least:
@@ -78,29 +82,41 @@ def measure_speed(
     for environment in environments:
         if not issubclass(environment_class(environment), MujocoTasks):
             raise InputError(f"'{environment}' has no MuJoCo physics to compare with — name another one")
+    devices = [choose_device(name).type for name in devices or available_devices()]
     keep_freed_memory()  # as training does
     rows = []
     for environment in environments:
-        make = partial(_setup, tasks=tasks, episodes=episodes, horizon=horizon, threads=threads)
+        make = partial(_setup, environment, tasks=tasks, episodes=episodes, horizon=horizon, threads=threads)
+        parts: list[Iterable[Row]] = []
         if every_update:
-            parts = [_update_rows(_whole(make(environment, algorithm)), repeats) for algorithm in ALGORITHMS]
+            cases = itertools.product(ALGORITHMS, devices)
+            parts = [_update_rows(_whole(make(algorithm, device)), repeats) for algorithm, device in cases]
         else:
-            setups = [make(environment, name) for name in ITERATIONS_OF[: 1 if only_environments else None]]
-            whole = _whole(setups[0])
+            setup = make(ITERATIONS_OF[0], "cpu")
+            whole = _whole(setup)
             parts = [_environment_rows(whole, repeats)]
         if not (only_environments or every_update):
-            parts += [_sampling_row(setups[0], repeats), _gymnasium_rows(environment, whole)]
-            parts += [_iteration_rows(setup, repeats) for setup in setups]
+            parts += [_sampling_row(setup, repeats), _gymnasium_rows(environment, whole)]
+            cases = itertools.product(ITERATIONS_OF, devices)
+            parts += [_iteration_rows(make(algorithm, device), repeats) for algorithm, device in cases]
         for row in itertools.chain(*parts):
             rate = f"{row['steps_per_second']:,.0f} steps/s" if row["steps_per_second"] else ""
-            console.print(f"{environment}: {row['what']}: {row['seconds']:.4g} s  {rate}", highlight=False)
+            what = row["what"] if row["device"] == "cpu" else f"{row['what']} ({row['device']})"
+            console.print(f"{environment}: {what}: {row['seconds']:.4g} s  {rate}", highlight=False)
             rows.append(row)
     return rows
 
 
-def _setup(environment: str, algorithm: str, tasks: int, episodes: int, horizon: int, threads: int) -> Setup:
+def available_devices() -> list[str]:
+    """The CPU, and the GPU that `--device auto` would take."""
+    return list(dict.fromkeys(["cpu", choose_device("auto").type]))
+
+
+def _setup(
+    environment: str, algorithm: str, device: Any, tasks: int, episodes: int, horizon: int, threads: int
+) -> Setup:
     config = default_config(environment, algorithm)
-    train = replace(config.train, tasks=tasks, episodes=episodes, threads=threads)
+    train = replace(config.train, tasks=tasks, episodes=episodes, threads=threads, device=device)
     return set_up(replace(config, train=train, env=replace(config.env, horizon=horizon)))
 
 
@@ -186,6 +202,7 @@ def _iteration_rows(setup: Setup, repeats: int) -> Iterator[Row]:
             statistics.median(seconds[1:]),
             None if part == "update" else steps,
             ratio,
+            setup.device.type,
         )
 
 
@@ -199,7 +216,7 @@ def _update_rows(setup: Setup, repeats: int) -> Iterator[Row]:
         seconds = [_timed(lambda: algorithm.update(state, trial, address))[0] for _ in range(repeats + 1)]
     update = statistics.median(seconds[1:])
     ratio = update / bare_physics(env, trial, address)
-    yield _row(f"{setup.config.algorithm}: update", setup.config.environment, update, None, ratio)
+    yield _row(f"{setup.config.algorithm}: update", setup.config.environment, update, None, ratio, setup.device.type)
 
 
 def bare_physics(env: MujocoTasks, trial: Trial, address: Address, least_live: float = 0.0) -> float:
@@ -293,26 +310,34 @@ def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - start, result
 
 
-def _row(what: str, environment: str, seconds: float, steps: int | None, ratio: float) -> Row:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)
+def _row(what: str, environment: str, seconds: float, steps: int | None, ratio: float, device: str = "cpu") -> Row:
     return {
         "what": what,
         "env": environment,
+        "device": device,
         "seconds": seconds,
         "steps_per_second": steps / seconds if steps else None,
         "ratio_to_physics": ratio,
-        "peak_mib": round(peak),
+        "peak_mib": round(_peak_mib(device)),
     }
+
+
+def _peak_mib(device: str) -> float:
+    """The most memory that the process, or torch on the GPU, has held until now."""
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)
 
 
 def speed_table(rows: list[Row]) -> Table:
     """The rows as people read them."""
-    table = Table("what", "environment", "seconds", "steps/s", "× bare physics", "peak MiB", title="speed")
+    table = Table("what", "environment", "device", "seconds", "steps/s", "× bare physics", "peak MiB", title="speed")
     for row in rows:
         rate = f"{row['steps_per_second']:,.0f}" if row["steps_per_second"] else ""
         table.add_row(
             row["what"],
             row["env"],
+            row["device"],
             f"{row['seconds']:.3g}",
             rate,
             f"{row['ratio_to_physics']:.3g}",

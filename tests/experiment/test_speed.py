@@ -3,6 +3,8 @@
 import json
 
 import numpy as np
+import pytest
+import torch
 from experiment.command import Command, assert_refused
 
 from metarl.algorithms import ALGORITHMS
@@ -11,7 +13,7 @@ SMALL = ("--tasks", "2", "--episodes", "2", "--horizon", "8", "--threads", "1", 
 
 
 def test_every_row_of_a_robot_is_printed_with_its_ratio_to_physics(metarl: Command) -> None:
-    result = metarl("benchmark", "speed", "half-cheetah-vel", *SMALL, "--json")
+    result = metarl("benchmark", "speed", "half-cheetah-vel", *SMALL, "--devices", "cpu", "--json")
     assert result.code == 0
     rows = json.loads(result.out)["rows"]
     by_name = {row["what"]: row for row in rows}
@@ -27,7 +29,7 @@ def test_every_row_of_a_robot_is_printed_with_its_ratio_to_physics(metarl: Comma
         *(f"{algorithm}: {part}" for algorithm in ("maml-trpo", "promp") for part in parts),
     }
     for row in rows:
-        assert row["env"] == "half-cheetah-vel" and row["peak_mib"] > 50
+        assert row["env"] == "half-cheetah-vel" and row["device"] == "cpu" and row["peak_mib"] > 50
         assert row["seconds"] >= 0 and np.isfinite(row["ratio_to_physics"])
     # 2 tasks x 2 episodes x 8 steps, none of which ends early; an iteration plays two rounds
     for what, steps in (("bare physics", 32), ("sampling one round", 32), ("promp: whole iteration", 64)):
@@ -47,6 +49,18 @@ def test_the_update_of_every_method_is_measured(metarl: Command) -> None:
     rows = json.loads(result.out)["rows"]
     assert [row["what"] for row in rows] == [f"{name}: update" for name in ALGORITHMS]
     assert all(row["seconds"] > 0 and row["ratio_to_physics"] > 0 for row in rows)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU")
+def test_updates_and_iterations_are_measured_on_the_gpu_too(metarl: Command) -> None:
+    rows = json.loads(metarl("benchmark", "speed", "half-cheetah-vel", *SMALL, "--json").out)["rows"]
+    measured = {device: [row["what"] for row in rows if row["device"] == device] for device in ("cpu", "cuda")}
+    assert measured["cuda"] == [what for what in measured["cpu"] if "-trpo: " in what or "promp: " in what]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_refused(metarl: Command) -> None:
+    assert_refused(metarl("benchmark", "speed", "--devices", "cuda", *SMALL), "torch finds no GPU")
 
 
 def test_what_has_no_physics_is_refused(metarl: Command) -> None:
