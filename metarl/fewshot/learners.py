@@ -22,7 +22,7 @@ from metarl.core.randomness import Address
 from metarl.core.ranks import mean_over_tasks
 from metarl.core.types import FewShot, Labelled, Params, State
 from metarl.fewshot import configs
-from metarl.fewshot.learner import Problem, Scores, curve
+from metarl.fewshot.learner import Problem, Scores, curve, learning_rate
 from metarl.fewshot.models import make_model
 
 
@@ -63,7 +63,8 @@ class GradientLearner:
         """One Adam step down the meta-gradient."""
         interruption_point()
         gradient, scores = self.meta_gradient(state["model"], tasks)
-        model, optimiser = meta_step(state["model"], gradient, state["optimiser"], self.config.learning_rate)
+        rate = learning_rate(self.config, state["optimiser"])
+        model, optimiser = meta_step(state["model"], gradient, state["optimiser"], rate)
         return {**state, "model": model, "optimiser": optimiser}, scores
 
     def meta_gradient(self, meta: Params, tasks: FewShot) -> tuple[Params, Scores]:

@@ -23,7 +23,7 @@ from metarl.core.randomness import Address
 from metarl.core.recurrent import GRU
 from metarl.core.types import FewShot, Labelled, Params, State
 from metarl.fewshot.configs import RecurrentConfig
-from metarl.fewshot.learner import Problem, Scores, curve
+from metarl.fewshot.learner import Problem, Scores, curve, learning_rate
 from metarl.fewshot.models import ConvolutionalNetwork
 
 
@@ -81,7 +81,8 @@ class Recurrent:
 
         gradient, (_, after) = grad_and_value(loss, has_aux=True)(state["model"])
         points = [self.scores(state["model"], nothing(tasks.support), tasks.query), after]
-        model, optimiser = meta_step(state["model"], gradient, state["optimiser"], self.config.learning_rate)
+        rate = learning_rate(self.config, state["optimiser"])
+        model, optimiser = meta_step(state["model"], gradient, state["optimiser"], rate)
         return {**state, "model": model, "optimiser": optimiser}, curve(points, dim=1)
 
     def evaluate(self, state: State, tasks: FewShot, steps: int) -> Scores:
