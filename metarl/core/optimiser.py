@@ -25,15 +25,18 @@ class AdamSteps:
     """
 
     def __init__(self, params: Params, state: State, learning_rate: float, fused: bool = False) -> None:
-        self.params = {name: value.detach().clone().requires_grad_() for name, value in params.items()}
+        self.params = {
+            name: value.detach().clone(memory_format=torch.contiguous_format).requires_grad_()
+            for name, value in params.items()
+        }
         """Copies that every step writes to."""
         self._start, self._taken = state["step"], 0
         self._memory = {
             name: {
                 # where torch keeps it: on the CPU whatever the parameters' device, unless fused
                 "step": state["step"].to(value.device if fused else "cpu", copy=True),
-                "exp_avg": state["exp_avg"][name].clone(),
-                "exp_avg_sq": state["exp_avg_sq"][name].clone(),
+                "exp_avg": state["exp_avg"][name].clone(memory_format=torch.contiguous_format),
+                "exp_avg_sq": state["exp_avg_sq"][name].clone(memory_format=torch.contiguous_format),
             }
             for name, value in params.items()
         }
@@ -44,7 +47,8 @@ class AdamSteps:
     def step(self, gradient: Params) -> None:
         """One step down `gradient`."""
         for name, leaf in self.params.items():
-            leaf.grad = gradient[name].detach()
+            # Fused steps pair numbers as they lie in memory: a transposed gradient would move the wrong parameters.
+            leaf.grad = gradient[name].detach().contiguous()
         self._optimiser.step()
         self._taken += 1
 

@@ -193,7 +193,7 @@ class Aim(TaskEnv):
 def test_it_learns_to_infer_its_task_and_to_act_on_it() -> None:
     # Who does not know the aim loses 5 E|aim| = 2 an episode at best, by always shooting at 0.
     env = Aim(16, 4)
-    learning = {"learning_rate": 3e-3, "reward_scale": 10.0, "temperature": 0.2, "kl_weight": 0.1, "update_ratio": 0.06}
+    learning = {"learning_rate": 1e-2, "reward_scale": 10.0, "temperature": 0.2, "kl_weight": 0.1, "update_ratio": 0.06}
     sizes = {"hidden": (32,), "encoder_hidden": (32,), "latent_size": 2, "replay_size": 20_000}
     batches = {"meta_batch": 16, "batch_size": 16, "context_size": 5}
     config = config_class("pearl")(discount=0.0, **learning, **sizes, **batches)

@@ -1,9 +1,10 @@
 """Adam as a function, against `torch.optim.Adam`."""
 
+import pytest
 import torch
 
 from metarl.core.meta_gradient import shortened
-from metarl.core.optimiser import adam_state, adam_step
+from metarl.core.optimiser import AdamSteps, adam_state, adam_step
 
 
 def quadratic_gradient(params: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -27,6 +28,26 @@ def test_several_steps_are_torchs_adam() -> None:
         for name, leaf in leaves.items():
             assert torch.equal(params[name], leaf)
     assert state["step"] == 7
+
+
+@pytest.mark.parametrize("transposed", ["gradient", "parameter", "memory"])
+def test_fused_steps_are_those_of_torchs_adam_however_numbers_lie_in_memory(transposed: str) -> None:
+    random = torch.Generator().manual_seed(0)
+    parameter, gradient = torch.randn(2, 3, 4, generator=random)
+    expected = parameter.clone().requires_grad_()
+    optimiser = torch.optim.Adam([expected], lr=0.03)
+    params, state = {"weight": parameter}, adam_state({"weight": parameter})
+    if transposed == "parameter":
+        params = {"weight": parameter.mT.contiguous().mT}
+    elif transposed == "memory":
+        state["exp_avg"] = {"weight": torch.zeros(4, 3).mT}
+    steps = AdamSteps(params, state, 0.03, fused=True)
+    for scale in (1.0, -0.3, 2.0):
+        expected.grad = scale * gradient
+        optimiser.step()
+        given = scale * gradient
+        steps.step({"weight": given.mT.contiguous().mT if transposed == "gradient" else given})
+    torch.testing.assert_close(steps.result()[0]["weight"], expected.detach())
 
 
 def test_the_first_step_is_the_learning_rate_against_the_gradients_sign() -> None:
