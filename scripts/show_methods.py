@@ -63,7 +63,7 @@ def memory_table() -> str:
     lines = [
         "### Methods with memory",
         "",
-        "| run | episodes of a trial on unseen tasks | in all | asked | steps | core-minutes |",
+        "| run | episodes of a trial on unseen tasks | in all | asked | steps | minutes |",
         "|---|---|---|---|---|---|",
     ]
     for path in sorted((RESULTS / "memory").glob("*.json")):
@@ -72,7 +72,7 @@ def memory_table() -> str:
             episodes = " / ".join(f"{value:.1f}" for value in result["unseen"])
             lines.append(
                 f"| `{record['name']}`, seed {seed} | {episodes} | {result['unseen_trial']:.1f} | {record['claim']}"
-                f" | {result['env_steps'] / 1e6:.1f} M | {result['core_minutes']:.1f} |"
+                f" | {result['env_steps'] / 1e6:.1f} M | {result['minutes']:.1f} |"
             )
     return "\n".join(lines) + "\n"
 
