@@ -44,6 +44,10 @@ class ProximalConfig:
 class RL2Config(ProximalConfig):
     """A recurrent policy trained over whole trials (Duan et al. 2016)."""
 
+    embedding_size: int = number(0, least=0, most=100_000)
+    """Units of a layer between a step and the recurrent state (0: none), where steps must be told apart by several of
+    their parts together."""
+
 
 @dataclass(frozen=True)
 class PEARLConfig:

@@ -26,7 +26,7 @@ from metarl.core.optimiser import adam_state
 from metarl.core.parts import part_of
 from metarl.core.proximal import Loss, proximal_descent, proximal_loss, trial_targets
 from metarl.core.randomness import Address
-from metarl.core.recurrent import GRU, of_previous_step, streams
+from metarl.core.recurrent import GRU, EmbeddedGRU, of_previous_step, streams
 from metarl.core.types import Action, Batch, Metrics, Params, Rollout, State, Transition, Trial
 
 ACTOR_GAIN = 0.01  # of the first policy's last layer, which makes all actions nearly as likely
@@ -69,7 +69,8 @@ class RL2:
         self.critic = MLP(config.memory_size, config.hidden, 1)
         self.choices = int(action_space.n) if isinstance(action_space, Discrete) else 0
         self.action_size = self.choices or (action_space.shape or ())[0]
-        self.gru = GRU(inputs + self.action_size + 2, config.memory_size)
+        seen, size = inputs + self.action_size + 2, config.memory_size
+        self.gru = EmbeddedGRU(seen, config.embedding_size, size) if config.embedding_size else GRU(seen, size)
 
     @property
     def rounds(self) -> int:

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import nn
 
+from metarl.core.networks import Linear
 from metarl.core.types import Rollout, Trial
 
 
@@ -58,6 +59,20 @@ class GRU(nn.Module):
         states, _ = torch.gru(played, start[None], weights, True, 1, 0.0, False, False, True)
         states = torch.cat([start[:, None], states], dim=1)  # [B, 1 + L, H]
         return states.gather(1, along(mask.long().cumsum(dim=1), states))
+
+
+class EmbeddedGRU(nn.Module):
+    """A GRU behind a rectified layer, in which a step's parts can meet before they are remembered."""
+
+    def __init__(self, inputs: int, embedding_size: int, memory_size: int) -> None:
+        super().__init__()
+        self.embedding = Linear(inputs, embedding_size)
+        self.gru = GRU(embedding_size, memory_size)
+
+    def forward(self, x: torch.Tensor, start: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """One step `[B, X]`, or a sequence `[B, L, X]` with its mask: as `GRU`."""
+        states: torch.Tensor = self.gru(torch.relu(self.embedding(x)), start, mask)
+        return states
 
 
 def along(index: Int[torch.Tensor, "B L"], values: torch.Tensor) -> Int[torch.Tensor, "B L X"]:

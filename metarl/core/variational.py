@@ -15,27 +15,11 @@ from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
-from torch import nn
 
 from metarl.core.distributions import Gaussian
-from metarl.core.networks import Linear
-from metarl.core.recurrent import GRU, along
+from metarl.core.recurrent import along
 
 LARGEST_LOG_STD = 5.0  # of a belief, to either side: its KL divergences stay finite
-
-
-class Encoder(nn.Module):
-    """A step and the hidden state -> the next hidden state; each step is embedded first."""
-
-    def __init__(self, inputs: int, embedding_size: int, memory_size: int) -> None:
-        super().__init__()
-        self.embedding = Linear(inputs, embedding_size)
-        self.gru = GRU(embedding_size, memory_size)
-
-    def forward(self, x: torch.Tensor, start: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        """One step `[B, X]`, or a sequence `[B, L, X]` with its mask: as `GRU`."""
-        states: torch.Tensor = self.gru(torch.relu(self.embedding(x)), start, mask)
-        return states
 
 
 def belief_of(outputs: Float[torch.Tensor, "... twice_Z"]) -> Gaussian:

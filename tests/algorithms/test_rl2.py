@@ -14,6 +14,7 @@ from metarl.sampling.collect import collect
 
 START, UPDATE = Address(0), Address(2)
 T, K, A = 7, 3, 3
+EMBEDDED = pytest.mark.parametrize("embedding_size", [0, 6])
 KINDS = pytest.mark.parametrize("actions", [None, Discrete(A)], ids=["gaussian", "categorical"])
 
 
@@ -30,9 +31,12 @@ def play(algorithm: Any, state: State, rounds: int = K) -> Trial:
     return uneven(algorithm, state, rounds, T)
 
 
+@EMBEDDED
 @KINDS
-def test_stored_log_probabilities_are_those_that_training_computes(actions: Discrete | None) -> None:
-    algorithm = make("rl2", actions, episodes_per_trial=K)
+def test_stored_log_probabilities_are_those_that_training_computes(
+    actions: Discrete | None, embedding_size: int
+) -> None:
+    algorithm = make("rl2", actions, episodes_per_trial=K, embedding_size=embedding_size)
     state = lively(algorithm)
     batch, _, _ = algorithm.batch(state, play(algorithm, state))
     assert len(set(batch.mask.sum(dim=1).tolist())) > 5  # lanes of many lengths
@@ -205,4 +209,12 @@ def test_sizes_come_from_the_spaces() -> None:
     shapes = {key: tuple(x.shape) for key, x in algorithm.initial_state(START)["policy"].items()}
     # Observation, one-hot action, reward, start of an episode.
     assert shapes["gru.weight_input"] == (15, OBSERVATIONS.shape[0] + A + 2)
+    assert not any(key.startswith("gru.embedding") for key in shapes)
     assert shapes["actor.body.layers.0.weight"] == (A, 5) and shapes["critic.layers.0.weight"] == (1, 5)
+
+
+def test_a_layer_may_stand_between_a_step_and_the_memory() -> None:
+    algorithm = make("rl2", Discrete(A), memory_size=5, embedding_size=6)
+    shapes = {key: tuple(x.shape) for key, x in algorithm.initial_state(START)["policy"].items()}
+    assert shapes["gru.embedding.weight"] == (6, OBSERVATIONS.shape[0] + A + 2)
+    assert shapes["gru.gru.weight_input"] == (15, 6)

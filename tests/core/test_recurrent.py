@@ -6,7 +6,7 @@ import torch
 from metarl.core.networks import apply, initial_parameters
 from metarl.core.parts import part_of
 from metarl.core.randomness import Address
-from metarl.core.recurrent import GRU, of_previous_step, streams
+from metarl.core.recurrent import GRU, EmbeddedGRU, of_previous_step, streams
 from metarl.core.types import Params, Rollout, Trial
 
 B, L, X, H = 5, 9, 3, 4
@@ -118,3 +118,15 @@ def test_a_stream_is_a_lanes_rounds_in_order_and_empty_where_the_lane_diverged()
 def test_a_part_of_parameters_has_the_names_that_its_module_knows() -> None:
     one = torch.ones(())
     assert part_of({"gru.a": one, "gru2.a": 2 * one, "actor.gru.b": 3 * one}, "gru") == {"a": one}
+
+
+def test_one_step_behind_a_layer_is_the_start_of_a_sequence() -> None:
+    module = EmbeddedGRU(2, 3, 4)
+    params = initial_parameters(module, Address(0).torch_generator())
+    x = torch.randn(B, L, 2, generator=torch.Generator().manual_seed(4))
+    start, mask = torch.zeros(B, 4), torch.ones(B, L)
+    states = apply(module, params, x, start, mask)
+    hidden = start
+    for t in range(L):
+        hidden = apply(module, params, x[:, t], hidden)
+        torch.testing.assert_close(states[:, t], hidden, rtol=0, atol=1e-6)

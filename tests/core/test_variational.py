@@ -5,11 +5,8 @@ import torch
 from torch.distributions import Independent, Normal, kl_divergence
 
 from metarl.core.distributions import Gaussian
-from metarl.core.networks import apply, initial_parameters
-from metarl.core.randomness import Address
 from metarl.core.variational import (
     LARGEST_LOG_STD,
-    Encoder,
     belief_of,
     decoder_inputs,
     drawn_prefixes,
@@ -92,15 +89,3 @@ def test_a_beliefs_spread_is_bounded_and_hardly_changed_within() -> None:
     belief = belief_of(outputs)
     assert belief.mean.tolist() == [1, 2, 3]
     assert belief.log_std.tolist() == pytest.approx([-LARGEST_LOG_STD, 0.5, LARGEST_LOG_STD], abs=2e-3)
-
-
-def test_one_step_of_the_encoder_is_the_start_of_a_sequence() -> None:
-    module = Encoder(2, 3, 4)
-    params = initial_parameters(module, Address(0).torch_generator())
-    x = torch.randn(B, L, 2, generator=torch.Generator().manual_seed(4))
-    start, mask = torch.zeros(B, 4), torch.ones(B, L)
-    states = apply(module, params, x, start, mask)
-    hidden = start
-    for t in range(L):
-        hidden = apply(module, params, x[:, t], hidden)
-        torch.testing.assert_close(states[:, t], hidden, rtol=0, atol=1e-6)
