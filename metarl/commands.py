@@ -264,7 +264,7 @@ def _speed(command: SpeedCommand) -> None:
 
 def _learn(command: LearnCommand) -> int:
     """The exit code is that of the first cell that failed."""
-    from metarl.experiment import grid
+    from metarl.comparison import grid
 
     console = Output()
     if command.dry_run:
@@ -279,7 +279,7 @@ def _learn(command: LearnCommand) -> int:
 
 def report_command(command: ReportCommand) -> None:
     """`metarl report`."""
-    from metarl.experiment.report import write_report
+    from metarl.comparison.report import write_report
 
     write_report(command.folders, command.out)
     Output().out(f"written: {command.out}", highlight=False)

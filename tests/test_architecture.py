@@ -23,6 +23,7 @@ ARROWS = {
         "metarl.algorithms",
         "metarl.fewshot",
     ),
+    "metarl.comparison": ("envs", "metarl.core", "metarl.algorithms", "metarl.experiment"),
 }
 # The front doors may import anything; nobody may import them.
 DOORS = ("metarl", "metarl.__main__", "metarl.cli", "metarl.commands")

@@ -20,11 +20,11 @@ from rich.console import Console
 
 from envs.registry import environment_class
 from metarl.cli import parse
-from metarl.experiment import grid as grid_module
-from metarl.experiment.claims import STALE_SECONDS, claim, this_host
+from metarl.comparison import grid as grid_module
+from metarl.comparison.claims import STALE_SECONDS, claim, this_host
+from metarl.comparison.grid import Launcher, is_finished
+from metarl.comparison.suite import built_in, load_suite
 from metarl.experiment.config import RunConfig
-from metarl.experiment.grid import Launcher, is_finished
-from metarl.experiment.suite import built_in, load_suite
 
 SUITE = {
     "iterations": 2,
@@ -81,8 +81,8 @@ LAUNCH = """
 import signal, sys
 from pathlib import Path
 from rich.console import Console
-from metarl.experiment.grid import Launcher
-from metarl.experiment.suite import load_suite
+from metarl.comparison.grid import Launcher
+from metarl.comparison.suite import load_suite
 
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -14,9 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import yaml
 
-from metarl.core.errors import InputError
-from metarl.experiment.checkpoint import write_atomic
-from metarl.experiment.pictures import (
+from metarl.comparison.pictures import (
     Picture,
     Style,
     adaptation_picture,
@@ -26,8 +24,10 @@ from metarl.experiment.pictures import (
     styles,
     with_own_ids,
 )
-from metarl.experiment.records import Record, find_runs, read_record, told_apart
-from metarl.experiment.results import interval, summarise
+from metarl.comparison.records import Record, find_runs, read_record, told_apart
+from metarl.comparison.results import interval, summarise
+from metarl.core.errors import InputError
+from metarl.experiment.checkpoint import write_atomic
 
 MANY_RUNS = 12  # a longer list is folded
 

@@ -20,15 +20,15 @@ from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
-from metarl.core.errors import StorageError
-from metarl.experiment.records import Record
-from metarl.experiment.statistics import (
+from metarl.comparison.records import Record
+from metarl.comparison.statistics import (
     Estimate,
     interquartile_mean,
     moving_average,
     probability_of_improvement,
     steps_to_reach,
 )
+from metarl.core.errors import StorageError
 
 SHARE = 0.9  # of the way from where training started to the best final return
 WINDOW = 5  # iterations that learning curves are averaged over

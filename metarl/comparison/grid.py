@@ -22,11 +22,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from envs.errors import InputError
+from metarl.comparison.children import signal_group, start
+from metarl.comparison.claims import BEAT_SECONDS, Claim, claim
+from metarl.comparison.suite import Cell, Suite, load_suite
 from metarl.core.interruption import SIGNALS, interruptible_at_points, interruption_point
-from metarl.experiment.children import signal_group, start
-from metarl.experiment.claims import BEAT_SECONDS, Claim, claim
 from metarl.experiment.config import difference, read_yaml, versions
-from metarl.experiment.suite import Cell, Suite, load_suite
 
 METARL = (sys.executable, "-m", "metarl")
 POLL_SECONDS = 0.1
@@ -285,8 +285,8 @@ def learn(name: str, out: Path | None, parallel: int, console: Console) -> list[
     failures = Launcher(suite, grid, parallel or cores(), console, METARL).run()
 
     # these import torch and scipy, which launching does without
-    from metarl.experiment.records import read_record
-    from metarl.experiment.results import summarise, tables, write_results
+    from metarl.comparison.records import read_record
+    from metarl.comparison.results import summarise, tables, write_results
 
     finished = [cell for cell in suite.cells if is_finished(suite, cell, grid)]
     summary = summarise([read_record(grid / cell.folder, *cell.labels) for cell in finished])

@@ -18,9 +18,9 @@ import pytest
 import yaml
 from experiment.command import Command, assert_refused, snapshot
 
-from metarl.experiment.pictures import mean_curve
-from metarl.experiment.records import read_record, told_apart
-from metarl.experiment.results import matrix, summarise
+from metarl.comparison.pictures import mean_curve
+from metarl.comparison.records import read_record, told_apart
+from metarl.comparison.results import matrix, summarise
 
 VOID = {"meta", "br", "link", "img"}
 

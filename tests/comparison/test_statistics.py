@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from metarl.experiment.statistics import (
+from metarl.comparison.statistics import (
     interquartile_mean,
     moving_average,
     performance_profile,

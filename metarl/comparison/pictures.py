@@ -17,9 +17,9 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from metarl.comparison.records import Record
+from metarl.comparison.statistics import performance_profile
 from metarl.experiment.evaluate import bootstrap_interval
-from metarl.experiment.records import Record
-from metarl.experiment.statistics import performance_profile
 
 COLOURS = ("#3f87d1", "#df8328", "#37a06a", "#d55f68", "#9277cf", "#a9825a", "#d276ad", "#7f8894", "#aa9c2f", "#2aa3b1")
 LINES = ("-", "--", ":", "-.")
