@@ -178,7 +178,7 @@ PRESETS = (
         train={"iterations": 400, "tasks": 320, "episodes": 1},
         algo={
             **{"episodes_per_trial": 10, "embedding_size": 128, "memory_size": 128, "hidden": (128,)},
-            **{"gae_lambda": 0.6, "entropy_bonus": 0.01, "learning_rate": 2e-3, "minibatches": 8},
+            **{"gae_lambda": 0.3, "entropy_bonus": 0.02, "learning_rate": 2e-3, "minibatches": 8},
         },
         source="Duan et al. 2016: 10 episodes a trial; batch and rates are own choices, and so is the layer before the"
         " memory: without it the reward of an action is hardly remembered by state (114 in all instead of 124)",

@@ -44,8 +44,9 @@ def test_maml_finds_goals():
     meets_its_claim(POINT_NAV)
 
 
-def test_memory_plays_the_bandit():
-    level = memory.LEVELS["bandit-10"]
-    figures = memory.run_seed(level, 0, memory.Options(**ONE_CORE))
-    print("bandit-10", figures["unseen"])
+@pytest.mark.parametrize("name", ["bandit-10", "pearl-sparse-point-nav-dense"])
+def test_memory_adapts(name):
+    level = memory.LEVELS[name]
+    figures = memory.run_seed(name, level, 0, memory.Options(**ONE_CORE))
+    print(name, figures["unseen"])
     assert level.holds(figures["unseen"]), f"{level.claim}: {figures['unseen']}"
