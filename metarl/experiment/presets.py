@@ -308,13 +308,14 @@ PRESETS = (
     Preset(
         "sparse-point-nav",
         algorithms=("pearl",),
-        train={"iterations": 100, "tasks": 8, "episodes": 8},
+        train={"iterations": 60, "tasks": 8, "episodes": 8},
         algo={
-            **{"hidden": (64, 64), "encoder_hidden": (64, 64), "context_size": 32, "update_ratio": 0.025},
-            **{"discount": 0.9, "reward_scale": 100.0, "kl_weight": 1.0, "learning_rate": 1e-3},
+            **{"hidden": (64, 64), "encoder_hidden": (64, 64), "context_size": 32, "update_ratio": 0.1},
+            **{"discount": 0.9, "reward_scale": 10.0, "temperature": 0.1, "kl_weight": 0.1},
+            **{"learning_rate": 1e-3, "target_rate": 0.02},
         },
-        source="oyster, sparse-point-robot: discount 0.9, reward scale 100; scaled: context 1024, KL weight 1 over 16"
-        " tasks, 3 x 300 units, rate 3e-4 (own measurement)",
+        source="oyster, sparse-point-robot: discount 0.9, reward scale 100 at temperature 1 (here 10 at 0.1: as greedy,"
+        " with smaller values); scaled: context 1024, 3 x 300 units, rate 3e-4, target rate 0.005 (own measurement)",
     ),
     Preset(
         "half-cheetah-vel",
