@@ -47,6 +47,10 @@ class RL2Config(ProximalConfig):
     embedding_size: int = number(0, least=0, most=100_000)
     """Units of a layer between a step and the recurrent state (0: none), where steps must be told apart by several of
     their parts together."""
+    memory_span: int = number(0, least=0, most=1_000_000)
+    """Steps that the recurrent state's units remember before training, any number up to this (0: two steps)."""
+    previous_observation: bool = False
+    """Show the last observation too, beside what was done and paid there."""
 
 
 @dataclass(frozen=True)

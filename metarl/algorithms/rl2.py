@@ -9,7 +9,8 @@ proximal policy optimisation on whole sequences (Schulman et al. 2017).
 A gated recurrent unit suffices for the published results; an LSTM or a transformer would be another mechanism (a cell
 state, a window of the past) in acting and training alike, so there is no option for them.
 
-Letters beside the house's: B = N·E lanes, each one trial · L = K·T steps of a trial · X inputs of a step.
+Letters beside the house's: B = N·E lanes, each one trial · L = K·T steps of a trial · X inputs of a step, P of them
+about the step before.
 """
 
 from collections.abc import Sequence
@@ -39,7 +40,7 @@ class RecurrentMemory(NamedTuple):
     actor: Params
     hidden: torch.Tensor  # [B, H]
     proposed: torch.Tensor  # [B, H], the state that this step leads to where it is played
-    previous: torch.Tensor  # [B, A + 2]: last action, its reward, whether an episode starts
+    previous: torch.Tensor  # [B, P]: last observation (if shown), action, reward; whether an episode starts
 
 
 class RL2:
@@ -69,8 +70,11 @@ class RL2:
         self.critic = MLP(config.memory_size, config.hidden, 1)
         self.choices = int(action_space.n) if isinstance(action_space, Discrete) else 0
         self.action_size = self.choices or (action_space.shape or ())[0]
-        seen, size = inputs + self.action_size + 2, config.memory_size
-        self.gru = EmbeddedGRU(seen, config.embedding_size, size) if config.embedding_size else GRU(seen, size)
+        self.previous_size = self.action_size + 2 + (inputs if config.previous_observation else 0)
+        seen, size, span = inputs + self.previous_size, config.memory_size, config.memory_span
+        self.gru = (
+            EmbeddedGRU(seen, config.embedding_size, size, span) if config.embedding_size else GRU(seen, size, span)
+        )
 
     @property
     def rounds(self) -> int:
@@ -94,7 +98,7 @@ class RL2:
         params = {name: value.cpu() for name, value in state["policy"].items()}
         lanes = len(addresses) * lanes_per_task
         hidden = torch.zeros(lanes, self.config.memory_size)
-        previous = torch.zeros(lanes, self.action_size + 2)
+        previous = torch.zeros(lanes, self.previous_size)
         previous[:, -1] = 1
         return RecurrentMemory(part_of(params, "gru"), part_of(params, "actor"), hidden, hidden, previous)
 
@@ -110,9 +114,8 @@ class RL2:
 
     def observe(self, state: State, memory: RecurrentMemory, transition: Transition) -> RecurrentMemory:
         """Remember the step in the lanes that played it."""
-        reward = transition.reward.flatten()[:, None]
-        action = self.as_input(transition.action.flatten(0, 1))
-        previous = torch.cat([action, reward, torch.zeros_like(reward)], dim=1)
+        known = self.known(*(x.flatten(0, 1) for x in (transition.observation, transition.action, transition.reward)))
+        previous = torch.cat([known, torch.zeros(len(known), 1)], dim=1)
         played = transition.mask.flatten()[:, None] > 0
         hidden = torch.where(played, memory.proposed, memory.hidden)
         return memory._replace(hidden=hidden, previous=torch.where(played, previous, memory.previous))
@@ -176,10 +179,14 @@ class RL2:
 
     def inputs(self, stream: Rollout) -> torch.Tensor:
         """What the recurrent state is fed at each step, `[B, L, X]`: as in acting."""
-        known = torch.cat([self.as_input(stream.action), stream.reward[..., None]], dim=-1)
-        previous = of_previous_step(known, stream.mask)
+        previous = of_previous_step(self.known(stream.observation, stream.action, stream.reward), stream.mask)
         first = stream.first[..., None].to(previous.dtype)
         return torch.cat([stream.observation, previous, first], dim=-1)
+
+    def known(self, observation: torch.Tensor, action: torch.Tensor, reward: torch.Tensor) -> torch.Tensor:
+        """What the next step is told of this one, `[..., P - 1]`; of `[..., O]`, actions and `[...]`."""
+        told = [self.as_input(action), reward.unsqueeze(-1)]
+        return torch.cat([observation, *told] if self.config.previous_observation else told, dim=-1)
 
     def as_input(self, action: torch.Tensor) -> torch.Tensor:
         """Actions as floats `[..., A]`: one-hot where they are discrete."""

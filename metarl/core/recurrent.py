@@ -20,24 +20,34 @@ class GRU(nn.Module):
     """Input and hidden state -> next hidden state.
 
     Its gates stand in torch's order: reset, update, candidate.
+
+    Args:
+        inputs: X.
+        size: H.
+        span: steps that the units keep what they hold, before training: any number from 2 to this, drawn unit by unit
+            (Tallec & Ollivier 2018, section 2.2); 0: all of them 2.
     """
 
-    def __init__(self, inputs: int, size: int) -> None:
+    def __init__(self, inputs: int, size: int, span: int = 0) -> None:
         super().__init__()
-        self.size = size
+        self.size, self.span = size, span
         self.weight_input = nn.Parameter(torch.empty(3 * size, inputs))
         self.weight_hidden = nn.Parameter(torch.empty(3 * size, size))
         self.bias_input = nn.Parameter(torch.zeros(3 * size))
         self.bias_hidden = nn.Parameter(torch.zeros(3 * size))
 
     def initialise(self, generator: torch.Generator) -> None:
-        """Glorot-uniform from the input, orthogonal from the state (Saxe et al. 2014), gate by gate."""
+        """Glorot-uniform from the input, orthogonal from the state (Saxe et al. 2014), gate by gate; no biases but that
+        of the update gate where a span was given."""
         for gate in range(3):
             rows = slice(gate * self.size, (gate + 1) * self.size)
             nn.init.xavier_uniform_(self.weight_input.data[rows], generator=generator)
             nn.init.orthogonal_(self.weight_hidden.data[rows], generator=generator)
         nn.init.zeros_(self.bias_input)
         nn.init.zeros_(self.bias_hidden)
+        if self.span:  # a gate of 1 - 1/t keeps what a unit holds for t steps: its logit is log(t - 1)
+            steps = torch.empty(self.size).uniform_(2, max(2, self.span), generator=generator)
+            self.bias_hidden.data[self.size : 2 * self.size] = torch.log(steps - 1)
 
     def forward(self, x: torch.Tensor, start: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """One step, or a sequence with its mask.
@@ -64,10 +74,10 @@ class GRU(nn.Module):
 class EmbeddedGRU(nn.Module):
     """A GRU behind a rectified layer, in which a step's parts can meet before they are remembered."""
 
-    def __init__(self, inputs: int, embedding_size: int, memory_size: int) -> None:
+    def __init__(self, inputs: int, embedding_size: int, memory_size: int, span: int = 0) -> None:
         super().__init__()
         self.embedding = Linear(inputs, embedding_size)
-        self.gru = GRU(embedding_size, memory_size)
+        self.gru = GRU(embedding_size, memory_size, span)
 
     def forward(self, x: torch.Tensor, start: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """One step `[B, X]`, or a sequence `[B, L, X]` with its mask: as `GRU`."""

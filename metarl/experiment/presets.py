@@ -178,6 +178,7 @@ PRESETS = (
         train={"iterations": 400, "tasks": 320, "episodes": 1},
         algo={
             **{"episodes_per_trial": 10, "embedding_size": 128, "memory_size": 128, "hidden": (128,)},
+            **{"memory_span": 30, "previous_observation": True},
             **{"gae_lambda": 0.3, "entropy_bonus": 0.02, "learning_rate": 2e-3, "minibatches": 8},
         },
         source="Duan et al. 2016: 10 episodes a trial; batch and rates are own choices, and so is the layer before the"

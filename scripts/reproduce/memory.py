@@ -153,9 +153,11 @@ def main(options: Options) -> None:
             env=level.env,
             algo={"episodes_per_trial": level.episodes} | level.algo,
         )
+        threads = ["--threads", str(options.threads), "--torch-threads", str(options.torch_threads)]
+        command = ["--names", name, "--seeds", *map(str, options.seeds), *threads]
         for seed in options.seeds:
             results[seed] = run_seed(name, level, seed, options)
-            reproduction.store(what, results, reproduction.RESULTS / "memory")
+            reproduction.store(what, results, reproduction.RESULTS / "memory", command)
             print(f"{name}, seed {seed}: {results[seed]['unseen_trial']} ({level.claim})")
         held.append(all(result["holds"] for result in results.values()))
     sys.exit(0 if all(held) else 1)

@@ -10,7 +10,7 @@ import shlex
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -103,15 +103,22 @@ def reproduce(what: Reproduction, options: Options, folder: Path = RESULTS) -> b
     return reached >= what.seeds_needed
 
 
-def store(what: Reproduction, results: dict[int, dict[str, Any]], folder: Path) -> None:
-    """Write what is known of a reproduction: results by seed, each with `holds` and a `curve`."""
+def store(
+    what: Reproduction, results: dict[int, dict[str, Any]], folder: Path, arguments: Sequence[str] | None = None
+) -> None:
+    """Write what is known of a reproduction: results by seed, each with `holds` and a `curve`.
+
+    Args:
+        arguments: of the command that makes this one; by default those that were given.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
     reached = sum(result["holds"] for result in results.values())
     record = {
         "name": what.name,
         "claim": what.claim,
         "holds": reached >= what.seeds_needed,
         "seeds_that_hold": f"{reached} of {len(results)}",
-        "command": shlex.join(["python", f"scripts/reproduce/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
+        "command": shlex.join(["python", f"scripts/reproduce/{Path(sys.argv[0]).name}", *arguments]),
         "environment": what.environment,
         "algorithm": what.algorithm,
         "options": {"train": what.train, "env": what.env, "algo": what.algo},

@@ -14,7 +14,9 @@ from metarl.sampling.collect import collect
 
 START, UPDATE = Address(0), Address(2)
 T, K, A = 7, 3, 3
-EMBEDDED = pytest.mark.parametrize("embedding_size", [0, 6])
+VARIANTS = pytest.mark.parametrize(
+    "options", [{}, {"embedding_size": 6}, {"previous_observation": True, "memory_span": 9}], ids=str
+)
 KINDS = pytest.mark.parametrize("actions", [None, Discrete(A)], ids=["gaussian", "categorical"])
 
 
@@ -31,12 +33,12 @@ def play(algorithm: Any, state: State, rounds: int = K) -> Trial:
     return uneven(algorithm, state, rounds, T)
 
 
-@EMBEDDED
+@VARIANTS
 @KINDS
 def test_stored_log_probabilities_are_those_that_training_computes(
-    actions: Discrete | None, embedding_size: int
+    actions: Discrete | None, options: dict[str, Any]
 ) -> None:
-    algorithm = make("rl2", actions, episodes_per_trial=K, embedding_size=embedding_size)
+    algorithm = make("rl2", actions, episodes_per_trial=K, **options)
     state = lively(algorithm)
     batch, _, _ = algorithm.batch(state, play(algorithm, state))
     assert len(set(batch.mask.sum(dim=1).tolist())) > 5  # lanes of many lengths
