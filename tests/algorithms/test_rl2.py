@@ -60,12 +60,13 @@ def test_stored_log_probabilities_agree_in_an_environment_whose_episodes_end_ear
     assert difference.abs().max() <= 1e-6
 
 
-def test_the_policy_is_given_its_last_action_the_reward_for_it_and_whether_an_episode_starts() -> None:
-    algorithm = make("rl2", Discrete(A), episodes_per_trial=K)
+@pytest.mark.parametrize("shown", [0, 2], ids=["", "with the last observation"])
+def test_the_policy_is_given_its_last_action_the_reward_for_it_and_whether_an_episode_starts(shown: int) -> None:
+    algorithm = make("rl2", Discrete(A), episodes_per_trial=K, previous_observation=bool(shown))
     state = algorithm.initial_state(START)
     trial = play(algorithm, state)
-    inputs = algorithm.batch(state, trial)[0].observation.reshape(N, E, K * T, 2 + A + 2)
-    last = torch.zeros(N, E, A + 1)
+    inputs = algorithm.batch(state, trial)[0].observation.reshape(N, E, K * T, 2 + shown + A + 2)
+    last = torch.zeros(N, E, shown + A + 1)
     for k, rollout in enumerate(trial.rollouts):
         for t in range(T):
             for n, e in rollout.mask[:, :, t].nonzero().tolist():
@@ -73,9 +74,10 @@ def test_the_policy_is_given_its_last_action_the_reward_for_it_and_whether_an_ep
                 assert torch.equal(seen[:2], rollout.observation[n, e, t])
                 assert torch.equal(seen[2:-1], last[n, e])
                 assert seen[-1] == (t == 0)
-                last[n, e] = torch.zeros(A + 1)
-                last[n, e, rollout.action[n, e, t]] = 1
-                last[n, e, A] = rollout.reward[n, e, t]
+                last[n, e] = torch.zeros(shown + A + 1)
+                last[n, e, :shown] = rollout.observation[n, e, t, :shown]
+                last[n, e, shown + rollout.action[n, e, t]] = 1
+                last[n, e, -1] = rollout.reward[n, e, t]
 
 
 @KINDS

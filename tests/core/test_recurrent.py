@@ -130,3 +130,17 @@ def test_one_step_behind_a_layer_is_the_start_of_a_sequence() -> None:
     for t in range(L):
         hidden = apply(module, params, x[:, t], hidden)
         torch.testing.assert_close(states[:, t], hidden, rtol=0, atol=1e-6)
+
+
+def test_a_span_says_how_long_units_remember_at_first() -> None:
+    # Without input a unit's gate is the sigmoid of its bias: what it holds falls to 1/e within about its span.
+    module, span = GRU(X, 400, span=30), 30
+    params = initial_parameters(module, Address(0).torch_generator())
+    params = {name: torch.zeros_like(value) if "weight" in name else value for name, value in params.items()}
+    held = torch.ones(1, 400)
+    after = apply(module, params, torch.zeros(1, X), held)[0]  # one step; the candidate is 0
+    steps = 1 / (1 - after)
+    assert 2 <= steps.min() < 3 and 29 < steps.max() <= span + 1e-3
+    assert abs(float(steps.mean()) - 16) < 1
+    bare = initial_parameters(GRU(X, 400), Address(0).torch_generator())
+    assert not bare["bias_hidden"].any()
