@@ -347,9 +347,19 @@ PRESETS = (
     ),
     Preset(
         "omniglot",
-        algorithms=("maml", "fomaml", "anil", "meta-sgd", "reptile", "multitask", "imaml"),
+        algorithms=("maml", "fomaml", "anil", "meta-sgd", "reptile", "multitask"),
         algo={"inner_lr": 0.4},
         source="Finn et al. 2017, A.1: inner rate 0.4 of 5-way tasks",
+    ),
+    *(
+        Preset(
+            labelled,
+            algorithms=("imaml",),
+            algo={"inner_lr": 0.01, "proximal_strength": 2.0},
+            source="imaml_dev, Omniglot: 16 solver steps of 0.01, lambda 2; with 0.02 and 0.5 the solver left a sine"
+            " wave's problem after 600 meta-updates (own measurement)",
+        )
+        for labelled in ("sinusoid", "polynomial", "omniglot")
     ),
 )
 
