@@ -22,7 +22,7 @@ from metarl.core.meta_gradient import shortened
 from metarl.core.networks import MLP, Linear, apply, initial_parameters, size_of_observation
 from metarl.core.optimiser import AdamSteps, adam_state
 from metarl.core.parts import joined, part_of
-from metarl.core.recurrent import EmbeddedGRU
+from metarl.core.recurrent import recurrent_core
 from metarl.core.replay import empty_replay, remembered, write_trial
 from metarl.core.trust_region import require_finite
 from metarl.core.types import Params, Rollout, State, Transition, Trial
@@ -49,7 +49,7 @@ class BeliefModel:
         before = self.observation_size + self.action_size
         known = self.observation_size + (before if config.reward_from_action else 0)
         modules: dict[str, nn.Module] = {
-            "encoder": EmbeddedGRU(before + 1, config.embedding_size, config.memory_size),
+            "encoder": recurrent_core(before + 1, config.embedding_size, config.memory_size),
             "head": Linear(config.memory_size, 2 * Z),
             "reward_decoder": MLP(Z + known, config.decoder_hidden, 1, "relu"),
         }

@@ -107,8 +107,8 @@ class VariBADConfig(ProximalConfig):
     """Units of each hidden layer of the policy, and likewise of the value function."""
     latent_size: int = number(5, least=1, most=10_000)
     """Numbers Z of the latent that stands for a task."""
-    embedding_size: int = number(32, least=1, most=100_000)
-    """Units of the layer between a step and the recurrent state."""
+    embedding_size: int = number(32, least=0, most=100_000)
+    """Units of the layer between a step and the recurrent state (0: none)."""
     decoder_hidden: tuple[int, ...] = (64, 32)
     """Units of each hidden layer of a decoder."""
     reward_from_action: bool = False

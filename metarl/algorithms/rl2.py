@@ -27,7 +27,7 @@ from metarl.core.optimiser import adam_state
 from metarl.core.parts import part_of
 from metarl.core.proximal import Loss, proximal_descent, proximal_loss, trial_targets
 from metarl.core.randomness import Address
-from metarl.core.recurrent import GRU, EmbeddedGRU, of_previous_step, streams
+from metarl.core.recurrent import of_previous_step, recurrent_core, streams
 from metarl.core.types import Action, Batch, Metrics, Params, Rollout, State, Transition, Trial
 
 ACTOR_GAIN = 0.01  # of the first policy's last layer, which makes all actions nearly as likely
@@ -71,9 +71,8 @@ class RL2:
         self.choices = int(action_space.n) if isinstance(action_space, Discrete) else 0
         self.action_size = self.choices or (action_space.shape or ())[0]
         self.previous_size = self.action_size + 2 + (inputs if config.previous_observation else 0)
-        seen, size, span = inputs + self.previous_size, config.memory_size, config.memory_span
-        self.gru = (
-            EmbeddedGRU(seen, config.embedding_size, size, span) if config.embedding_size else GRU(seen, size, span)
+        self.gru = recurrent_core(
+            inputs + self.previous_size, config.embedding_size, config.memory_size, config.memory_span
         )
 
     @property

@@ -85,6 +85,13 @@ class EmbeddedGRU(nn.Module):
         return states
 
 
+def recurrent_core(inputs: int, embedding_size: int, memory_size: int, span: int = 0) -> GRU | EmbeddedGRU:
+    """A GRU of X inputs and H units, behind a layer if that has any units."""
+    if embedding_size:
+        return EmbeddedGRU(inputs, embedding_size, memory_size, span)
+    return GRU(inputs, memory_size, span)
+
+
 def along(index: Int[torch.Tensor, "B L"], values: torch.Tensor) -> Int[torch.Tensor, "B L X"]:
     """An index of steps, repeated for the last axis of `values` `[B, ..., X]`, as `gather` wants it."""
     return index[..., None].expand(-1, -1, values.shape[-1])
