@@ -30,9 +30,7 @@ from metarl.core.trust_region import require_finite
 from metarl.core.types import Action, Params, Rollout, State, Transition
 
 SMALLEST_VARIANCE = 1e-7  # of one transition's Gaussian
-OUTPUT_GAIN = (
-    0.01  # of all first last layers: latents and values start near 0, and no task's Gaussian far from another's
-)
+OUTPUT_GAIN = 0.01  # of every untrained last layer: latents, actions and values start near 0, alike for all tasks
 
 
 class TaskBelief(NamedTuple):

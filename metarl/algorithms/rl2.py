@@ -6,7 +6,7 @@ starts. What is maximised is the return of the whole trial, a finite game: an ep
 returns nor memory, and after the trial's last step comes nothing, so nothing is bootstrapped there. The update is
 proximal policy optimisation on whole sequences (Schulman et al. 2017).
 
-A gated recurrent unit suffices for the published results; an LSTM or a transformer would be another mechanism (a cell
+The memory is a gated recurrent unit, as published; an LSTM or a transformer would be another mechanism (a cell
 state, a window of the past) in acting and training alike, so there is no option for them.
 
 Letters beside the house's: B = N·E lanes, each one trial · L = K·T steps of a trial · X inputs of a step, P of them

@@ -92,13 +92,13 @@ def measure_speed(
             cases = itertools.product(ALGORITHMS, devices)
             parts = [_update_rows(_whole(make(algorithm, device)), repeats) for algorithm, device in cases]
         else:
-            setup = make(ITERATIONS_OF[0], "cpu")
-            whole = _whole(setup)
+            cases = itertools.product(ITERATIONS_OF[: 1 if only_environments else None], devices)
+            setups = [make(algorithm, device) for algorithm, device in cases]
+            whole = _whole(setups[0])
             parts = [_environment_rows(whole, repeats)]
         if not (only_environments or every_update):
-            parts += [_sampling_row(setup, repeats), _gymnasium_rows(environment, whole)]
-            cases = itertools.product(ITERATIONS_OF, devices)
-            parts += [_iteration_rows(make(algorithm, device), repeats) for algorithm, device in cases]
+            parts += [_sampling_row(setups[0], repeats), _gymnasium_rows(environment, whole)]
+            parts += [_iteration_rows(setup, repeats) for setup in setups]
         for row in itertools.chain(*parts):
             rate = f"{row['steps_per_second']:,.0f} steps/s" if row["steps_per_second"] else ""
             what = row["what"] if row["device"] == "cpu" else f"{row['what']} ({row['device']})"
