@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.func import grad_and_value
 
 from metarl.core.adaptation import Loss, gradient_step
 from metarl.core.types import Params
@@ -136,22 +137,46 @@ class ContextSteps(GradientSteps):
 
 @dataclass(frozen=True)
 class ProximalSteps(GradientSteps):
-    """Each step solves `argmin L(φ) + strength/2 ‖φ − params‖²`, from `params` on.
+    """Each step solves `argmin F(φ) = L(φ) + strength/2 ‖φ − params‖²`, from `params` on.
 
     By gradient steps down `L`, each followed by the exact proximal step of the other term, which is stable however
-    strong that is. Nothing differentiates the way to the solution: its dependence on what it started from is implicit
+    strong that is. Where `L` is too steep for such a step, it is not taken, and this task's later ones are half as
+    long. Nothing differentiates the way to the solution: its dependence on what it started from is implicit
     (`algorithms/imaml.py`).
     """
 
     strength: float = 1.0
     """λ: how strongly a solution is held where it started."""
     iterations: int = 1
-    """Steps of the solver, each of size `rate`."""
+    """Steps of the solver, of size `rate` as long as that is not too much."""
 
     def step(self, meta: Params, params: Params, support: Any, number: int, scale: float = 1.0) -> Params:
         """The solution; `scale` shortens the way to it by a stronger pull."""
-        anchor, pull = params, self.rate * self.strength / max(scale, 1e-8)
+        anchor, strength = params, self.strength / max(scale, 1e-8)
+
+        def slope(params: Params) -> tuple[Params, Params, torch.Tensor]:
+            gradient, loss = grad_and_value(self.loss)(params, support)
+            away = {name: params[name] - anchor[name] for name in anchor}
+            objective = loss + strength / 2 * torch.stack([x.square().sum() for x in away.values()]).sum()
+            gradient = {name: value.detach() for name, value in gradient.items()}
+            return gradient, {name: gradient[name] + strength * away[name] for name in anchor}, objective.detach()
+
+        gradient, steepness, objective = slope(params)  # of L, of F, and F
+        rate = torch.full_like(objective, self.rate)
         for _ in range(self.iterations):
-            descended = gradient_step(self.loss, params, support, self.rate, first_order=True)
-            params = {name: (descended[name] + pull * anchor[name]) / (1 + pull) for name in anchor}
+            pull = rate * strength
+            tried = {name: (params[name] - rate * gradient[name] + pull * anchor[name]) / (1 + pull) for name in anchor}
+            its_gradient, its_steepness, its_objective = slope(tried)
+            # Near the solution the change of F is lost in rounding; the mean of F's slopes along the step at both ends,
+            # which is the change of a quadratic, is not (Hager & Zhang 2005, section 2).
+            change = sum(
+                (tried[name] - params[name]).mul(steepness[name] + its_steepness[name]).sum() for name in anchor
+            )
+            rounding = torch.finfo(objective.dtype).eps ** 0.5 * objective.abs()
+            good = (change <= 0) & (its_objective <= objective + rounding)  # false where one is not a number
+            params, gradient, steepness = (
+                {name: torch.where(good, new[name], old[name]) for name in anchor}
+                for new, old in ((tried, params), (its_gradient, gradient), (its_steepness, steepness))
+            )
+            objective, rate = torch.where(good, its_objective, objective), torch.where(good, rate, rate / 2)
         return params

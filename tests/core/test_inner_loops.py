@@ -153,6 +153,51 @@ def test_the_proximal_solver_nears_the_solution_at_its_rate(iterations: int, sca
         assert np.linalg.norm(theta - solution) > 0.1
 
 
+def test_the_proximal_solver_takes_shorter_steps_in_the_tasks_that_are_too_steep_for_its_own() -> None:
+    # Steps of LR in a task whose curvature is above 2 / LR + strength lead away from the solution.
+    matrices, centres = quadratic_tasks(0)
+    matrices = torch.cat([300 * matrices[:1], matrices[1:]])
+    assert LR * torch.linalg.eigvalsh(matrices[0]).max() > 10 > 2 + LR * STRENGTH
+    loop = ProximalSteps(quadratic, LR, strength=STRENGTH, iterations=600)
+    step = for_tasks(partial(loop.step, number=0), shared=[0, 1])
+    found = step(START, START, (matrices, centres))
+    for n in range(N):
+        matrix, centre = matrices[n], centres[n]
+        held = matrix + STRENGTH * torch.eye(4, dtype=torch.float64)
+        solution = torch.linalg.solve(held, matrix @ centre + STRENGTH * flatten(START))
+        torch.testing.assert_close(torch.cat([found["a"][n], found["b"][n]]), solution, rtol=0, atol=1e-12)
+    alone = step(START, START, (matrices[1:], centres[1:]))  # the others do not notice
+    assert all(torch.equal(alone[name], found[name][1:]) for name in alone)
+
+
+def test_the_proximal_solver_climbs_nowhere() -> None:
+    # From 200 starts on a wave of slopes up to 100, where a step of LR leads over hills, and slopes at both its ends
+    # may say that it went down when it did not.
+    def wave(params: Params, height: torch.Tensor) -> torch.Tensor:
+        return height * torch.cos(params["x"]).sum()
+
+    x = torch.linspace(-3, 3, 200, dtype=torch.float64)[:, None]
+    heights = torch.full((200,), 100.0, dtype=torch.float64)
+    for iterations in (1, 2, 5):
+        loop = ProximalSteps(wave, LR, strength=0.1, iterations=iterations)
+        start = {"x": x}
+        found = for_tasks(lambda params, height, loop=loop: loop.step(params, params, height, 0))(start, heights)["x"]
+        after = 100 * torch.cos(found) + 0.05 * (found - x).square()
+        assert (after <= 100 * torch.cos(x) + 1e-5).all()
+        assert iterations == 1 or (after < 100 * torch.cos(x) - 1).double().mean() > 0.3
+
+
+def test_the_proximal_solver_stays_where_a_loss_is_not_a_number() -> None:
+    def cliff(params: Params, edge: torch.Tensor) -> torch.Tensor:
+        return -(params["x"] - edge).sqrt().sum() + 10 * (params["x"] - 2).square().sum()
+
+    loop = ProximalSteps(cliff, 0.2, strength=1.0, iterations=40)  # the first step leads beyond the edge
+    start = {"x": torch.tensor([4.0], dtype=torch.float64)}
+    found = loop.step(start, start, torch.tensor(1.0), 0)["x"]
+    slope = -0.5 / (found - 1).sqrt() + 20 * (found - 2) + (found - 4)
+    assert found > 1 and abs(float(slope)) < 1e-6
+
+
 class PolicyProblem(Problem):
     """As `Problem`, of a policy that takes a context beside its observation."""
 
