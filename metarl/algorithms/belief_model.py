@@ -49,7 +49,7 @@ class BeliefModel:
         before = self.observation_size + self.action_size
         known = self.observation_size + (before if config.reward_from_action else 0)
         modules: dict[str, nn.Module] = {
-            "encoder": recurrent_core(before + 1, config.embedding_size, config.memory_size),
+            "encoder": recurrent_core("gru", before + 1, config.embedding_size, config.memory_size),
             "head": Linear(config.memory_size, 2 * Z),
             "reward_decoder": MLP(Z + known, config.decoder_hidden, 1, "relu"),
         }
@@ -67,8 +67,8 @@ class BeliefModel:
     def step(self, encoder: Params, hidden: torch.Tensor, steps: Transition) -> torch.Tensor:
         """The encoder's state `[N, E, H]` after a step, in the lanes that played it."""
         inputs = self.inputs(steps).flatten(0, 1)  # [B, X]
-        following = apply(self.modules["encoder"], encoder, inputs, hidden.flatten(0, 1)).view_as(hidden)
-        return torch.where(steps.mask[..., None] > 0, following, hidden)
+        _, following = apply(self.modules["encoder"], encoder, inputs, hidden.flatten(0, 1))
+        return torch.where(steps.mask[..., None] > 0, following.view_as(hidden), hidden)
 
     def belief(self, head: Params, hidden: torch.Tensor) -> Gaussian:
         """What is believed in a state `[..., H]` of the encoder, `[..., Z]`."""
@@ -78,7 +78,7 @@ class BeliefModel:
         """What is believed before the first step of trials `[B, L, ...]` and after each, `[B, 1 + L, Z]`."""
         inputs = self.inputs(stream)
         start = inputs.new_zeros(len(inputs), self.config.memory_size)
-        states = apply(self.modules["encoder"], part_of(model, "encoder"), inputs, start, stream.mask)
+        states, _ = apply(self.modules["encoder"], part_of(model, "encoder"), inputs, start, stream.mask)
         return self.belief(part_of(model, "head"), torch.cat([start[:, None], states], dim=1))
 
     def learn(self, state: State, stream: Rollout, lanes: int, generator: torch.Generator) -> tuple[State, Bound]:

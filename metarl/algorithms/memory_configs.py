@@ -1,6 +1,7 @@
 """The options of the methods that adapt through what they remember, without torch, as in `configs.py`."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from metarl.core.options import check_ranges, number
 
@@ -12,7 +13,7 @@ class ProximalConfig:
     episodes_per_trial: int = number(2, least=1)
     """Episodes that the memory lives through in meta-training."""
     memory_size: int = number(64, least=1, most=100_000)
-    """Units of the recurrent state."""
+    """Units of the memory: what it tells policy and value function at every step."""
     hidden: tuple[int, ...] = ()
     """Units of each hidden layer of the policy, and likewise of the value function."""
     initial_std: float = number(1.0, above=0)
@@ -23,6 +24,8 @@ class ProximalConfig:
     """λ of generalised advantage estimation."""
     learning_rate: float = number(1e-3, above=0)
     """Step size of Adam for policy and value function."""
+    learning_rate_decay: float = number(1.0, above=0, most=1)
+    """Factor on the step size after every iteration."""
     epochs: int = number(5, least=1)
     """Passes over the trials of an iteration."""
     minibatches: int = number(4, least=1)
@@ -44,11 +47,11 @@ class ProximalConfig:
 class RL2Config(ProximalConfig):
     """A recurrent policy trained over whole trials (Duan et al. 2016)."""
 
+    memory: Literal["gru", "attention"] = "gru"
+    """A gated recurrent unit (published), or linear attention, which keeps apart what was met in different places."""
     embedding_size: int = number(0, least=0, most=100_000)
-    """Units of a layer between a step and the recurrent state (0: none), where steps must be told apart by several of
-    their parts together."""
-    memory_span: int = number(0, least=0, most=1_000_000)
-    """Steps that the recurrent state's units remember before training, any number up to this (0: two steps)."""
+    """Units of a layer between a step and the memory (0: none), where steps must be told apart by several of their
+    parts together."""
     previous_observation: bool = False
     """Show the last observation too, beside what was done and paid there."""
 

@@ -6,11 +6,12 @@ starts. What is maximised is the return of the whole trial, a finite game: an ep
 returns nor memory, and after the trial's last step comes nothing, so nothing is bootstrapped there. The update is
 proximal policy optimisation on whole sequences (Schulman et al. 2017).
 
-The memory is a gated recurrent unit, as published; an LSTM or a transformer would be another mechanism (a cell
-state, a window of the past) in acting and training alike, so there is no option for them.
+The memory is a gated recurrent unit, as published, or linear attention (`core/linear_attention.py`), which keeps apart
+what was met in different places. Both are functions of a step and a state of fixed size; a transformer, which needs a
+window of the past, would be another mechanism in acting and training alike, so there is no option for it.
 
 Letters beside the house's: B = N·E lanes, each one trial · L = K·T steps of a trial · X inputs of a step, P of them
-about the step before.
+about the step before · S numbers of the memory's state.
 """
 
 from collections.abc import Sequence
@@ -36,10 +37,10 @@ ACTOR_GAIN = 0.01  # of the first policy's last layer, which makes all actions n
 class RecurrentMemory(NamedTuple):
     """What an agent carries through a trial, on the CPU, where acting happens."""
 
-    gru: Params
+    core: Params
     actor: Params
-    hidden: torch.Tensor  # [B, H]
-    proposed: torch.Tensor  # [B, H], the state that this step leads to where it is played
+    hidden: torch.Tensor  # [B, S]
+    proposed: torch.Tensor  # [B, S], the state that this step leads to where it is played
     previous: torch.Tensor  # [B, P]: last observation (if shown), action, reward; whether an episode starts
 
 
@@ -71,9 +72,8 @@ class RL2:
         self.choices = int(action_space.n) if isinstance(action_space, Discrete) else 0
         self.action_size = self.choices or (action_space.shape or ())[0]
         self.previous_size = self.action_size + 2 + (inputs if config.previous_observation else 0)
-        self.gru = recurrent_core(
-            inputs + self.previous_size, config.embedding_size, config.memory_size, config.memory_span
-        )
+        step_size = inputs + self.previous_size
+        self.core = recurrent_core(config.memory, step_size, config.embedding_size, config.memory_size)
 
     @property
     def rounds(self) -> int:
@@ -83,7 +83,7 @@ class RL2:
     def initial_state(self, address: Address) -> State:
         """Fresh parameters and optimiser, on the device; the returns' scale is not known yet."""
         generator = address.torch_generator()
-        modules = {"gru": self.gru, "actor": self.actor, "critic": self.critic}
+        modules = {"core": self.core, "actor": self.actor, "critic": self.critic}
         policy = {
             f"{name}.{key}": value.to(self.device)
             for name, module in modules.items()
@@ -96,18 +96,18 @@ class RL2:
         """Nothing remembered, an episode about to start."""
         params = {name: value.cpu() for name, value in state["policy"].items()}
         lanes = len(addresses) * lanes_per_task
-        hidden = torch.zeros(lanes, self.config.memory_size)
+        hidden = torch.zeros(lanes, self.core.state_size)
         previous = torch.zeros(lanes, self.previous_size)
         previous[:, -1] = 1
-        return RecurrentMemory(part_of(params, "gru"), part_of(params, "actor"), hidden, hidden, previous)
+        return RecurrentMemory(part_of(params, "core"), part_of(params, "actor"), hidden, hidden, previous)
 
     def act(
         self, state: State, memory: RecurrentMemory, observation: torch.Tensor, noise: torch.Tensor
     ) -> tuple[Action, RecurrentMemory]:
         """Sample from the policy of each lane's next recurrent state; observation `[N, E, O]`."""
         inputs = torch.cat([observation.flatten(0, 1), memory.previous], dim=1)  # [B, X]
-        proposed = apply(self.gru, memory.gru, inputs, memory.hidden)
-        distribution = apply(self.actor, memory.actor, proposed.unflatten(0, observation.shape[:2]))
+        output, proposed = apply(self.core, memory.core, inputs, memory.hidden)
+        distribution = apply(self.actor, memory.actor, output.unflatten(0, observation.shape[:2]))
         action = distribution.sample(noise)
         return Action(action, distribution.log_probability(action)), memory._replace(proposed=proposed)
 
@@ -138,6 +138,7 @@ class RL2:
             epochs=config.epochs,
             parts=config.minibatches,
             learning_rate=config.learning_rate,
+            decay=config.learning_rate_decay,
             max_gradient_norm=config.max_gradient_norm,
         )
         metrics = {
@@ -197,10 +198,10 @@ class RL2:
         self, policy: Params, inputs: torch.Tensor, mask: torch.Tensor
     ) -> tuple[Distribution, torch.Tensor]:
         """The policy's distribution and the value `[B, L]` (in units of the returns' scale) after each input."""
-        start = inputs.new_zeros(len(inputs), self.config.memory_size)
-        states = apply(self.gru, part_of(policy, "gru"), inputs, start, mask)
-        value = apply(self.critic, part_of(policy, "critic"), states)
-        return apply(self.actor, part_of(policy, "actor"), states), value.squeeze(-1)
+        start = inputs.new_zeros(len(inputs), self.core.state_size)
+        outputs, _ = apply(self.core, part_of(policy, "core"), inputs, start, mask)
+        value = apply(self.critic, part_of(policy, "critic"), outputs)
+        return apply(self.actor, part_of(policy, "actor"), outputs), value.squeeze(-1)
 
     def loss(self, policy: Params, batch: Batch) -> Loss:
         """What an Adam step descends, of some of the lanes."""

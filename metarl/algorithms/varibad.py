@@ -151,6 +151,7 @@ class VariBAD:
             epochs=config.epochs,
             parts=config.minibatches,
             learning_rate=config.learning_rate,
+            decay=config.learning_rate_decay,
             max_gradient_norm=config.max_gradient_norm,
         )
         learned, bound = self.model.learn(state, stream, trial.rollouts[0].mask.shape[1], generator)

@@ -152,16 +152,21 @@ def proximal_descent(
     epochs: int,
     parts: int,
     learning_rate: float,
+    decay: float,
     max_gradient_norm: float,
 ) -> tuple[Params, State, dict[str, float]]:
     """Adam steps down `loss`, `parts` of them in each of `epochs` passes over the lanes of `batch`.
+
+    Their size is `learning_rate`, times `decay` for each time that this was done before.
 
     Returns the parameters, the optimiser's memory, and the losses' parts averaged over the last epoch.
 
     Raises:
         NonFiniteError: a gradient or the parameters after the last step are not finite.
     """
-    steps, losses = AdamSteps(params, optimiser, learning_rate), list[Loss]()
+    parts = min(parts, batch.mask.shape[0])
+    updates = int(optimiser["step"]) // (epochs * parts)
+    steps, losses = AdamSteps(params, optimiser, learning_rate * decay**updates), list[Loss]()
     for _ in range(epochs):
         losses = []
         for lanes in minibatches(batch.mask.shape[0], parts, generator):

@@ -1,55 +1,52 @@
-"""Memory that lives through a whole trial: a gated recurrent unit, and the streams that it reads.
+"""Memory that lives through a whole trial: recurrent cores, and the streams that they read.
 
-GRU: Cho et al. 2014. The same parameters take one step while acting (`[B, X]`) and whole sequences in training
-(`[B, L, X]`).
+A core takes inputs and a state, and returns outputs and the next state; the same parameters take one step while acting
+(`[B, X]`) and whole sequences in training (`[B, L, X]`). GRU: Cho et al. 2014; its outputs are its states.
 
 Letters: B streams (a lane's rounds, one after another; B = N·E, tasks fold into the batch) · L steps of a stream
-(L = K·T for K rounds of T steps) · X inputs · H hidden. A step that was not played (mask 0: the lane's episode had
-ended) is passed over: the next round goes on where the last played step left.
+(L = K·T for K rounds of T steps) · X inputs · H outputs · S numbers of a state. A step that was not played (mask 0: the
+lane's episode had ended) is passed over: the next round goes on where the last played step left.
 """
 
 import torch
 from jaxtyping import Float, Int
 from torch import nn
 
+from metarl.core.linear_attention import LinearAttention
 from metarl.core.networks import Linear
 from metarl.core.types import Rollout, Trial
 
 
 class GRU(nn.Module):
-    """Input and hidden state -> next hidden state.
+    """Input and hidden state -> next hidden state, twice: it is what the unit says, too.
 
     Its gates stand in torch's order: reset, update, candidate.
 
     Args:
         inputs: X.
         size: H.
-        span: steps that the units keep what they hold, before training: any number from 2 to this, drawn unit by unit
-            (Tallec & Ollivier 2018, section 2.2); 0: all of them 2.
     """
 
-    def __init__(self, inputs: int, size: int, span: int = 0) -> None:
+    def __init__(self, inputs: int, size: int) -> None:
         super().__init__()
-        self.size, self.span = size, span
+        self.size = self.state_size = size
         self.weight_input = nn.Parameter(torch.empty(3 * size, inputs))
         self.weight_hidden = nn.Parameter(torch.empty(3 * size, size))
         self.bias_input = nn.Parameter(torch.zeros(3 * size))
         self.bias_hidden = nn.Parameter(torch.zeros(3 * size))
 
     def initialise(self, generator: torch.Generator) -> None:
-        """Glorot-uniform from the input, orthogonal from the state (Saxe et al. 2014), gate by gate; no biases but that
-        of the update gate where a span was given."""
+        """Glorot-uniform from the input, orthogonal from the state (Saxe et al. 2014), gate by gate; no biases."""
         for gate in range(3):
             rows = slice(gate * self.size, (gate + 1) * self.size)
             nn.init.xavier_uniform_(self.weight_input.data[rows], generator=generator)
             nn.init.orthogonal_(self.weight_hidden.data[rows], generator=generator)
         nn.init.zeros_(self.bias_input)
         nn.init.zeros_(self.bias_hidden)
-        if self.span:  # a gate of 1 - 1/t keeps what a unit holds for t steps: its logit is log(t - 1)
-            steps = torch.empty(self.size).uniform_(2, max(2, self.span), generator=generator)
-            self.bias_hidden.data[self.size : 2 * self.size] = torch.log(steps - 1)
 
-    def forward(self, x: torch.Tensor, start: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(
+        self, x: torch.Tensor, start: torch.Tensor, mask: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """One step, or a sequence with its mask.
 
         Args:
@@ -57,39 +54,53 @@ class GRU(nn.Module):
             start: the state before, `[B, H]`.
             mask: of a sequence, `[B, L]`: zero where a step leaves the state alone.
 
-        Returns the state after the step `[B, H]`, or after each step `[B, L, H]`.
+        Returns the state after the step `[B, H]`, or after each step `[B, L, H]`; and the last one.
         """
         weights = (self.weight_input, self.weight_hidden, self.bias_input, self.bias_hidden)
         if mask is None:
-            return torch.gru_cell(x, start, *weights)
+            state = torch.gru_cell(x, start, *weights)
+            return state, state
         # Played steps first: they are one sequence without gaps. Step t's state is then that after as many of them as
         # were played up to t.
         order = torch.argsort(mask, dim=1, descending=True, stable=True)  # [B, L]
         played = x.gather(1, along(order, x))
         states, _ = torch.gru(played, start[None], weights, True, 1, 0.0, False, False, True)
         states = torch.cat([start[:, None], states], dim=1)  # [B, 1 + L, H]
-        return states.gather(1, along(mask.long().cumsum(dim=1), states))
+        states = states.gather(1, along(mask.long().cumsum(dim=1), states))
+        return states, states[:, -1]
 
 
 class EmbeddedGRU(nn.Module):
     """A GRU behind a rectified layer, in which a step's parts can meet before they are remembered."""
 
-    def __init__(self, inputs: int, embedding_size: int, memory_size: int, span: int = 0) -> None:
+    def __init__(self, inputs: int, embedding_size: int, size: int) -> None:
         super().__init__()
+        self.size = self.state_size = size
         self.embedding = Linear(inputs, embedding_size)
-        self.gru = GRU(embedding_size, memory_size, span)
+        self.gru = GRU(embedding_size, size)
 
-    def forward(self, x: torch.Tensor, start: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(
+        self, x: torch.Tensor, start: torch.Tensor, mask: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """One step `[B, X]`, or a sequence `[B, L, X]` with its mask: as `GRU`."""
-        states: torch.Tensor = self.gru(torch.relu(self.embedding(x)), start, mask)
+        states: tuple[torch.Tensor, torch.Tensor] = self.gru(torch.relu(self.embedding(x)), start, mask)
         return states
 
 
-def recurrent_core(inputs: int, embedding_size: int, memory_size: int, span: int = 0) -> GRU | EmbeddedGRU:
-    """A GRU of X inputs and H units, behind a layer if that has any units."""
+Core = GRU | EmbeddedGRU | LinearAttention
+
+
+def recurrent_core(kind: str, inputs: int, embedding_size: int, memory_size: int) -> Core:
+    """A core of X inputs and H outputs, whose steps pass a layer if that has any units.
+
+    Args:
+        kind: `gru` or `attention`.
+    """
+    if kind == "attention":
+        return LinearAttention(inputs, embedding_size, memory_size)
     if embedding_size:
-        return EmbeddedGRU(inputs, embedding_size, memory_size, span)
-    return GRU(inputs, memory_size, span)
+        return EmbeddedGRU(inputs, embedding_size, memory_size)
+    return GRU(inputs, memory_size)
 
 
 def along(index: Int[torch.Tensor, "B L"], values: torch.Tensor) -> Int[torch.Tensor, "B L X"]:

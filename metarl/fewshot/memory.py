@@ -47,11 +47,11 @@ class Reader(nn.Module):
         last = features.new_zeros(features.shape[0], targets.shape[-1])  # [N, Y]
         if shown is not None:
             sequence = torch.cat([features[:, :shots], shown[:, :-1]], dim=-1)
-            state = self.memory(sequence, state, torch.ones_like(sequence[..., 0]))[:, -1]
+            _, state = self.memory(sequence, state, torch.ones_like(sequence[..., 0]))
             last = shown[:, -1]
         asked = features[:, shots:]
         steps = torch.cat([asked, last[:, None].expand(*asked.shape[:2], -1)], dim=-1).flatten(0, 1)
-        states = self.memory(steps, state.repeat_interleave(asked.shape[1], dim=0))  # [N · Q, H]
+        states, _ = self.memory(steps, state.repeat_interleave(asked.shape[1], dim=0))  # [N · Q, H]
         return self.head(states).unflatten(0, asked.shape[:2])
 
 

@@ -15,7 +15,9 @@ from metarl.sampling.collect import collect
 START, UPDATE = Address(0), Address(2)
 T, K, A = 7, 3, 3
 VARIANTS = pytest.mark.parametrize(
-    "options", [{}, {"embedding_size": 6}, {"previous_observation": True, "memory_span": 9}], ids=str
+    "options",
+    [{}, {"embedding_size": 6}, {"previous_observation": True}, {"memory": "attention"}],
+    ids=str,
 )
 KINDS = pytest.mark.parametrize("actions", [None, Discrete(A)], ids=["gaussian", "categorical"])
 
@@ -24,7 +26,7 @@ def lively(algorithm: Any) -> State:
     """A state whose policies depend strongly on memory: the first ones hardly do."""
     state: State = algorithm.initial_state(START)
     random = torch.Generator().manual_seed(5)
-    policy = {key: x + 0.4 * torch.randn(x.shape, generator=random) for key, x in state["policy"].items()}
+    policy = {key: x + 0.2 * torch.randn(x.shape, generator=random) for key, x in state["policy"].items()}
     return {**state, "policy": policy}
 
 
@@ -174,7 +176,7 @@ def test_the_gradient_is_that_of_finite_differences(actions: Discrete | None) ->
     batch, _, _ = algorithm.batch(state, play(algorithm, state, 2))
     # Another policy than the one that acted, near enough that only some ratios are clipped.
     batch = Batch(*(x.double() if x.is_floating_point() else x for x in batch))
-    policy = {key: (1.2 * x.double()).requires_grad_() for key, x in state["policy"].items()}
+    policy = {key: (1.5 * x.double()).requires_grad_() for key, x in state["policy"].items()}
     loss = algorithm.loss(policy, batch)
     assert 0 < loss.clipped < 1
     gradients = torch.autograd.grad(loss.total, list(policy.values()))
@@ -212,13 +214,13 @@ def test_sizes_come_from_the_spaces() -> None:
     algorithm = make("rl2", Discrete(A), memory_size=5, hidden=())
     shapes = {key: tuple(x.shape) for key, x in algorithm.initial_state(START)["policy"].items()}
     # Observation, one-hot action, reward, start of an episode.
-    assert shapes["gru.weight_input"] == (15, OBSERVATIONS.shape[0] + A + 2)
-    assert not any(key.startswith("gru.embedding") for key in shapes)
+    assert shapes["core.weight_input"] == (15, OBSERVATIONS.shape[0] + A + 2)
+    assert not any(key.startswith("core.embedding") for key in shapes)
     assert shapes["actor.body.layers.0.weight"] == (A, 5) and shapes["critic.layers.0.weight"] == (1, 5)
 
 
 def test_a_layer_may_stand_between_a_step_and_the_memory() -> None:
     algorithm = make("rl2", Discrete(A), memory_size=5, embedding_size=6)
     shapes = {key: tuple(x.shape) for key, x in algorithm.initial_state(START)["policy"].items()}
-    assert shapes["gru.embedding.weight"] == (6, OBSERVATIONS.shape[0] + A + 2)
-    assert shapes["gru.gru.weight_input"] == (15, 6)
+    assert shapes["core.embedding.weight"] == (6, OBSERVATIONS.shape[0] + A + 2)
+    assert shapes["core.gru.weight_input"] == (15, 6)

@@ -97,7 +97,7 @@ def lines(count: int = 6) -> Batch:
 
 def test_the_descent_is_torchs_adam_on_shortened_gradients_of_the_same_minibatches() -> None:
     batch, params = lines(), {"w": torch.tensor([1.0, -2.0])}
-    options = {"epochs": 3, "parts": 2, "learning_rate": 0.05, "max_gradient_norm": 0.5}
+    options = {"epochs": 3, "parts": 2, "learning_rate": 0.05, "decay": 1.0, "max_gradient_norm": 0.5}
     found, memory, means = proximal_descent(
         regression, params, adam_state(params), batch, torch.Generator().manual_seed(7), **options
     )
@@ -118,9 +118,23 @@ def test_the_descent_is_torchs_adam_on_shortened_gradients_of_the_same_minibatch
     assert torch.equal(params["w"], torch.tensor([1.0, -2.0])) and not found["w"].requires_grad
 
 
+def test_every_further_descent_multiplies_the_learning_rate_by_its_decay() -> None:
+    # Also where there are fewer lanes than parts were asked for: two here, in one step each.
+    batch, params = lines(2), {"w": torch.tensor([1.0, -2.0])}
+    options = {"epochs": 2, "parts": 5, "max_gradient_norm": 0.5}
+    memory = adam_state(params)
+    for rate in (0.1, 0.05, 0.025):
+        decaying, constant = (
+            proximal_descent(regression, params, memory, batch, torch.Generator().manual_seed(7), **options, **rates)
+            for rates in ({"learning_rate": 0.1, "decay": 0.5}, {"learning_rate": rate, "decay": 1.0})
+        )
+        assert torch.equal(decaying[0]["w"], constant[0]["w"]) and not torch.equal(decaying[0]["w"], params["w"])
+        params, memory, _ = decaying
+
+
 def test_a_broken_gradient_is_named() -> None:
     batch, params = lines(), {"w": torch.tensor([1.0, -2.0])}
     batch.return_[3, 1] = torch.inf
-    options = {"epochs": 1, "parts": 2, "learning_rate": 0.05, "max_gradient_norm": 0.5}
+    options = {"epochs": 1, "parts": 2, "learning_rate": 0.05, "decay": 1.0, "max_gradient_norm": 0.5}
     with pytest.raises(NonFiniteError, match="^the gradient is not finite in w — "):
         proximal_descent(regression, params, adam_state(params), batch, torch.Generator(), **options)

@@ -270,13 +270,15 @@ assert not {"metarl", "envs"} & sys.modules.keys()
 """
 
 
-@pytest.mark.parametrize("algorithm", ["rl2", "varibad"])
+@pytest.mark.parametrize(
+    ("algorithm", "options"), [("rl2", {}), ("rl2", {"memory": "attention"}), ("varibad", {})], ids=str
+)
 @pytest.mark.parametrize("environment", ["grid-navi", "point-nav"])
 def test_a_policy_that_remembers_steps_is_exported_with_its_memory(
-    algorithm: str, environment: str, tmp_path: Path
+    algorithm: str, options: dict[str, Any], environment: str, tmp_path: Path
 ) -> None:
     sizes = {"tasks": 4, "episodes": 3, "iterations": 1, "threads": 1, "torch_threads": 1}
-    trained = library.train(environment, algorithm, out=tmp_path / "run", env={"horizon": 6}, **sizes)
+    trained = library.train(environment, algorithm, out=tmp_path / "run", env={"horizon": 6}, algo=options, **sizes)
     (adapted,) = load(trained.path).practise(task=0, rounds=1)[-1:]
     adapted.export(tmp_path / "policy")
     rows = np.random.default_rng(1).normal(size=(9, adapted.spaces.observation_size + 1)).astype(np.float32)
