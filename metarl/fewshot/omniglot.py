@@ -8,7 +8,7 @@ The folder holds the archives of brendenlake/omniglot (`python/`), or what unpac
   alphabet (the split of Santoro et al. 2016 and Finn et al. 2017).
 * Small data, or where `test_alphabets` says so: characters of other alphabets than those trained on.
 
-In training a character turned by 90°, 180° or 270° is a character of its own.
+In training a character turned by 90°, 180° or 270° is a character of its own; if asked to, its mirror image is, too.
 """
 
 import hashlib
@@ -54,6 +54,8 @@ class OmniglotConfig:
     """Drawings K of each to learn from."""
     queries: int = number(5, least=1, most=DRAWERS - 1)
     """Drawings of each to ask afterwards."""
+    mirrored: bool = False
+    """Train on mirrored characters, too, as characters of their own (not so published; where characters are few)."""
     test_alphabets: tuple[str, ...] = ()
     """Alphabets to hold out for tests (default: the published split of characters; Greek and Latin of small data)."""
 
@@ -96,15 +98,20 @@ class Omniglot:
     def sample(self, generator: np.random.Generator, split: str) -> Task:
         """N characters, in random order, each with other drawings in the support than in the query."""
         images, config = self.characters[split], self.config
-        turns = 4 if split == "train" else 1
-        classes = generator.choice(len(images) * turns, config.ways, replace=False)
+        views = 1 if split != "train" else 8 if config.mirrored else 4
+        classes = generator.choice(len(images) * views, config.ways, replace=False)
         drawings = []
-        for number_ in classes:
+        for number_ in classes.tolist():
             chosen = generator.choice(DRAWERS, config.shots + config.queries, replace=False)
-            drawings.append(np.rot90(images[number_ // turns, chosen], number_ % turns, axes=(1, 2)))
+            drawings.append(viewed(images[number_ // views, chosen], number_ % views))
         drawn = np.stack(drawings)  # [ways, shots + queries, 28, 28]
         order = generator.permutation(config.ways * config.shots)  # for who reads them as a sequence
         return Task(_examples(drawn[:, : config.shots], order), _examples(drawn[:, config.shots :]))
+
+
+def viewed(images: np.ndarray, view: int) -> np.ndarray:
+    """Images `[B, 28, 28]` turned by `view` right angles; from the fourth view on mirrored before."""
+    return np.rot90(images[:, :, ::-1] if view >= 4 else images, view % 4, axes=(1, 2))
 
 
 def _examples(drawn: np.ndarray, order: np.ndarray | None = None) -> Examples:

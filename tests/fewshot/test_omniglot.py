@@ -72,6 +72,29 @@ def test_in_training_a_turned_character_is_another_one(folder: Path) -> None:
     assert {edge for split, edge in sides if split == "test"} == {"left"}
 
 
+def test_the_eight_views_are_all_there_are_and_the_first_is_the_image_itself() -> None:
+    image = np.arange(28 * 28).reshape(1, 28, 28)
+    views = [omniglot.viewed(image, view) for view in range(8)]
+    assert np.array_equal(views[0], image) and np.array_equal(views[4], image[:, :, ::-1])
+    again = (omniglot.viewed(first, view) for first in views for view in range(8))
+    assert {each.tobytes() for each in views} == {each.tobytes() for each in again}
+    assert len({each.tobytes() for each in views}) == 8
+
+
+def test_mirrored_characters_are_trained_on_only_where_they_are_asked_for(folder: Path) -> None:
+    image = np.zeros((1, 28, 28), dtype=np.uint8)
+    image[0, 3:20, 4], image[0, 19, 4:12] = 255, 255  # an L
+    everything = [omniglot.viewed(image, view).tobytes() for view in range(8)]
+    for mirrored, split, views in ((False, "train", 4), (True, "train", 8), (True, "test", 1)):
+        source = Omniglot(replace(config(folder), mirrored=mirrored))
+        source.characters[split] = np.broadcast_to(image, (*source.characters[split].shape[:2], 28, 28))
+        seen = set()
+        for seed in range(40):
+            inputs = source.sample(np.random.default_rng(seed), split).query.inputs
+            seen |= {(255 * one).round().astype(np.uint8).tobytes() for one in inputs}
+        assert seen == set(everything[:views])
+
+
 def test_the_published_split_holds_1100_100_and_423_characters() -> None:
     everything = omniglot.Characters(np.zeros((1623, 0)), np.array(["Greek"] * 1623))
     parts = omniglot.split(everything, ())
