@@ -175,12 +175,12 @@ PRESETS = (
     Preset(
         "tabular-mdp",
         algorithms=("rl2",),
-        train={"iterations": 220, "tasks": 320, "episodes": 1},
+        train={"iterations": 170, "tasks": 320, "episodes": 1},
         algo={
             **{"episodes_per_trial": 10, "memory": "attention", "memory_size": 128, "embedding_size": 128},
             **{"hidden": (128,), "previous_observation": True},
             **{"gae_lambda": 0.7, "entropy_bonus": 0.005, "minibatches": 8},
-            **{"learning_rate": 2e-3, "learning_rate_decay": 0.992},
+            **{"learning_rate": 2e-3, "learning_rate_decay": 0.99},
         },
         source="Duan et al. 2016: 10 episodes a trial; batch and rates are own choices, and so is attention as memory:"
         " a gated recurrent unit hardly remembers the reward of an action by state (121 in all after 300 updates)",
