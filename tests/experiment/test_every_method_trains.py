@@ -159,7 +159,8 @@ TRUST_REGION = {"max-kl", "cg-iterations", "curvature-share"}
 ADAM = {"learning-rate", "learning-rate-decay", "max-gradient-norm"}
 PROXIMAL = {
     *("hidden", "memory-size", "episodes-per-trial", "discount", "gae-lambda", "entropy-bonus", "learning-rate"),
-    *("epochs", "minibatches", "clip", "value-coefficient", "max-gradient-norm"),
+    *("epochs", "minibatches", "clip", "value-coefficient", "max-gradient-norm", "learning-rate-decay"),
+    "embedding-size",
 }
 OWN = {
     **dict.fromkeys(["maml-trpo", "fomaml", "anil", "meta-sgd", "maml++", "multitask", "oracle"], TRUST_REGION),
@@ -171,7 +172,7 @@ OWN = {
     "maml-ppo": ADAM | {"epochs", "clip"},
     "promp": ADAM | {"epochs", "clip", "kl-coefficient", "adaptive-kl", "target-kl"},
     "random-init": set(),
-    "rl2": PROXIMAL,
+    "rl2": PROXIMAL | {"memory", "previous-observation"},
     "varibad": PROXIMAL | {"latent-size", "replay-size", "model-updates", "bound-terms", "transition-weight"},
     "pearl": {
         "hidden",
@@ -224,6 +225,7 @@ BAD_OPTIONS = [
     ("rl2", "minibatches", "0"),
     ("rl2", "value-coefficient", "0"),
     ("rl2", "clip", "nan"),
+    ("rl2", "learning-rate-decay", "1.5"),
     ("pearl", "replay-size", "0"),
     ("pearl", "update-ratio", "-1"),
     ("pearl", "target-rate", "1.5"),
