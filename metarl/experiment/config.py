@@ -112,8 +112,10 @@ def options_from_dict(kind: type, values: dict[str, Any]) -> Any:
             raise InputError(f"{kind.__name__} has no field '{name}'" + nearest(name, known))
         value: Any = tuple(given) if isinstance(given, list) else given
         if not _fits(value, hints[name]):
-            wanted = getattr(hints[name], "__name__", str(hints[name]).removeprefix("typing."))
-            raise InputError(f"{kind.__name__}.{name} is {value!r} — give a value of type {wanted}")
+            wanted = "a value of type " + getattr(hints[name], "__name__", str(hints[name]).removeprefix("typing."))
+            if typing.get_origin(hints[name]) is typing.Literal:
+                wanted = "one of " + ", ".join(map(repr, typing.get_args(hints[name])))
+            raise InputError(f"{kind.__name__}.{name} is {value!r} — give {wanted}")
         options[name] = float(value) if hints[name] is float else value
     return kind(**options)
 
