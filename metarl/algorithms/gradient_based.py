@@ -21,7 +21,7 @@ from metarl.core.inner_loops import GradientSteps
 from metarl.core.losses import INNER_LOSSES, masked_mean
 from metarl.core.meta_gradient import descend
 from metarl.core.networks import apply, for_acting, initial_parameters, make_policy
-from metarl.core.optimiser import adam_state
+from metarl.core.optimiser import adam_state, falling_rate
 from metarl.core.randomness import Address
 from metarl.core.ranks import mean_over_tasks
 from metarl.core.types import Action, Batch, Metrics, Params, Rollout, State, Transition, Trial
@@ -179,8 +179,7 @@ class AdamBased(GradientBased):
 
     def learning_rate(self, state: State, epochs: int = 1) -> float:
         """The step size of the next meta-update, of `epochs` steps."""
-        updates = int(state["optimiser"]["step"]) // epochs
-        return self.config.learning_rate * self.config.learning_rate_decay**updates
+        return falling_rate(self.config.learning_rate, self.config.learning_rate_decay, state["optimiser"], epochs)
 
     def descend(
         self, state: State, objective: Callable[..., torch.Tensor], data: tuple[Any, ...], epochs: int = 1

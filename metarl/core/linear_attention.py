@@ -33,7 +33,7 @@ class LinearAttention(nn.Module):
 
     def __init__(self, inputs: int, embedding_size: int, size: int) -> None:
         super().__init__()
-        self.size, self.width = size, max(1, size // HEADS)
+        self.width = max(1, size // HEADS)
         self.state_size = HEADS * self.width * (self.width + 1)  # a column more, for the sum of keys
         self.embedding = nn.Sequential(Linear(inputs, embedding_size), nn.ReLU()) if embedding_size else nn.Identity()
         embedded = embedding_size or inputs

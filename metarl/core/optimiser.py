@@ -14,6 +14,11 @@ def adam_state(params: Params) -> State:
     }
 
 
+def falling_rate(rate: float, decay: float, state: State, steps: int = 1) -> float:
+    """The step size of the next update: `rate`, times `decay` for every update of so many steps that was taken."""
+    return rate * decay ** (int(state["step"]) // steps)
+
+
 class AdamSteps:
     """Many steps of Adam (Kingma & Ba 2015) within one update; nothing passed in is ever changed.
 

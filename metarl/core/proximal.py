@@ -17,7 +17,7 @@ from metarl.core.distributions import Distribution
 from metarl.core.interruption import interruption_point
 from metarl.core.losses import clipped_loss, log_ratio, masked_mean
 from metarl.core.meta_gradient import shortened
-from metarl.core.optimiser import AdamSteps
+from metarl.core.optimiser import AdamSteps, falling_rate
 from metarl.core.trust_region import require_finite
 from metarl.core.types import Batch, Params, State
 
@@ -164,12 +164,12 @@ def proximal_descent(
     Raises:
         NonFiniteError: a gradient or the parameters after the last step are not finite.
     """
-    parts = min(parts, batch.mask.shape[0])
-    updates = int(optimiser["step"]) // (epochs * parts)
-    steps, losses = AdamSteps(params, optimiser, learning_rate * decay**updates), list[Loss]()
+    lanes_in_all = batch.mask.shape[0]
+    rate = falling_rate(learning_rate, decay, optimiser, epochs * min(parts, lanes_in_all))
+    steps, losses = AdamSteps(params, optimiser, rate), list[Loss]()
     for _ in range(epochs):
         losses = []
-        for lanes in minibatches(batch.mask.shape[0], parts, generator):
+        for lanes in minibatches(lanes_in_all, parts, generator):
             interruption_point()
             lanes = lanes.to(batch.mask.device)
             found = loss(steps.params, Batch(*(field[lanes] for field in batch)))

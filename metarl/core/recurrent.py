@@ -75,7 +75,7 @@ class EmbeddedGRU(nn.Module):
 
     def __init__(self, inputs: int, embedding_size: int, size: int) -> None:
         super().__init__()
-        self.size = self.state_size = size
+        self.state_size = size
         self.embedding = Linear(inputs, embedding_size)
         self.gru = GRU(embedding_size, size)
 

@@ -18,8 +18,8 @@ class LearnerConfig:
     """Filters of each of the four convolutions, where inputs are images."""
     learning_rate: float = number(1e-3, above=0)
     """Step size of the meta-update, by Adam."""
-    rate_half_life: int = number(0, least=0)
-    """Meta-updates that halve this step size, again and again (0: it stays)."""
+    learning_rate_decay: float = number(1.0, above=0, most=1)
+    """Factor on the step size after every meta-update."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

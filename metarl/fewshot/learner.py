@@ -16,7 +16,6 @@ from torch.nn import functional
 
 from metarl.core.randomness import Address
 from metarl.core.types import FewShot, Labelled, State
-from metarl.fewshot.configs import LearnerConfig
 from metarl.fewshot.sources import Source, Task
 
 Scores = dict[str, torch.Tensor]
@@ -73,12 +72,6 @@ class Learner(Protocol):
 
     def evaluate(self, state: State, tasks: FewShot, steps: int) -> Scores:
         """Each task's scores on its query after 0 … `steps` steps, `[N, steps + 1]`."""
-
-
-def learning_rate(config: LearnerConfig, optimiser: State) -> float:
-    """Step size of the next meta-update: halved every `rate_half_life` of those that were."""
-    halvings = float(optimiser["step"]) / config.rate_half_life if config.rate_half_life else 0.0
-    return config.learning_rate * 0.5**halvings
 
 
 def stacked(tasks: Sequence[Task], device: torch.device) -> FewShot:

@@ -17,12 +17,12 @@ from metarl.core.inner_loops import ContextSteps, GradientSteps, HeadSteps, Lear
 from metarl.core.interruption import interruption_point
 from metarl.core.meta_gradient import meta_gradient, meta_step
 from metarl.core.networks import initial_parameters
-from metarl.core.optimiser import adam_state
+from metarl.core.optimiser import adam_state, falling_rate
 from metarl.core.randomness import Address
 from metarl.core.ranks import mean_over_tasks
 from metarl.core.types import FewShot, Labelled, Params, State
 from metarl.fewshot import configs
-from metarl.fewshot.learner import Problem, Scores, curve, learning_rate
+from metarl.fewshot.learner import Problem, Scores, curve
 from metarl.fewshot.models import make_model
 
 
@@ -63,7 +63,7 @@ class GradientLearner:
         """One Adam step down the meta-gradient."""
         interruption_point()
         gradient, scores = self.meta_gradient(state["model"], tasks)
-        rate = learning_rate(self.config, state["optimiser"])
+        rate = falling_rate(self.config.learning_rate, self.config.learning_rate_decay, state["optimiser"])
         model, optimiser = meta_step(state["model"], gradient, state["optimiser"], rate)
         return {**state, "model": model, "optimiser": optimiser}, scores
 

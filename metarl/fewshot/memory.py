@@ -18,12 +18,12 @@ from torch.nn import functional
 from metarl.core.interruption import interruption_point
 from metarl.core.meta_gradient import meta_step
 from metarl.core.networks import MLP, initial_parameters
-from metarl.core.optimiser import adam_state
+from metarl.core.optimiser import adam_state, falling_rate
 from metarl.core.randomness import Address
 from metarl.core.recurrent import GRU
 from metarl.core.types import FewShot, Labelled, Params, State
 from metarl.fewshot.configs import RecurrentConfig
-from metarl.fewshot.learner import Problem, Scores, curve, learning_rate
+from metarl.fewshot.learner import Problem, Scores, curve
 from metarl.fewshot.models import ConvolutionalNetwork
 
 
@@ -81,7 +81,7 @@ class Recurrent:
 
         gradient, (_, after) = grad_and_value(loss, has_aux=True)(state["model"])
         points = [self.scores(state["model"], nothing(tasks.support), tasks.query), after]
-        rate = learning_rate(self.config, state["optimiser"])
+        rate = falling_rate(self.config.learning_rate, self.config.learning_rate_decay, state["optimiser"])
         model, optimiser = meta_step(state["model"], gradient, state["optimiser"], rate)
         return {**state, "model": model, "optimiser": optimiser}, curve(points, dim=1)
 

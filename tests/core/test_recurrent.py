@@ -56,6 +56,7 @@ def test_a_masked_sequence_is_a_loop_that_passes_over_what_was_not_played() -> N
         for t in range(L):
             h = written_out(params, x[b, t], h) if mask[b, t] else h
             torch.testing.assert_close(states[b, t], h, rtol=0, atol=1e-12)
+        torch.testing.assert_close(last[b], h, rtol=0, atol=1e-12)
 
 
 def test_what_was_not_played_reaches_no_gradient() -> None:
@@ -130,3 +131,4 @@ def test_one_step_behind_a_layer_is_the_start_of_a_sequence() -> None:
     for t in range(L):
         hidden, _ = apply(module, params, x[:, t], hidden)
         torch.testing.assert_close(states[:, t], hidden, rtol=0, atol=1e-6)
+    assert torch.equal(last, states[:, -1])

@@ -207,16 +207,16 @@ def test_support_and_query_together_are_all_of_a_tasks_data() -> None:
 
 
 @pytest.mark.parametrize("name", ["maml", "rnn"])
-def test_the_rate_halves_with_every_half_life(name: str) -> None:
+def test_every_update_multiplies_the_learning_rate_by_its_decay(name: str) -> None:
     entry, kind = LEARNERS[name], Recurrent if name == "rnn" else learners.MAML
     tasks = FewShot(*(Labelled(*(field.float() for field in side)) for side in tasks_of(False)))
 
     def learner(**options: Any) -> Any:
         return kind(entry.config(**options), problem(False), CPU)
 
-    halving = learner(learning_rate=0.01, rate_half_life=1)
-    state = expected = halving.initial_state(Address(0))
+    decaying = learner(learning_rate=0.01, learning_rate_decay=0.5)
+    state = expected = decaying.initial_state(Address(0))
     for rate in (0.01, 0.005, 0.0025):
-        state, _ = halving.update(state, tasks)
+        state, _ = decaying.update(state, tasks)
         expected, _ = learner(learning_rate=rate).update(expected, tasks)
         assert all(torch.equal(value, expected["model"][key]) for key, value in state["model"].items())
