@@ -9,9 +9,12 @@ import itertools
 
 import pytest
 import torch
+from torch.func import grad, jacrev
 
 from metarl.core.advantages import discounted_returns, generalised_advantages, make_batch
-from metarl.core.types import Rollout
+from metarl.core.distributions import Categorical
+from metarl.core.losses import dice_loss
+from metarl.core.types import Batch, Rollout
 
 S, A, T = 2, 2, 3
 # Of moving to states 0 and 1; what is missing from one ends the episode. [S, A, S]
@@ -70,12 +73,12 @@ def policy_gradient(rollout: Rollout, advantage: torch.Tensor) -> torch.Tensor:
     return weighted.sum(dim=(0, 2)).mean(dim=0)
 
 
-def expected_return(logits: torch.Tensor) -> float:
+def expected_return(logits: torch.Tensor) -> torch.Tensor:
     """Of an episode of T steps at most, undiscounted, by dynamic programming."""
     value = torch.zeros(S, dtype=torch.float64)
     for _ in range(T):
         value = (logits.softmax(-1) * (REWARD + MOVE @ value)).sum(-1)
-    return float(value[0])
+    return value[0]
 
 
 def exact_values(discount: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -134,6 +137,22 @@ def test_a_batch_has_the_promised_gradient_in_units_of_its_advantages(discount: 
     ours, exact = policy_gradient(rollout, batch.advantage), promised_gradient(discount)
     torch.testing.assert_close(ours / ours.norm(), exact / exact.norm(), rtol=1e-10, atol=1e-10)
     assert 0.1 < float(exact.norm() / ours.norm()) < 10
+
+
+def test_dice_on_a_batch_has_both_derivatives_of_the_expected_return() -> None:
+    # In the advantages' unit, which the first derivative shows; the loss is a mean over steps.
+    rollout, start = urn(), LOGITS.clone()
+    batch = Batch(*(field[0] for field in make_batch(rollout, 1.0, 1.0)))
+
+    def objective(logits: torch.Tensor) -> torch.Tensor:
+        distribution = Categorical(batch.observation @ logits)
+        return -dice_loss(distribution, batch) * batch.mask.sum(dim=-1).mean()
+
+    gradient, exact = (grad(function)(start) for function in (objective, expected_return))
+    curvature, exact_curvature = (jacrev(jacrev(function))(start) for function in (objective, expected_return))
+    unit = exact.norm() / gradient.norm()
+    torch.testing.assert_close(unit * gradient, exact, rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(unit * curvature, exact_curvature, rtol=1e-10, atol=1e-10)
 
 
 def test_no_action_is_credited_after_the_last_reward() -> None:
