@@ -17,11 +17,30 @@ from jaxtyping import Float
 from metarl.core.types import Batch, Rollout
 
 
+def reversed_scan(
+    values: Float[torch.Tensor, "*lanes T"], carries: Float[torch.Tensor, "*lanes T"]
+) -> Float[torch.Tensor, "*lanes T"]:
+    """`x_t = values_t + carries_t x_{t+1}`, with nothing after the last step.
+
+    By doubling (Hillis & Steele 1986): a step's sum over its next 2^i steps takes in that of the step 2^i later. So
+    log₂ T rounds on whole tensors do what a loop does in T, and the bits of a lane depend on nothing but that lane.
+    """
+    sums, reach = values.clone(), 1
+    carries = carries[..., :-1]  # over the next `reach` steps
+    while reach < sums.shape[-1]:
+        sums[..., :-reach] += carries * sums[..., reach:]
+        carries = carries[..., :-reach] * carries[..., reach:]
+        reach *= 2
+    return sums
+
+
 def discounted_returns(
     reward: Float[torch.Tensor, "*lanes T"], mask: Float[torch.Tensor, "*lanes T"], discount: float
 ) -> Float[torch.Tensor, "*lanes T"]:
     """Discounted reward to go over the played steps of a lane: `R_t = r_t + γ R_{t+1}`."""
-    return generalised_advantages(reward, torch.zeros_like(reward), mask, discount, 1.0)
+    played = mask > 0
+    carries = torch.where(played, discount, torch.ones_like(reward))
+    return reversed_scan(torch.where(played, reward, 0.0), carries) * mask
 
 
 def baseline_features(observation: Float[torch.Tensor, "N E T O"]) -> Float[torch.Tensor, "N E T F"]:
@@ -66,15 +85,13 @@ def generalised_advantages(
 
     After a played step comes the next played one, be it of the next episode; after the last one comes nothing.
     """
-    advantage = torch.zeros_like(reward)
-    running, following = torch.zeros_like(reward[..., 0]), torch.zeros_like(reward[..., 0])
-    for t in reversed(range(reward.shape[-1])):
-        played = mask[..., t] > 0
-        delta = reward[..., t] + discount * following - value[..., t]
-        running = torch.where(played, delta + discount * gae_lambda * running, running)
-        following = torch.where(played, value[..., t], following)
-        advantage[..., t] = running
-    return advantage * mask
+    played = mask > 0
+    value = torch.where(played, value, 0.0)
+    following = reversed_scan(value, 1.0 - mask)  # the value of this step if it was played, else of the next that was
+    following = torch.cat([following[..., 1:], torch.zeros_like(following[..., :1])], dim=-1)
+    delta = torch.where(played, reward + discount * following - value, 0.0)
+    carries = torch.where(played, discount * gae_lambda, torch.ones_like(delta))
+    return reversed_scan(delta, carries) * mask
 
 
 def normalise(advantage: Float[torch.Tensor, "N E T"], mask: Float[torch.Tensor, "N E T"]) -> torch.Tensor:

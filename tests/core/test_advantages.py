@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from metarl.core.advantages import (
     baseline_features,
@@ -14,6 +15,7 @@ from metarl.core.advantages import (
     generalised_advantages,
     make_batch,
     normalise,
+    reversed_scan,
 )
 from metarl.core.types import Rollout
 
@@ -71,6 +73,44 @@ def test_advantages_run_across_the_borders_of_episodes_and_over_what_was_not_pla
     # Returns: 4, 2 + ½·4 = 4, 1 + ½·4 = 3.
     assert discounted_returns(reward, mask, 0.5).tolist() == [3.0, 4.0, 0.0, 4.0, 0.0]
     assert generalised_advantages(reward, value, torch.zeros_like(mask), 0.5, 0.5).tolist() == [0.0] * 5
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 64, 65, 800])
+@pytest.mark.parametrize("dtype, tolerance", [(torch.float32, 1e-6), (DOUBLE, 1e-12)])
+def test_the_scan_is_the_loop(steps: int, dtype: torch.dtype, tolerance: float) -> None:
+    # Carries of 0, 1 and between, and small ones, whose products vanish. In units of what the sums are made of.
+    values, carries = random(0, 2, 3, steps), random(1, 2, 3, steps).abs().clamp(max=1)
+    carries[0, 0], carries[0, 1, ::3], carries[1, 0] = 1.0, 0.0, 1e-30
+    expected, size = torch.zeros(2, 2, 3, steps + 1, dtype=DOUBLE)
+    for t in reversed(range(steps)):
+        expected[..., t] = values[..., t] + carries[..., t] * expected[..., t + 1]
+        size[..., t] = values[..., t].abs() + carries[..., t] * size[..., t + 1]
+    before = values.clone()
+    sums = reversed_scan(values.to(dtype), carries.to(dtype))
+    assert sums.dtype == dtype and torch.equal(values, before)
+    assert ((sums - expected[..., :-1]).abs() / size[..., :-1]).max() < tolerance
+    assert torch.equal(sums[1:, 2:], reversed_scan(values[1:, 2:].to(dtype), carries[1:, 2:].to(dtype)))
+
+
+class Calls(TorchDispatchMode):
+    """Counts torch's operations."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        self.count += 1
+        return function(*arguments, **(options or {}))
+
+
+def test_estimates_take_few_operations_and_read_no_value() -> None:
+    # A tensor of the meta device has no values that could be read. A loop would take a multiple of 800 operations.
+    reward = torch.zeros(4, 800, device="meta")
+    with Calls() as calls:
+        generalised_advantages(reward, reward, reward, 0.99, 0.95)
+        discounted_returns(reward, reward, 0.99)
+    assert 0 < calls.count < 400
 
 
 def test_baseline_features_are_observation_square_and_time() -> None:
