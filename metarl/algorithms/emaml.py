@@ -13,6 +13,7 @@ from torch.func import grad_and_value
 from metarl.algorithms.configs import EMAMLConfig
 from metarl.algorithms.maml import MAMLTRPO
 from metarl.core.adaptation import for_tasks
+from metarl.core.distributions import Distribution
 from metarl.core.losses import log_ratio, masked_mean
 from metarl.core.meta_gradient import Adaptation
 from metarl.core.ranks import gather, mean_over_tasks
@@ -46,9 +47,12 @@ class EMAML(MAMLTRPO):
         ratio = torch.exp(log_ratio(self.distribution(self.inner.start(meta), batch), batch))
         return -self.config.sampling_credit * credit * masked_mean(ratio, batch.mask)
 
-    def meta_loss(self, meta: Params, adapted: Params, support: tuple[Batch, ...], query: Batch) -> torch.Tensor:
-        """MAML's, and the sampling's."""
-        return super().meta_loss(meta, adapted, support, query) + self.sampling_loss(meta, support, query)
+    def meta_loss_and_kl(
+        self, meta: Params, support: tuple[Batch, ...], query: Batch, before: Distribution
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """MAML's, and the sampling's loss beside it."""
+        loss, kl = super().meta_loss_and_kl(meta, support, query, before)
+        return loss + self.sampling_loss(meta, support, query), kl
 
     def meta_loss_gradient(
         self, meta: Params, adaptation: Adaptation, support: tuple[Batch, ...], query: Batch

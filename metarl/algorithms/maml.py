@@ -11,6 +11,7 @@ All differentiate through the inner loop; `first_order` cuts that path.
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch.func import grad_and_value
@@ -18,7 +19,8 @@ from torch.func import grad_and_value
 from metarl.algorithms.configs import MAMLPPOConfig, MAMLTRPOConfig, MAMLVPGConfig
 from metarl.algorithms.gradient_based import AdamBased, GradientBased
 from metarl.core.adaptation import for_tasks
-from metarl.core.losses import clipped_loss, likelihood_ratio_loss, log_likelihood_loss
+from metarl.core.distributions import Distribution
+from metarl.core.losses import clipped_loss, likelihood_ratio_loss, log_likelihood_loss, masked_mean
 from metarl.core.meta_gradient import Adaptation, differentiable_adaptation, kl_curvature
 from metarl.core.randomness import Address
 from metarl.core.ranks import mean_over_tasks
@@ -40,12 +42,26 @@ class MAMLTRPO(GradientBased):
 
     def outer_loss(self, params: Params, query: Batch) -> torch.Tensor:
         """For one task: the surrogate of the negative return after adaptation, less the entropy bonus."""
-        distribution = self.distribution(params, query)
+        return self.surrogate(self.distribution(params, query), query)
+
+    def surrogate(self, distribution: Distribution, query: Batch) -> torch.Tensor:
+        """The same, of the adapted policy's distribution at every step."""
         return likelihood_ratio_loss(distribution, query) - self.bonus(distribution, query)
 
-    def meta_loss(self, meta: Params, adapted: Params, support: tuple[Batch, ...], query: Batch) -> torch.Tensor:
-        """The meta-objective, of meta-parameters and what the inner loop made of them."""
-        return mean_over_tasks(for_tasks(self.outer_loss)(adapted, query))
+    def outer_loss_and_kl(
+        self, params: Params, query: Batch, before: Distribution
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """For one task: the outer loss, and the mean divergence from an older distribution, of one forward pass."""
+        distribution: Any = self.distribution(params, query)  # of the same kind as the older
+        return self.surrogate(distribution, query), masked_mean(before.kl(distribution), query.mask)
+
+    def meta_loss_and_kl(
+        self, meta: Params, support: tuple[Batch, ...], query: Batch, before: Distribution
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The meta-objective, and the mean divergence of the adapted policies from their distributions `before`."""
+        adapted = self.adapt_all(meta, support)
+        loss, kl = mean_over_tasks(for_tasks(self.outer_loss_and_kl)(adapted, query, before))
+        return loss, kl
 
     def meta_loss_gradient(
         self, meta: Params, adaptation: Adaptation, support: tuple[Batch, ...], query: Batch
@@ -66,11 +82,6 @@ class MAMLTRPO(GradientBased):
 
         before = self.distribution_of_all(adaptation.adapted, query)
 
-        def evaluate(candidate: Params) -> tuple[torch.Tensor, torch.Tensor]:
-            adapted = self.adapt_all(candidate, support)
-            kl = mean_over_tasks(for_tasks(self.kl)(adapted, (query, before)))
-            return self.meta_loss(candidate, adapted, support, query), kl
-
         step = trust_region_step(
             gradient,
             self.curvature(policy, adaptation, support, query),
@@ -80,7 +91,13 @@ class MAMLTRPO(GradientBased):
         )
         require_finite("trust-region step", step)
         search = backtracking_line_search(
-            evaluate, policy, step, loss, config.max_kl, config.backtrack_ratio, config.max_backtracks
+            lambda candidate: self.meta_loss_and_kl(candidate, support, query, before),
+            policy,
+            step,
+            loss,
+            config.max_kl,
+            config.backtrack_ratio,
+            config.max_backtracks,
         )
         if not search.accepted:
             logger.warning("line search failed, parameters kept: %s", search.reason)

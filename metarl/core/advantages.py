@@ -4,35 +4,50 @@
   least-squares fit a task, all tasks in one batched solve.
 * Generalised advantage estimation: Schulman et al. 2016, eq. 16.
 
-Value bootstraps through truncation, never through termination.
+What is estimated is the return of a finite game: of the recorded episode, which has `horizon` steps at most. Nothing
+comes after its last step, whatever ended it, so nothing is bootstrapped there. The baseline knows the time, as the
+return to go does. With λ = 1 and γ = 1 the policy gradient is then, in expectation, that of the episode's return,
+whatever the baseline; λ < 1 trusts the baseline to lower the variance, and γ < 1 credits an action with less of what
+comes later, though with no less for coming late itself.
 """
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from metarl.core.types import Batch, Rollout
+
+
+def reversed_scan(
+    values: Float[torch.Tensor, "*lanes T"], carries: Float[torch.Tensor, "*lanes T"]
+) -> Float[torch.Tensor, "*lanes T"]:
+    """`x_t = values_t + carries_t x_{t+1}`, with nothing after the last step.
+
+    By doubling (Hillis & Steele 1986): a step's sum over its next 2^i steps takes in that of the step 2^i later. So
+    log₂ T rounds on whole tensors do what a loop does in T, and the bits of a lane depend on nothing but that lane.
+    """
+    sums, reach = values.clone(), 1
+    carries = carries[..., :-1]  # over the next `reach` steps
+    while reach < sums.shape[-1]:
+        sums[..., :-reach] += carries * sums[..., reach:]
+        carries = carries[..., :-reach] * carries[..., reach:]
+        reach *= 2
+    return sums
 
 
 def discounted_returns(
     reward: Float[torch.Tensor, "*lanes T"], mask: Float[torch.Tensor, "*lanes T"], discount: float
 ) -> Float[torch.Tensor, "*lanes T"]:
-    """Discounted reward to go within the recorded episode: `R_t = r_t + γ R_{t+1}`."""
-    reward = reward * mask
-    returns = torch.empty_like(reward)
-    running = torch.zeros_like(reward[..., 0])
-    for t in reversed(range(reward.shape[-1])):
-        running = reward[..., t] + discount * running
-        returns[..., t] = running
-    return returns * mask
+    """Discounted reward to go over the played steps of a lane: `R_t = r_t + γ R_{t+1}`."""
+    played = mask > 0
+    carries = torch.where(played, discount, torch.ones_like(reward))
+    return reversed_scan(torch.where(played, reward, 0.0), carries) * mask
 
 
-def baseline_features(
-    observation: Float[torch.Tensor, "N E T O"], step: Float[torch.Tensor, "*N_E T"] | None = None
-) -> Float[torch.Tensor, "N E T F"]:
-    """`[s, s², τ, τ², τ³, 1]` with s clipped to ±10 and τ = step / 100 (steps 0, 1, … by default), in doubles."""
+def baseline_features(observation: Float[torch.Tensor, "N E T O"]) -> Float[torch.Tensor, "N E T F"]:
+    """`[s, s², τ, τ², τ³, 1]` with s clipped to ±10 and τ = step / 100, in doubles."""
     s = observation.double().clamp(-10, 10)
-    tau = (torch.arange(s.shape[2], device=s.device) if step is None else step).double() / 100
-    time = torch.stack([tau, tau**2, tau**3, torch.ones_like(tau)], dim=-1)  # [..., T, 4]
+    tau = torch.arange(s.shape[2], device=s.device).double() / 100
+    time = torch.stack([tau, tau**2, tau**3, torch.ones_like(tau)], dim=-1)  # [T, 4]
     return torch.cat([s, s**2, time.expand(*s.shape[:3], 4)], dim=-1)
 
 
@@ -62,26 +77,21 @@ def fit_linear_baseline(
 def generalised_advantages(
     reward: Float[torch.Tensor, "*lanes T"],
     value: Float[torch.Tensor, "*lanes T"],
-    next_value: Float[torch.Tensor, "*lanes T"],
-    terminated: Bool[torch.Tensor, "*lanes T"],
-    truncated: Bool[torch.Tensor, "*lanes T"],
     mask: Float[torch.Tensor, "*lanes T"],
     discount: float,
     gae_lambda: float,
 ) -> Float[torch.Tensor, "*lanes T"]:
-    """`A_t = Σ_k (γλ)^k δ_{t+k}` with `δ_t = r_t + γ V(s_{t+1}) [not terminated] − V(s_t)`.
+    """`A_t = Σ_k (γλ)^k δ_{t+k}` with `δ_t = r_t + γ V_{t+1} − V_t`, over the played steps of a lane.
 
-    The sum stops where an episode ends, by either flag; only termination cuts the bootstrap.
+    After a played step comes the next played one, be it of the next episode; after the last one comes nothing.
     """
-    continues = (~terminated).to(reward.dtype)
-    delta = (reward + discount * next_value * continues - value) * mask
-    carries = (~(terminated | truncated)).to(reward.dtype) * discount * gae_lambda
-    advantage = torch.empty_like(delta)
-    running = torch.zeros_like(delta[..., 0])
-    for t in reversed(range(delta.shape[-1])):
-        running = delta[..., t] + carries[..., t] * running
-        advantage[..., t] = running
-    return advantage * mask
+    played = mask > 0
+    value = torch.where(played, value, 0.0)
+    following = reversed_scan(value, 1.0 - mask)  # the value of this step if it was played, else of the next that was
+    following = torch.cat([following[..., 1:], torch.zeros_like(following[..., :1])], dim=-1)
+    delta = torch.where(played, reward + discount * following - value, 0.0)
+    carries = torch.where(played, discount * gae_lambda, torch.ones_like(delta))
+    return reversed_scan(delta, carries) * mask
 
 
 def normalise(advantage: Float[torch.Tensor, "N E T"], mask: Float[torch.Tensor, "N E T"]) -> torch.Tensor:
@@ -93,22 +103,11 @@ def normalise(advantage: Float[torch.Tensor, "N E T"], mask: Float[torch.Tensor,
     return centred / (std + 1e-8)
 
 
-def baseline_values(
-    rollout: Rollout, returns: Float[torch.Tensor, "N E T"]
-) -> tuple[Float[torch.Tensor, "N E T"], Float[torch.Tensor, "N E T"]]:
-    """Values of every observation and of its successor, by the baseline fitted to `returns` for each task.
-
-    Within an episode a successor is the next observation; only the last step's own has to be looked at.
-    """
+def baseline_values(rollout: Rollout, returns: Float[torch.Tensor, "N E T"]) -> Float[torch.Tensor, "N E T"]:
+    """Values of every observation, by the baseline fitted to `returns` for each task."""
     features = baseline_features(rollout.observation)
     weights = fit_linear_baseline(features, returns, rollout.mask)[:, None, :, None]  # [N, 1, F, 1]
-    value = (features @ weights).squeeze(-1)
-    last = (rollout.mask.sum(dim=-1, keepdim=True) - 1).clamp(min=0).long()  # [N, E, 1]
-    index = last[..., None].expand(-1, -1, -1, rollout.observation.shape[-1])
-    final_observation = rollout.next_observation.gather(2, index)  # [N, E, 1, O]
-    final_value = (baseline_features(final_observation, last.to(returns.dtype) + 1) @ weights).squeeze(-1)
-    next_value = torch.cat([value[..., 1:], value[..., :1]], dim=-1).scatter(2, last, final_value)
-    return value.to(returns.dtype), next_value.to(returns.dtype)
+    return (features @ weights).squeeze(-1).to(returns.dtype)
 
 
 def make_batch(rollout: Rollout, discount: float, gae_lambda: float) -> Batch:
@@ -117,17 +116,8 @@ def make_batch(rollout: Rollout, discount: float, gae_lambda: float) -> Batch:
     Each task's baseline is fitted to this very rollout, and advantages are normalised within each task.
     """
     returns = discounted_returns(rollout.reward, rollout.mask, discount)
-    value, next_value = baseline_values(rollout, returns)
-    advantage = generalised_advantages(
-        rollout.reward,
-        value,
-        next_value,
-        rollout.terminated,
-        rollout.truncated,
-        rollout.mask,
-        discount,
-        gae_lambda,
-    )
+    value = baseline_values(rollout, returns)
+    advantage = generalised_advantages(rollout.reward, value, rollout.mask, discount, gae_lambda)
     return Batch(
         observation=rollout.observation,
         action=rollout.action,

@@ -6,7 +6,8 @@ stored `batch.log_probability`, which is a constant.
 * log-likelihood: REINFORCE with baseline (Williams 1992); MAML (Finn et al. 2017, eq. 5).
 * likelihood ratio: the same gradient; its second derivative keeps `∇log π ∇log πᵀ`. It is the low-variance
   curvature surrogate of ProMP (Rothfuss et al. 2019, eq. 13).
-* DiCE: Foerster et al. 2018; every expected derivative is right, at a higher variance.
+* DiCE: Foerster et al. 2018, in its loaded form (Farquhar, Whiteson & Foerster 2019), which takes estimated
+  advantages; every expected derivative is right, at a higher variance.
 * clipped: PPO (Schulman et al. 2017, eq. 7).
 """
 
@@ -41,12 +42,18 @@ def likelihood_ratio_loss(distribution: Distribution, batch: Batch) -> torch.Ten
 
 
 def dice_loss(distribution: Distribution, batch: Batch) -> torch.Tensor:
-    """`−mean_t exp(Σ_{s≤t} log-ratio_s) A_t`, with time along the last axis of `batch`.
+    """`−mean_t [exp(Σ_{s≤t} log-ratio_s) − exp(Σ_{s<t} log-ratio_s)] A_t`, with time along the last axis of `batch`.
 
-    With `advantage = γ^t r_t` and one trajectory a lane, `−T ×` this loss is the DiCE estimate of the return.
+    With `A_t = R_t − V̂(s_t, t)`, `R_t` the undiscounted reward to go, and one trajectory a lane, `−T ×` this loss is in
+    expectation the change of the return since the policy that acted, whatever V̂ and wherever the policy is now: an
+    action's ratio is one on average, so that V̂ drops out. So it is for the discounted return, where advantages are
+    discounted to the start of the trajectory, `γ^t A_t`. Where `R_t` is discounted to t alone, the first derivative is
+    that of the other losses, which credit late actions in full.
     """
-    cumulative = log_ratio(distribution, batch).cumsum(dim=-1)
-    return -masked_mean(torch.exp(cumulative) * batch.advantage, batch.mask)
+    log = log_ratio(distribution, batch)
+    cumulative = log.cumsum(dim=-1)
+    added = torch.exp(cumulative - log) * torch.expm1(log)  # exp(Σ_{s≤t}) − exp(Σ_{s<t})
+    return -masked_mean(added * batch.advantage, batch.mask)
 
 
 def clipped_loss(distribution: Distribution, batch: Batch, clip: float) -> torch.Tensor:

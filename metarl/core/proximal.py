@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 
+from metarl.core.advantages import discounted_returns, generalised_advantages
 from metarl.core.distributions import Distribution
 from metarl.core.interruption import interruption_point
 from metarl.core.losses import clipped_loss, log_ratio, masked_mean
@@ -33,28 +34,6 @@ class Loss(NamedTuple):
     entropy: torch.Tensor
     kl: torch.Tensor  # estimated divergence from the policy that acted
     clipped: torch.Tensor  # share of the steps whose probability ratio is beyond the bound
-
-
-def trial_advantages(
-    reward: Float[torch.Tensor, "B L"],
-    value: Float[torch.Tensor, "B L"],
-    mask: Float[torch.Tensor, "B L"],
-    discount: float,
-    gae_lambda: float,
-) -> Float[torch.Tensor, "B L"]:
-    """`A_t = Σ_k (γλ)^k δ_{t+k}`, `δ_t = r_t + γ V_{t+1} − V_t`, over the played steps of a trial.
-
-    After a played step comes the next played one, be it of the next episode; after the last one comes nothing.
-    """
-    advantage = torch.zeros_like(reward)
-    running, following = torch.zeros_like(reward[:, 0]), torch.zeros_like(reward[:, 0])
-    for t in reversed(range(reward.shape[1])):
-        played = mask[:, t] > 0
-        delta = reward[:, t] + discount * following - value[:, t]
-        running = torch.where(played, delta + discount * gae_lambda * running, running)
-        following = torch.where(played, value[:, t], following)
-        advantage[:, t] = running
-    return advantage * mask
 
 
 def normalised(advantage: Float[torch.Tensor, "B L"], mask: Float[torch.Tensor, "B L"]) -> torch.Tensor:
@@ -96,11 +75,11 @@ def trial_targets(
     Raises:
         NonFiniteError: the rewards are not finite.
     """
-    returns = trial_advantages(reward, torch.zeros_like(value), mask, discount, 1.0)
+    returns = discounted_returns(reward, mask, discount)
     size = masked_mean(returns.square(), mask).sqrt()
     scale = torch.where(known_scale > 0, torch.lerp(size, known_scale, SCALE_MEMORY), size).clamp(min=1e-8)
     value = value * scale
-    advantage = trial_advantages(reward, value, mask, discount, gae_lambda)
+    advantage = generalised_advantages(reward, value, mask, discount, gae_lambda)
     require_finite("trial", {"return": returns, "advantage": advantage})
     centred = returns - masked_mean(returns, mask)
     variance = masked_mean(centred.square(), mask).clamp(min=1e-30)

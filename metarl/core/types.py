@@ -34,8 +34,9 @@ class Rollout(NamedTuple):
     """One round of experience in every lane: facts only, no estimates.
 
     A lane plays one episode a round. `mask` is one where a step was played; a lane that diverged is
-    masked out altogether. `terminated` ends the episode for good, `truncated` only stops the clock:
-    value bootstraps through truncation alone, from the true successor `next_observation`.
+    masked out altogether. `terminated` ends the episode for good, `truncated` only stops the clock, and
+    `next_observation` is the true successor either way. Returns count what was recorded and nothing beyond
+    (`core/advantages.py`); critics that know no clock go on through truncation (`core/soft_actor_critic.py`).
     """
 
     observation: Float[torch.Tensor, "N E T O"]

@@ -103,8 +103,10 @@ def test_what_the_line_search_compares_has_this_gradient() -> None:
     def moved(params: Params, along: Params, length: float) -> Params:
         return {name: params[name] + length * along[name] for name in params}
 
+    before = algorithm.distribution_of_all(algorithm.adapt_all(sampled, support), query)
+
     def meta_loss(params: Params) -> torch.Tensor:
-        return algorithm.meta_loss(params, algorithm.adapt_all(params, support), support, query)
+        return algorithm.meta_loss_and_kl(params, support, query, before)[0]
 
     params = moved(sampled, direction(), 0.1)
     gradient, value = algorithm.meta_loss_gradient(params, algorithm.adaptation(params, support), support, query)

@@ -128,11 +128,12 @@ def test_meeting_tasks_writes_to_nothing_and_repeats_bit_for_bit(name: str) -> N
 @LEARNERS_BY_GRADIENT_STEPS
 def test_an_update_makes_rewarded_actions_likelier(name: str) -> None:
     # The first action is the reward, so its mean should rise after adaptation: by the inner step (below), and by what
-    # an update changes in the parameters it starts from (here, by taking the same inner step before and after).
+    # an update changes in the parameters it starts from (here, by taking the same inner step before and after). An
+    # action is credited with its own reward alone: what the others of so few episodes bring is noise.
     options = {"learning_rate": 0.01} if hasattr(config_class(name), "learning_rate") else {}
     if name == "e-maml":  # the credit to the sampling is noise where all tasks are alike
         options = {"sampling_credit": 0.01}
-    algorithm = make(name, **options)
+    algorithm = make(name, discount=0.0, **options)
     state = algorithm.initial_state(START)
     trial = with_rewards(navigate(algorithm, state), lambda rollout: rollout.action[..., 0] * rollout.mask)
     updated, _ = algorithm.update(state, trial, UPDATE)

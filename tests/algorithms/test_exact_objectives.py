@@ -11,7 +11,7 @@ Two objectives of θ, with `R(θ)` the expected return (averaged over tasks, her
   for P (the sampling) and one for θ' (the adaptation). The package sees an urn of tasks, in which every round is as
   frequent as it is probable: the policy and the process have probabilities in quarters.
 * of expected inner steps: `J(θ) = R(θ + α ∇R(θ))`. The package sees all trajectories as lanes, and advantages carry
-  their probabilities, as they do after adaptation in either case.
+  their probabilities, as they do after adaptation in either case. They are discounted to the start.
 
 The package's losses are means over T steps: `−T ·` a loss is a return, and α is `RATE / T`.
 """
@@ -86,7 +86,7 @@ class Process:
         """Gradients `[M, E, P]` at θ `[M, P]` of what is to be climbed in a trajectory that `acted` `[M, P]` played.
 
         A score counts with the reward after it: as it is; times the probability ratio of its action; or times that
-        of all actions until the reward (DiCE). All ratios are one where θ acted.
+        of all actions until the reward (DiCE, loaded or not). All ratios are one where θ acted.
         """
         ratio = (table(theta) - table(acted))[:, self.states, self.actions].exp()  # [M, E, T]
         credit = {
@@ -96,19 +96,18 @@ class Process:
         }[objective]
         return torch.einsum("met,metp->mep", credit, scores(theta)[:, self.states, self.actions])
 
-    def batch(self, acted: torch.Tensor, tasks: torch.Tensor, paths: torch.Tensor, objective: str) -> Batch:
-        """Trajectories `paths` `[N, lanes]` of `tasks` `[N]`, played by `acted` `[N, P]`, for an inner objective."""
+    def batch(self, acted: torch.Tensor, tasks: torch.Tensor, paths: torch.Tensor) -> Batch:
+        """Trajectories `paths` `[N, lanes]` of `tasks` `[N]`, played by `acted` `[N, P]`."""
         states, actions = self.states[paths], self.actions[paths]  # [N, lanes, T]
         log_probability = table(acted)[torch.arange(len(acted))[:, None, None], states, actions]
-        rewards, to_go = (facts[tasks[:, None], paths] for facts in (self.rewards, self.to_go))
-        observation, advantage = torch.eye(S, dtype=torch.float64)[states], rewards if objective == "dice" else to_go
-        return Batch(observation, actions, log_probability, advantage, to_go, torch.ones_like(to_go))
+        to_go, observation = self.to_go[tasks[:, None], paths], torch.eye(S, dtype=torch.float64)[states]
+        return Batch(observation, actions, log_probability, to_go, to_go, torch.ones_like(to_go))
 
-    def everything(self, acted: torch.Tensor, tasks: torch.Tensor, objective: str = "log_likelihood") -> Batch:
-        """All trajectories, weighted so that means over lanes are expectations."""
-        batch = self.batch(acted, tasks, torch.arange(len(self.states)).expand(len(acted), -1), objective)
+    def everything(self, acted: torch.Tensor, tasks: torch.Tensor, baseline: torch.Tensor | float = 0.0) -> Batch:
+        """All trajectories, weighted so that means over lanes are expectations; advantages less a baseline `[E, T]`."""
+        batch = self.batch(acted, tasks, torch.arange(len(self.states)).expand(len(acted), -1))
         weights = len(self.states) * self.probabilities(acted)[..., None]
-        return batch._replace(advantage=weights * batch.advantage, return_=weights * batch.return_)
+        return batch._replace(advantage=weights * (batch.advantage - baseline), return_=weights * batch.return_)
 
 
 def central_differences(function: Callable[[torch.Tensor], torch.Tensor], step: float = 1e-5) -> torch.Tensor:
@@ -186,7 +185,7 @@ class Sampled:
         draws = torch.arange(len(self.rounds)).repeat_interleave(counts.round().long()).repeat(M)  # [N]
         tasks = torch.arange(M).repeat_interleave(len(draws) // M)  # [N]
         adapted = self.adapted(THETA)[tasks, draws]  # [N, P]
-        support = self.process.batch(THETA.expand(len(draws), P), tasks, self.rounds[draws], self.objective)
+        support = self.process.batch(THETA.expand(len(draws), P), tasks, self.rounds[draws])
         return (support,), self.process.everything(adapted, tasks)
 
     def gradient(self, name: str, **options: Any) -> torch.Tensor:
@@ -257,19 +256,22 @@ class Expected:
         """The return after adaptation."""
         return self.process.returns(self.way(theta)[-1][:, None]).mean()
 
-    def gradient(self, name: str) -> torch.Tensor:
+    def gradient(self, name: str, baseline: torch.Tensor | float = 0.0) -> torch.Tensor:
         """What a method takes for the gradient, `[P]`."""
         *rounds, last = self.way(THETA)
-        support = tuple(self.process.everything(theta, torch.arange(M), self.objective) for theta in rounds)
-        query = self.process.everything(last, torch.arange(M))
+        support = tuple(self.process.everything(theta, torch.arange(M), baseline) for theta in rounds)
+        query = self.process.everything(last, torch.arange(M), baseline)
         return gradient_of(name, self.process, support, query, inner_objective=self.objective)
 
 
 @pytest.mark.parametrize("steps", [1, 2])
 @pytest.mark.parametrize("name", METHODS)
 def test_with_dice_the_meta_gradient_of_expected_steps_is_exact(name: str, steps: int) -> None:
-    problem = Expected("dice", steps)
-    assert relative_difference(problem.gradient(name), central_differences(problem.value)) < 1e-8
+    # With any baseline of state and time.
+    problem, exact = Expected("dice", steps), central_differences(Expected("dice", steps).value)
+    values = torch.randn(3, S, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    for baseline in (0.0, 3 * values[torch.arange(3), problem.process.states]):
+        assert relative_difference(problem.gradient(name, baseline), exact) < 1e-8
 
 
 @pytest.mark.parametrize("name", METHODS)

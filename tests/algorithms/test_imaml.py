@@ -144,10 +144,10 @@ def test_the_meta_gradient_is_the_slope_of_the_meta_objective() -> None:
     theta = doubled(state["policy"])
     gradient, _ = algorithm.meta_loss_gradient(theta, algorithm.adaptation(theta, support), support, query)
     vector = torch.cat([value.flatten() for value in theta.values()])
+    before = algorithm.distribution_of_all(algorithm.adapt_all(theta, support), query)
 
     def objective(point: torch.Tensor) -> torch.Tensor:
-        params = unflatten(point, theta)
-        return algorithm.meta_loss(params, algorithm.adapt_all(params, support), support, query)
+        return algorithm.meta_loss_and_kl(unflatten(point, theta), support, query, before)[0]
 
     changes = 1e-5 * torch.eye(len(vector), dtype=torch.float64)
     slope = (torch.vmap(objective)(vector + changes) - torch.vmap(objective)(vector - changes)) / 2e-5

@@ -1,6 +1,8 @@
 """MAML's updates: against autograd task by task, against one another, and where they must refuse."""
 
 import logging
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -183,13 +185,8 @@ def test_a_trial_that_teaches_nothing_leaves_the_parameters_bit_for_bit(caplog: 
     assert "line search failed, parameters kept: loss" in caplog.text
 
 
-def test_a_step_out_of_the_region_leaves_the_parameters_bit_for_bit(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # A curvature a thousand times too small makes the step too long, and one try is all there is.
-    algorithm = make("maml-trpo", max_backtracks=1)
-    state = algorithm.initial_state(START)
-    trial, before = navigate(algorithm, state), copies(state)
+def with_steps_too_long(algorithm: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have it believe in a curvature a thousand times too small."""
     honest = algorithm.curvature
 
     def too_small(*arguments):
@@ -197,10 +194,37 @@ def test_a_step_out_of_the_region_leaves_the_parameters_bit_for_bit(
         return lambda vector: {name: value / 1000 for name, value in product(vector).items()}
 
     monkeypatch.setattr(algorithm, "curvature", too_small)
+
+
+def test_a_step_out_of_the_region_leaves_the_parameters_bit_for_bit(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # One try is all there is.
+    algorithm = make("maml-trpo", max_backtracks=1)
+    state = algorithm.initial_state(START)
+    trial, before = navigate(algorithm, state), copies(state)
+    with_steps_too_long(algorithm, monkeypatch)
     with caplog.at_level(logging.WARNING, "metarl"):
         updated, metrics = algorithm.update(state, trial, UPDATE)
     assert same(before, copies(updated)) and metrics["update/accepted"] == 0
     assert "line search failed, parameters kept: KL" in caplog.text
+
+
+def test_a_try_of_the_line_search_is_one_forward_pass_after_the_inner_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The passes of five tries less those of one, where none is accepted: each has one for each of the two inner steps'
+    # losses, and one for what comes after them.
+    passes = []
+    for tries in (1, 5):
+        algorithm = make("maml-trpo", inner_steps=2, max_backtracks=tries, backtrack_ratio=0.99)
+        state = algorithm.initial_state(START)
+        trial = navigate(algorithm, state)
+        with_steps_too_long(algorithm, monkeypatch)
+        forward = Mock(side_effect=algorithm.distribution)
+        monkeypatch.setattr(algorithm, "distribution", forward)
+        _, metrics = algorithm.update(state, trial, UPDATE)
+        assert metrics["update/accepted"] == 0 and metrics["update/line_search"] == tries
+        passes.append(forward.call_count)
+    assert passes[1] - passes[0] == (5 - 1) * (2 + 1)
 
 
 def test_a_broken_trust_region_step_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from metarl.core.advantages import (
     baseline_features,
@@ -14,6 +15,7 @@ from metarl.core.advantages import (
     generalised_advantages,
     make_batch,
     normalise,
+    reversed_scan,
 )
 from metarl.core.types import Rollout
 
@@ -41,62 +43,81 @@ def test_discounted_returns_count_played_steps_alone() -> None:
     assert discounted_returns(reward, mask, 0.0).tolist() == [1.0, 2.0, 3.0, 0.0]
 
 
-# r = (1, 2, 3), V = (½, 1, 3/2), V of the successors = (1, 3/2, 2), γ = ½:
-#   δ0 = 1 + ½·1 − ½ = 1,  δ1 = 2 + ½·3/2 − 1 = 1.75
-#   δ2 = 3 − 3/2 = 1.5 if the episode terminates there,  3 + ½·2 − 3/2 = 2.5 if it is truncated
-REWARD, VALUE, NEXT_VALUE = tensor(1, 2, 3), tensor(0.5, 1, 1.5), tensor(1, 1.5, 2)
-
-
-def advantages(terminated: torch.Tensor, truncated: torch.Tensor, gae_lambda: float) -> list[float]:
-    mask = torch.ones(3, dtype=DOUBLE)
-    return generalised_advantages(REWARD, VALUE, NEXT_VALUE, terminated, truncated, mask, 0.5, gae_lambda).tolist()
-
-
 @pytest.mark.parametrize(
-    "gae_lambda, terminated, truncated",
+    "gae_lambda, expected",
     [
+        # r = (1, 2, 3), V = (½, 1, 3/2), γ = ½, and nothing after the last step:
+        #   δ0 = 1 + ½·1 − ½ = 1,  δ1 = 2 + ½·3/2 − 1 = 1.75,  δ2 = 3 − 3/2 = 1.5
         # λ = 0: A = δ
-        (0.0, [1.0, 1.75, 1.5], [1.0, 1.75, 2.5]),
-        # λ = ½, γλ = ¼.  terminated: A1 = 1.75 + 1.5/4 = 2.125,  A0 = 1 + 2.125/4 = 1.53125
-        #                 truncated:  A1 = 1.75 + 2.5/4 = 2.375,  A0 = 1 + 2.375/4 = 1.59375
-        (0.5, [1.53125, 2.125, 1.5], [1.59375, 2.375, 2.5]),
-        # λ = 1: A = return − V.  terminated: returns (2.75, 3.5, 3), A = (2.25, 2.5, 1.5)
-        #        truncated: the return goes on with γ^k · 2: (2.75 + ¼, 3.5 + ½, 3 + 1), A = (2.5, 3, 2.5)
-        (1.0, [2.25, 2.5, 1.5], [2.5, 3.0, 2.5]),
+        (0.0, [1.0, 1.75, 1.5]),
+        # λ = ½, γλ = ¼: A1 = 1.75 + 1.5/4 = 2.125,  A0 = 1 + 2.125/4 = 1.53125
+        (0.5, [1.53125, 2.125, 1.5]),
+        # λ = 1: A = return − V: returns (2.75, 3.5, 3), A = (2.25, 2.5, 1.5)
+        (1.0, [2.25, 2.5, 1.5]),
     ],
 )
-def test_value_bootstraps_through_truncation_and_not_through_termination(
-    gae_lambda: float, terminated: list[float], truncated: list[float]
-) -> None:
-    never, at_the_end = flags(0, 0, 0), flags(0, 0, 1)
-    assert advantages(at_the_end, never, gae_lambda) == terminated
-    assert advantages(never, at_the_end, gae_lambda) == truncated
+def test_generalised_advantages_by_hand(gae_lambda: float, expected: list[float]) -> None:
+    advantage = generalised_advantages(
+        tensor(1, 2, 3), tensor(0.5, 1, 1.5), torch.ones(3, dtype=DOUBLE), 0.5, gae_lambda
+    )
+    assert advantage.tolist() == expected
 
 
-def test_advantages_do_not_reach_across_the_end_of_an_episode() -> None:
-    # An episode ends at t = 0: A0 = δ0, which is 1 if truncated and 1 − ½ = ½ if terminated. The next one is as before.
-    at_the_start, at_the_end = flags(1, 0, 0), flags(0, 0, 1)
-    assert advantages(flags(0, 0, 0), flags(1, 0, 1), 0.5) == [1.0, 2.375, 2.5]
-    assert advantages(at_the_start, at_the_end, 0.5) == [0.5, 2.375, 2.5]
+def test_advantages_run_across_the_borders_of_episodes_and_over_what_was_not_played() -> None:
+    # γ = λ = 1/2. Episode one: steps 0 and 1, then nothing at step 2; episode two: step 3, the last played one.
+    # δ3 = 4 + γ·0 − 2 = 2           A3 = 2
+    # δ1 = 2 + γ·V3 − 1 = 2          A1 = 2 + ¼·A3 = 2.5    (the next played step is of the next episode)
+    # δ0 = 1 + γ·V1 − ½ = 1          A0 = 1 + ¼·A1 = 1.625
+    reward, value, mask = tensor(1, 2, 1e6, 4, -1e6), tensor(0.5, 1, 9, 2, 1e6), tensor(1, 1, 0, 1, 0)
+    assert generalised_advantages(reward, value, mask, 0.5, 0.5).tolist() == [1.625, 2.5, 0.0, 2.0, 0.0]
+    # Returns: 4, 2 + ½·4 = 4, 1 + ½·4 = 3.
+    assert discounted_returns(reward, mask, 0.5).tolist() == [3.0, 4.0, 0.0, 4.0, 0.0]
+    assert generalised_advantages(reward, value, torch.zeros_like(mask), 0.5, 0.5).tolist() == [0.0] * 5
 
 
-def test_steps_not_played_have_no_advantage_and_lend_none() -> None:
-    # Truncated after t = 1; a wild reward and value beyond.  A1 = δ1 = 1.75,  A0 = 1 + 1.75/4 = 1.4375
-    # The same without any flag, as in a lane that was masked out: nothing leaks from beyond the mask.
-    reward, value, mask = tensor(1, 2, 1e6), tensor(0.5, 1, -1e6), tensor(1, 1, 0)
-    for truncated in (flags(0, 1, 0), flags(0, 0, 0)):
-        advantage = generalised_advantages(reward, value, NEXT_VALUE, flags(0, 0, 0), truncated, mask, 0.5, 0.5)
-        assert advantage.tolist() == [1.4375, 1.75, 0.0]
+@pytest.mark.parametrize("steps", [1, 2, 3, 64, 65, 800])
+@pytest.mark.parametrize("dtype, tolerance", [(torch.float32, 1e-6), (DOUBLE, 1e-12)])
+def test_the_scan_is_the_loop(steps: int, dtype: torch.dtype, tolerance: float) -> None:
+    # Carries of 0, 1 and between, and small ones, whose products vanish. In units of what the sums are made of.
+    values, carries = random(0, 2, 3, steps), random(1, 2, 3, steps).abs().clamp(max=1)
+    carries[0, 0], carries[0, 1, ::3], carries[1, 0] = 1.0, 0.0, 1e-30
+    expected, size = torch.zeros(2, 2, 3, steps + 1, dtype=DOUBLE)
+    for t in reversed(range(steps)):
+        expected[..., t] = values[..., t] + carries[..., t] * expected[..., t + 1]
+        size[..., t] = values[..., t].abs() + carries[..., t] * size[..., t + 1]
+    before = values.clone()
+    sums = reversed_scan(values.to(dtype), carries.to(dtype))
+    assert sums.dtype == dtype and torch.equal(values, before)
+    assert ((sums - expected[..., :-1]).abs() / size[..., :-1]).max() < tolerance
+    assert torch.equal(sums[1:, 2:], reversed_scan(values[1:, 2:].to(dtype), carries[1:, 2:].to(dtype)))
+
+
+class Calls(TorchDispatchMode):
+    """Counts torch's operations."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        self.count += 1
+        return function(*arguments, **(options or {}))
+
+
+def test_estimates_take_few_operations_and_read_no_value() -> None:
+    # A tensor of the meta device has no values that could be read. A loop would take a multiple of 800 operations.
+    reward = torch.zeros(4, 800, device="meta")
+    with Calls() as calls:
+        generalised_advantages(reward, reward, reward, 0.99, 0.95)
+        discounted_returns(reward, reward, 0.99)
+    assert 0 < calls.count < 400
 
 
 def test_baseline_features_are_observation_square_and_time() -> None:
-    # Clipped to ±10; τ = t / 100 at t = 0, 1, or at the steps that are given.
+    # Clipped to ±10; τ = t / 100 at t = 0, 1.
     observation = torch.tensor([[[[2.0, -20.0], [0.5, 3.0]]]])
-    by_default = [[2, -10, 4, 100, 0, 0, 0, 1], [0.5, 3, 0.25, 9, 0.01, 1e-4, 1e-6, 1]]
-    as_given = [[2, -10, 4, 100, 0.5, 0.25, 0.125, 1], [0.5, 3, 0.25, 9, 0.02, 4e-4, 8e-6, 1]]
-    torch.testing.assert_close(baseline_features(observation), torch.tensor([[by_default]], dtype=DOUBLE))
-    given = baseline_features(observation, torch.tensor([[[50.0, 2.0]]]))
-    torch.testing.assert_close(given, torch.tensor([[as_given]], dtype=DOUBLE))
+    expected = [[2, -10, 4, 100, 0, 0, 0, 1], [0.5, 3, 0.25, 9, 0.01, 1e-4, 1e-6, 1]]
+    torch.testing.assert_close(baseline_features(observation), torch.tensor([[expected]], dtype=DOUBLE))
 
 
 def regularised_least_squares(
@@ -198,9 +219,9 @@ def rollout(**fields: torch.Tensor) -> Rollout:
 
 def test_a_batch_by_hand() -> None:
     # One step, four lanes, nothing to see: the baseline is the mean return. The last lane diverged, so that is the
-    # mean of (1, 3, 5), 3 (but for a relative 1e-5). γ = ½, and lane 2 alone was truncated: it goes on with ½·3.
-    #   A = (1 − 3, 3 − 3, 5 + 1.5 − 3) = (−2, 0, 3.5), mean ½, variance (2.5² + ½² + 3²) / 3 = 15.5 / 3, root 2.273030
-    #   normalised (−2.5, −½, 3) / 2.273030 = (−1.099853, −0.219971, 1.319824)
+    # mean of (1, 3, 5), 3 (but for a relative 1e-5). Lane 2 was truncated, which is an end like any other.
+    #   A = (1 − 3, 3 − 3, 5 − 3) = (−2, 0, 2), mean 0, variance (2² + 2²) / 3 = 8 / 3:
+    #   normalised ±2 / √(8/3) = ±1.224745
     facts = rollout(
         reward=torch.tensor([1.0, 3, 5, 100]).reshape(1, 4, 1),
         terminated=flags(1, 1, 0, 1).reshape(1, 4, 1),
@@ -209,7 +230,7 @@ def test_a_batch_by_hand() -> None:
         log_probability=torch.tensor([-1.0, -2, -3, -4]).reshape(1, 4, 1),
     )
     batch = make_batch(facts, discount=0.5, gae_lambda=0.95)
-    expected = torch.tensor([-1.099853, -0.219971, 1.319824, 0]).reshape(1, 4, 1)
+    expected = torch.tensor([-1.224745, 0, 1.224745, 0]).reshape(1, 4, 1)
     torch.testing.assert_close(batch.advantage, expected, rtol=0, atol=1e-4)
     assert batch.return_.flatten().tolist() == [1, 3, 5, 0]
     for name in ("observation", "action", "log_probability", "mask"):
@@ -252,8 +273,7 @@ def test_a_batch_is_the_same_as_by_loops_over_tasks_lanes_and_steps(gae_lambda: 
         for lane in range(E):
             advantage = 0.0
             for t in reversed(range(int(length[lane]))):
-                ends = t == length[lane] - 1
-                next_value = 0.0 if ends and lane % 2 == 0 else x[lane, t + 1] @ weights
+                next_value = 0.0 if t == length[lane] - 1 else x[lane, t + 1] @ weights
                 delta = float(reward[task, lane, t]) + discount * next_value - x[lane, t] @ weights
                 advantage = delta + discount * gae_lambda * advantage
                 expected[lane, t] = advantage

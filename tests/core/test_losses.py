@@ -76,7 +76,7 @@ REWARD_TO_GO = REWARDS.flip(-1).cumsum(dim=-1).flip(-1)
 OBJECTIVES = {
     "log-likelihood": objective(log_likelihood_loss, REWARD_TO_GO),
     "likelihood ratio": objective(likelihood_ratio_loss, REWARD_TO_GO),
-    "DiCE": objective(dice_loss, REWARDS),
+    "DiCE": objective(dice_loss, REWARD_TO_GO),
 }
 
 
@@ -111,11 +111,23 @@ def test_the_other_second_derivatives_are_biased(name: str) -> None:
     assert relative_difference(hessian(OBJECTIVES[name]), hessian(expected_return)) > 0.1
 
 
-def test_dice_of_advantages_has_the_same_derivatives_as_dice_of_rewards() -> None:
-    # By the performance difference lemma, J(π') − J(π) = E_π [Σ_t Π_{s≤t} π'/π γ^t A_t].
-    of_advantages = objective(dice_loss, advantages())
+@pytest.mark.parametrize("seed", [None, 0, 1])
+def test_dice_has_both_derivatives_of_the_return_for_any_baseline(seed: int | None) -> None:
+    # With exact values by the performance difference lemma too; with others as E[ratio of an action | state] = 1.
+    advantage = advantages()
+    if seed is not None:
+        baseline = 3 * torch.randn(T, S, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        advantage = REWARD_TO_GO - DISCOUNTS * baseline[torch.arange(T), STATES]
+    of_advantages = objective(dice_loss, advantage)
     assert relative_difference(grad(of_advantages)(LOGITS), grad(expected_return)(LOGITS)) < 1e-12
     assert relative_difference(hessian(of_advantages), hessian(expected_return)) < 1e-12
+
+
+def test_dice_is_the_change_of_the_return_wherever_the_policy_is() -> None:
+    other = LOGITS + torch.randn(S, A, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    change = expected_return(other) - expected_return(LOGITS)
+    torch.testing.assert_close(OBJECTIVES["DiCE"](other), change, rtol=1e-10, atol=0)
+    assert OBJECTIVES["DiCE"](LOGITS) == 0
 
 
 def steps(ratio: list[float], advantage: list[float], mask: list[float]) -> tuple[Gaussian, Batch]:
@@ -132,11 +144,11 @@ def test_losses_by_hand() -> None:
     # Ratios (2, ½), advantages (3, −4); a third step was not played. log π(a) = −a²/2 − log(2π)/2 at a = 1, 2:
     #   log-likelihood: −[3 · (−½ − c) − 4 · (−2 − c)] / 2 = −(6.5 + c) / 2 with c = log(2π)/2
     #   likelihood ratio: −[2 · 3 + ½ · (−4)] / 2 = −2
-    #   DiCE: the second step's ratio is 2 · ½ = 1: −[2 · 3 + 1 · (−4)] / 2 = −1
+    #   DiCE: products of ratios are 1, 2, 2 · ½ = 1: −[(2 − 1) · 3 + (1 − 2) · (−4)] / 2 = −3.5
     data = steps([2.0, 0.5, 5.0], [3.0, -4.0, 100.0], [1.0, 1.0, 0.0])
     assert math.isclose(log_likelihood_loss(*data), -(6.5 + math.log(2 * math.pi) / 2) / 2)
     assert math.isclose(likelihood_ratio_loss(*data), -2)
-    assert math.isclose(dice_loss(*data), -1)
+    assert math.isclose(dice_loss(*data), -3.5)
     torch.testing.assert_close(log_ratio(*data).exp(), torch.tensor([[2, 0.5, 1]], dtype=torch.float64))
 
 

@@ -14,25 +14,8 @@ from metarl.core.proximal import (
     normalised,
     proximal_descent,
     proximal_loss,
-    trial_advantages,
 )
 from metarl.core.types import Batch, Params
-
-
-def test_advantages_run_across_the_borders_of_episodes() -> None:
-    # γ = λ = 1/2. Episode one: steps 0 and 1, then nothing at step 2; episode two: step 3, the trial's last.
-    # δ3 = 4 + γ·0 − 2 = 2           A3 = 2
-    # δ1 = 2 + γ·V3 − 1 = 2          A1 = 2 + ¼·A3 = 2.5    (the next played step is of the next episode)
-    # δ0 = 1 + γ·V1 − ½ = 1          A0 = 1 + ¼·A1 = 1.625
-    reward = torch.tensor([[1.0, 2.0, 7.0, 4.0]])
-    value = torch.tensor([[0.5, 1.0, 9.0, 2.0]])
-    mask = torch.tensor([[1.0, 1.0, 0.0, 1.0]])
-    advantage = trial_advantages(reward, value, mask, 0.5, 0.5)
-    assert advantage.tolist() == [[1.625, 2.5, 0.0, 2.0]]
-    # With λ = 1 and no values these are returns: 4, 2 + ½·4 = 4, 1 + ½·4 = 3.
-    returns = trial_advantages(reward, torch.zeros(1, 4), mask, 0.5, 1.0)
-    assert returns.tolist() == [[3.0, 4.0, 0.0, 4.0]]
-    assert trial_advantages(reward, value, torch.zeros(1, 4), 0.5, 0.5).tolist() == [[0.0] * 4]
 
 
 def test_normalised_advantages_look_at_played_steps_only() -> None:

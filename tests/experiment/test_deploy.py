@@ -14,6 +14,7 @@ import safetensors.numpy
 import torch
 from experiment.command import Command, assert_refused, snapshot, train_arguments
 from gymnasium.spaces import Box, Discrete
+from scipy.stats import norm
 
 import envs
 import metarl as library
@@ -128,12 +129,17 @@ def test_actions_stay_within_the_space_of_the_environment(finished_run: Path) ->
 
 
 def test_sampled_actions_have_the_policys_mean_and_deviation(finished_run: Path) -> None:
-    # A mean near 0 and a deviation of 1, cut at ±1: of a standard normal, 31.7 % lie outside; 3 deviations of that
-    # share among 4,000 are 2.2 %.
-    adapted = load(finished_run).adapt(plane(), rounds=0)
+    # Normal with the mean and deviation of the checkpoint's weights, cut at ±1: with standardised bounds α, β the
+    # share Φ(α) + 1 − Φ(β) is cut, and the mean is −Φ(α) + 1 − Φ(β) + μ (Φ(β) − Φ(α)) − σ (φ(β) − φ(α)). Among 4,000
+    # draws three deviations of a share of 0.32 are 2.2 %, and of a mean of draws with deviation 0.72 they are 0.034.
+    adapted, weights = load(finished_run).adapt(plane(), rounds=0), weights_on_disk(finished_run)
     actions = adapted(np.zeros((2000, 2)), np.random.default_rng(0))
-    assert abs((np.abs(actions) == 1).mean() - 0.317) < 0.03
-    assert abs(actions.mean()) < 0.05
+    mean, deviation = by_hand(weights, np.zeros(2)), np.exp(weights["log_std"])
+    low, high = (-1 - mean) / deviation, (1 - mean) / deviation
+    below, above = norm.cdf(low), norm.sf(high)
+    expected = above - below + mean * (1 - below - above) - deviation * (norm.pdf(high) - norm.pdf(low))
+    assert abs((np.abs(actions) == 1).mean() - (below + above).mean()) < 0.022
+    assert abs(actions.mean() - expected.mean()) < 0.034
 
 
 def test_the_likeliest_of_discrete_actions_is_taken(bandit_run: Path) -> None:
