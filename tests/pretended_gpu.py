@@ -8,7 +8,7 @@ holds code to what CUDA holds it to, and notes what CUDA would do without a word
 * a value is read back, for which the CPU waits until the GPU has done all it was given: noted in `reads`;
 * a tensor is sent from memory that is not pinned, which waits as well: noted in `sends`.
 
-Both hold the lines of ours that asked for it. The device is called `lazy`, since a torch without CUDA lets autograd
+Both hold the lines of ours that asked for it. The device is called `meta`, since a torch without CUDA lets autograd
 work on that one, and not on `cuda`.
 """
 
@@ -20,10 +20,11 @@ from typing import Any
 from unittest import mock
 
 import torch
+from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-GPU = torch.device("lazy:0")
+GPU = torch.device("meta")
 CPU = torch.device("cpu")
 OURS = str(Path(__file__).parents[1])
 
@@ -91,9 +92,8 @@ class PretendedGPU(TorchDispatchMode):
         )
         enter(mock.patch.object(torch.nn.functional, "one_hot", one_hot))
         enter(mock.patch.object(torch, "gru", gru))
+        enter(mock.patch.object(torch, "tensor", tensor))
         enter(torch.autograd.set_multithreading_enabled(False))  # it has no thread for this device
-        self.within.callback(torch._C._set_only_lift_cpu_tensors, torch._C._only_lift_cpu_tensors())
-        torch._C._set_only_lift_cpu_tensors(True)  # `torch.tensor(…, device=GPU)` is sent as all else is
         super().__enter__()
         return self
 
@@ -131,6 +131,9 @@ class PretendedGPU(TorchDispatchMode):
         result = func(*held(args), **held(kwargs))
         if asked is not None and asked.type == CPU.type:
             return result  # made like a tensor on the GPU, but on the CPU
+        if torch.Tag.inplace_view in func.tags:
+            with no_dispatch():
+                func(*args, **kwargs)  # what the tensor says of itself changes as well
         known = {id(tensor.held): tensor for tensor in on_gpu}  # what an operation wrote to is the tensor that it was
         return tree_map(lambda x: known.get(id(x), OnGPU(x)) if isinstance(x, torch.Tensor) else x, result)
 
@@ -179,7 +182,7 @@ class PretendedGPU(TorchDispatchMode):
         writes_to_cpu = func._schema.is_mutable and args[0] is others[0]
         if writes_to_cpu or torch.Tag.pointwise not in func.tags or any(tensor.dim() for tensor in others):
             raise DevicesMet(f"{func} was given tensors on {GPU} and on the CPU, at {line()}")
-        if func is aten.where.self:  # which takes its numbers as tensors
+        if func is aten.where.self:  # which takes none on the CPU
             self.sends.append(line())
 
 
@@ -211,7 +214,13 @@ def one_hot(index: torch.Tensor, count: int) -> torch.Tensor:
     return (index[..., None] == torch.arange(count, device=index.device)).long()
 
 
-its_gru = torch.gru
+its_tensor, its_gru = torch.tensor, torch.gru
+
+
+def tensor(data: Any, *, device: torch.device | None = None, **options: Any) -> torch.Tensor:
+    """torch's own, which sends what it has made of Python's numbers."""
+    made = its_tensor(data, **options)
+    return made if device is None else made.to(device)
 
 
 def gru(x: torch.Tensor, start: torch.Tensor, weights: Any, *options: Any) -> tuple[torch.Tensor, torch.Tensor]:
@@ -220,8 +229,7 @@ def gru(x: torch.Tensor, start: torch.Tensor, weights: Any, *options: Any) -> tu
     Raises:
         RuntimeError: a derivative will be asked for what was called without.
     """
-    *others, train, bidirectional, batch_first = options
+    *_, train, _, _ = options
     if not train and torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (x, start, *weights)):
         raise RuntimeError("cudnn RNN backward can only be called in training mode")
-    swapped = its_gru(x.transpose(0, 1) if batch_first else x, start, weights, *others, train, bidirectional, False)
-    return (swapped[0].transpose(0, 1), swapped[1]) if batch_first else swapped
+    return its_gru(x, start, weights, *options)

@@ -45,7 +45,7 @@ def test_tensors_of_two_devices_may_not_meet(wrong: Callable[[torch.Tensor], obj
 def test_scalars_on_the_cpu_and_numbers_may_meet_it() -> None:
     with PretendedGPU() as gpu:
         x = torch.ones(3, device=GPU)
-        assert (x * torch.tensor(2.0) + 1).tolist() == [3, 3, 3]
+        assert torch.where(x > 0, x * torch.tensor(2.0) + 1, 0.0).tolist() == [3, 3, 3]
         assert len(gpu.reads) == 1 and not gpu.sends
 
 
@@ -79,7 +79,7 @@ def test_every_value_that_is_read_back_in_a_loop_is_noted(read: Callable[[torch.
         lambda x: torch.ones(3).to(GPU, non_blocking=True),
         lambda x: torch.tensor([1.0, 2.0], device=GPU),
         lambda x: x[torch.tensor([0, 1])],
-        lambda x: torch.where(x > 0, x, 0.0),
+        lambda x: torch.where(x > 0, x, torch.tensor(0.0)),
         lambda x: x.copy_(torch.ones(3)),
     ],
 )
@@ -88,6 +88,22 @@ def test_every_copy_that_is_waited_for_is_noted(send: Callable[[torch.Tensor], o
         x = torch.ones(3, device=GPU)
         send(x)
     assert len(gpu.sends) == 1 and not gpu.reads
+
+
+def test_a_recurrent_unit_is_differentiated_only_if_called_for_training() -> None:
+    unit = torch.nn.GRU(2, 3)
+
+    def called(train: bool) -> torch.Tensor:
+        weights = [sent(weight.detach(), GPU).requires_grad_() for weight in unit.parameters()]
+        x, start = torch.ones(4, 1, 2, device=GPU), torch.zeros(1, 1, 3, device=GPU)
+        return torch.gru(x, start, weights, True, 1, 0.0, train, False, False)[0]
+
+    with PretendedGPU():
+        called(True).sum().backward()
+        with pytest.raises(RuntimeError, match="only be called in training mode"):
+            called(False)
+        with torch.no_grad():
+            called(False)
 
 
 @pytest.mark.parametrize("shape", ["as it is", "repeated", "transposed"])

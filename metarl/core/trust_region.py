@@ -34,16 +34,15 @@ def conjugate_gradient(
     solution = {name: torch.zeros_like(value) for name, value in target.items()}
     residual = direction = target
     target_norm = residual_norm = dot(target, target)
-    nothing = torch.zeros_like(target_norm)
     for _ in range(iterations):
         interruption_point()
         image = product(direction)
         solved = residual_norm <= tolerance * target_norm
-        step = torch.where(solved, nothing, residual_norm / dot(direction, image))
+        step = torch.where(solved, 0.0, residual_norm / dot(direction, image))
         solution = add(solution, direction, step)
         residual = add(residual, image, -step)
         previous_norm, residual_norm = residual_norm, dot(residual, residual)
-        direction = add(residual, direction, torch.where(solved, nothing, residual_norm / previous_norm))
+        direction = add(residual, direction, torch.where(solved, 0.0, residual_norm / previous_norm))
     return solution
 
 
@@ -61,12 +60,11 @@ def conjugate_gradient_of_tasks(product: Callable[[Params], Params], target: Par
     solution = {name: torch.zeros_like(value) for name, value in target.items()}
     residual = direction = target
     norm = dots(target, target)
-    nothing = torch.zeros_like(norm)
     for _ in range(iterations):
         interruption_point()
         image = product(direction)
         curvature = dots(direction, image)
-        step = torch.where(curvature > 0, norm / curvature.clamp(min=1e-30), nothing)  # elsewhere the task stays put
+        step = torch.where(curvature > 0, norm / curvature.clamp(min=1e-30), 0.0)  # elsewhere the task stays put
         solution, residual = moved(solution, direction, step), moved(residual, image, -step)
         previous, norm = norm, dots(residual, residual)
         direction = moved(residual, direction, norm / previous.clamp(min=1e-30))
