@@ -16,9 +16,12 @@ from torch.utils._pytree import tree_map
 from trials import CPU, OBSERVATIONS, navigate, tensors, wander
 
 from metarl.algorithms import ALGORITHMS, config_class, make_algorithm
-from metarl.core.devices import placed_like
 from metarl.core.randomness import Address
+from metarl.core.tasks_at_once import WithinMemory, tasks_at_once
 from metarl.core.types import Metrics, State, Trial
+from metarl.experiment.checkpoint import Checkpoint
+from metarl.experiment.presets import default_config
+from metarl.experiment.trainer import Setup, starting_point
 
 START, UPDATE = Address(0), Address(2)
 
@@ -63,20 +66,20 @@ class Iteration(NamedTuple):
     sends: list[str]  # in all
 
 
-def on(device: torch.device, name: str, discrete: bool = False, long: bool = False) -> Any:
+def on(device: torch.device, name: str, discrete: bool = False, long: bool = False, **options: Any) -> Any:
     """A small method with its parameters on a device."""
     actions = Discrete(5) if discrete else Box(-1, 1, (2,), np.float64)
     loops = {option: lengths[long] for option, lengths in LOOPS.get(name, {}).items()}
     gentle = {"inner_lr": 0.1} if name == "cavia" else {}
-    config = config_class(name)(**{"hidden": (8,), **gentle, **SMALL.get(name, {}), **loops})
+    config = config_class(name)(**{"hidden": (8,), **gentle, **SMALL.get(name, {}), **loops, **options})
     return make_algorithm(name, config, OBSERVATIONS, actions, device)
 
 
-def iterate(device: torch.device, name: str, discrete: bool = False, long: bool = False) -> Iteration:
+def iterate(device: torch.device, name: str, discrete: bool = False, long: bool = False, **options: Any) -> Iteration:
     """A trial and the update on it, parameters and updates being on a device."""
     gpu = PretendedGPU()
     with gpu if device == GPU else nullcontext():
-        algorithm = on(device, name, discrete, long)
+        algorithm = on(device, name, discrete, long, **options)
         state = algorithm.initial_state(START)
         trial = (wander if discrete else navigate)(algorithm, state)
         assert all(tensor.device == CPU for tensor in tensors(trial))
@@ -119,15 +122,45 @@ def test_longer_loops_read_nothing_more(name: str) -> None:
     assert found.sends == []
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        (
+            "maml-trpo",
+            {"inner_objective": "dice", "inner_steps": 2, "entropy_bonus": 0.01, "state_dependent_std": True},
+        ),
+        ("promp", {"max_gradient_norm": 0.5, "adaptive_kl": True}),
+        ("rl2", {"memory": "attention", "previous_observation": True}),
+        ("rl2", {"embedding_size": 4}),
+        ("pearl", {"learned_temperature": True, "context_with_next_observation": True}),
+        ("varibad", {"transition_weight": 1.0, "reward_from_action": True}),
+    ],
+)
+def test_options_do_not_change_how_often_it_waits(name: str, options: dict[str, Any]) -> None:
+    found = iterate(GPU, name, **options)
+    assert len(found.reads) - found.metrics.get("update/line_search", 0) == READS[name], found.reads
+    assert found.sends == []
+
+
+@pytest.mark.parametrize("name", ["maml-trpo", "promp"])
+def test_parts_of_the_tasks_make_the_same_numbers(name: str) -> None:
+    with tasks_at_once(2):
+        found, theirs = (iterate(device, name) for device in (GPU, CPU))
+    assert found.sends == []
+    torch.testing.assert_close(numbers(found.state), tensors(theirs.state), rtol=1e-3, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["promp", "rl2", "pearl", "varibad"])
 def test_a_resumed_state_lies_where_a_fresh_one_lies(name: str) -> None:
     # What a checkpoint gives back is all on one device: the CPU, or wherever it was asked for.
     state = iterate(GPU, name).state
     with PretendedGPU() as gpu:
         algorithm = on(GPU, name)
+        setup = Setup(default_config("point-nav", name), (), algorithm, WithinMemory(1))
         fresh = algorithm.initial_state(START)
         for loaded in (CPU, GPU):
-            resumed = placed_like(tree_map(lambda x, to=loaded: x.to(to), state), fresh, GPU)
+            found = Checkpoint(1, 100, tree_map(lambda x, to=loaded: x.to(to), state))
+            resumed = starting_point(setup, found, START).state
             assert devices(resumed) == devices(fresh) == devices(state)
         trial = navigate(algorithm, state)
         gpu.reads.clear()
