@@ -16,6 +16,7 @@ from gymnasium.spaces import Discrete
 from torch import nn
 
 from metarl.algorithms.memory_configs import VariBADConfig
+from metarl.core.devices import sent
 from metarl.core.distributions import Gaussian
 from metarl.core.interruption import interruption_point
 from metarl.core.meta_gradient import shortened
@@ -24,7 +25,7 @@ from metarl.core.optimiser import AdamSteps, adam_state
 from metarl.core.parts import joined, part_of
 from metarl.core.recurrent import recurrent_core
 from metarl.core.replay import empty_replay, remembered, write_trial
-from metarl.core.trust_region import require_finite
+from metarl.core.trust_region import Finite
 from metarl.core.types import Params, Rollout, State, Transition, Trial
 from metarl.core.variational import Bound, belief_of, decoder_inputs, drawn_prefixes, negative_bound
 
@@ -60,7 +61,7 @@ class BeliefModel:
     def initial_state(self, generator: torch.Generator, device: torch.device) -> State:
         """Fresh networks and optimiser, an empty replay."""
         parts = {name: initial_parameters(module, generator) for name, module in self.modules.items()}
-        model = {name: value.to(device) for name, value in joined(parts).items()}
+        model = {name: sent(value, device) for name, value in joined(parts).items()}
         replay = empty_replay(self.config.replay_size, self.observation_size, self.action_size, device)
         return {"model": model, "model_optimiser": adam_state(model), "replay": replay}
 
@@ -92,21 +93,22 @@ class BeliefModel:
         """
         told = stream._replace(action=self.as_input(stream.action))
         replay = write_trial(state["replay"], Trial([Rollout(*(field.unflatten(0, (-1, lanes)) for field in told))]))
-        config, measured, device = self.config, list[Bound](), stream.mask.device
+        config, measured, device, finite = self.config, list[Bound](), stream.mask.device, Finite()
         steps = AdamSteps(state["model"], state["model_optimiser"], config.model_learning_rate)
         for _ in range(config.model_updates):
             interruption_point()
             drawn = drawn_lanes(replay, lanes, stream.mask.shape[1], config.model_batch, generator)
             prefix = drawn_prefixes(len(drawn.mask), drawn.mask.shape[1], config.bound_terms, generator)
             noise = torch.randn(*prefix.shape, config.latent_size, generator=generator)
-            bound = self.bound(steps.params, drawn, prefix.to(device), noise.to(device))
+            bound = self.bound(steps.params, drawn, sent(prefix, device), sent(noise, device))
             gradients = torch.autograd.grad(bound.loss, list(steps.params.values()))
             gradient = dict(zip(steps.params, gradients, strict=True))
-            require_finite("gradient of the model", gradient)
+            finite.note("gradient of the model", gradient)
             steps.step(shortened(gradient, config.max_gradient_norm))
             measured.append(Bound(*(value.detach() for value in bound)))
         model, optimiser = steps.result()
-        require_finite("updated model", model)
+        finite.note("updated model", model)
+        finite.require()
         means = Bound(*(torch.stack(values).mean() for values in zip(*measured, strict=True)))
         return {"model": model, "model_optimiser": optimiser, "replay": replay}, means
 
@@ -147,7 +149,7 @@ def drawn_lanes(replay: State, lanes: int, steps: int, count: int, generator: to
     Their played steps come first; what a replay does not keep is zero.
     """
     filled = lanes * min(int(replay["meetings"]), remembered(replay, lanes * steps))
-    chosen = torch.randperm(filled, generator=generator)[:count].to(replay["mask"].device)
+    chosen = sent(torch.randperm(filled, generator=generator)[:count], replay["mask"].device)
     drawn = {
         name: room[: filled * steps].unflatten(0, (filled, steps))[chosen]
         for name, room in replay.items()

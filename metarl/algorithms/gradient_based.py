@@ -16,6 +16,7 @@ import torch
 from metarl.algorithms.configs import AdamConfig, InnerLoopConfig
 from metarl.core.adaptation import for_tasks, repeat_for_tasks
 from metarl.core.advantages import make_batch
+from metarl.core.devices import read_back, sent
 from metarl.core.distributions import Distribution
 from metarl.core.inner_loops import GradientSteps
 from metarl.core.losses import INNER_LOSSES, masked_mean
@@ -85,7 +86,7 @@ class GradientBased:
     def initial_state(self, address: Address) -> State:
         """Fresh meta-parameters, on the device."""
         meta = self.inner.initial(initial_parameters(self.policy, address.torch_generator()))
-        return {"policy": {name: value.to(self.device) for name, value in meta.items()}}
+        return {"policy": {name: sent(value, self.device) for name, value in meta.items()}}
 
     def begin(self, state: State, addresses: Sequence[Address], lanes_per_task: int) -> TaskParameters:
         """Every task starts alike."""
@@ -108,13 +109,13 @@ class GradientBased:
         """One inner step for each task, on its round of experience."""
         trained = memory.steps < self.config.inner_steps
         step = partial(self.inner.step, number=memory.steps, scale=1.0 if trained else self.config.later_inner_lr)
-        params = {name: value.to(self.device) for name, value in memory.params.items()}
+        params = {name: sent(value, self.device) for name, value in memory.params.items()}
         adapted = for_tasks(step, shared=[0])(state["policy"], params, self.batch(rollout))
         return TaskParameters(for_acting(adapted), memory.steps + 1)
 
     def batch(self, rollout: Rollout) -> Batch:
         """A rollout as losses see it, on the device, `[N, E, T, ...]`."""
-        on_device = Rollout(*(field.to(self.device) for field in rollout))
+        on_device = Rollout(*(sent(field, self.device) for field in rollout))
         return make_batch(on_device, self.config.discount, self.config.gae_lambda)
 
     def batches(self, trial: Trial) -> tuple[tuple[Batch, ...], Batch]:
@@ -132,10 +133,10 @@ class GradientBased:
 
     def policy_metrics(self, policy: Params, adapted: Params, query: Batch) -> Metrics:
         """Entropy of the adapted policies, and the standard deviation of the actions where there is one."""
-        metrics = {"policy/entropy": float(mean_over_tasks(for_tasks(self.entropy)(adapted, query)))}
+        measured = {"policy/entropy": mean_over_tasks(for_tasks(self.entropy)(adapted, query))}
         if "log_std" in policy:
-            metrics["policy/std"] = float(policy["log_std"].exp().mean())
-        return metrics
+            measured["policy/std"] = policy["log_std"].exp().mean()
+        return {**read_back(measured)}
 
     # What follows is for one task: no axis N.
 

@@ -22,6 +22,7 @@ from torch.nn.functional import softplus
 from metarl.algorithms.memory_configs import PEARLConfig
 from metarl.core.action_box import action_box
 from metarl.core.adaptation import repeat_for_tasks
+from metarl.core.devices import sent
 from metarl.core.networks import MLP, apply, for_acting, size_of_observation
 from metarl.core.product_of_gaussians import Belief, prior
 from metarl.core.randomness import Address
@@ -66,7 +67,8 @@ class LatentAgent:
         device: torch.device,
     ) -> None:
         self.config, self.device = config, device
-        self.box = action_box(action_space)
+        self.box = action_box(action_space)  # on the CPU, where acting happens
+        self.learning_box = self.box.on(device)
         self.observation_size, self.action_size = size_of_observation(observation_space), len(self.box.radius)
         seen, actions, latent = self.observation_size, self.action_size, config.latent_size
         self.actor = MLP(seen + latent, config.hidden, 2 * actions, "relu", OUTPUT_GAIN)
@@ -98,17 +100,17 @@ class LatentAgent:
 
     def adapt(self, state: State, memory: TaskBelief, rollout: Rollout) -> TaskBelief:
         """The posterior after a round's valid steps, and new samples of it."""
-        fields = {name: value.to(self.device) for name, value in rollout._asdict().items()}
+        fields = {name: sent(value, self.device) for name, value in rollout._asdict().items()}
         encoder = repeat_for_tasks(state["policy"]["encoder"], len(memory.addresses))
         with torch.no_grad():
-            mean, variance = self.evidence(encoder, fields)
-        belief = memory.belief.after(mean.cpu(), variance.cpu(), fields["mask"].cpu())
+            mean, variance = torch.stack(self.evidence(encoder, fields)).cpu()
+        belief = memory.belief.after(mean, variance, rollout.mask)
         require_finite("posterior", {"mean": belief.mean, "variance": belief.variance})
         return sampled(memory._replace(belief=belief, round_=memory.round_ + 1))
 
     def evidence(self, encoder: Params, fields: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and variance of every transition's Gaussian, `[..., Z]` both."""
-        parts = [fields["observation"], self.box.unit(fields["action"]), fields["reward"].unsqueeze(-1)]
+        parts = [fields["observation"], self.learning_box.unit(fields["action"]), fields["reward"].unsqueeze(-1)]
         if self.config.context_with_next_observation:
             parts.append(fields["next_observation"])
         mean, spread = apply(self.encoder, encoder, torch.cat(parts, dim=-1)).chunk(2, dim=-1)

@@ -19,12 +19,13 @@ from torch.func import grad_and_value
 from metarl.algorithms.configs import MAMLPPOConfig, MAMLTRPOConfig, MAMLVPGConfig
 from metarl.algorithms.gradient_based import AdamBased, GradientBased
 from metarl.core.adaptation import for_tasks
+from metarl.core.devices import read_back
 from metarl.core.distributions import Distribution
 from metarl.core.losses import clipped_loss, likelihood_ratio_loss, log_likelihood_loss, masked_mean
 from metarl.core.meta_gradient import Adaptation, differentiable_adaptation, kl_curvature
 from metarl.core.randomness import Address
 from metarl.core.ranks import mean_over_tasks
-from metarl.core.trust_region import backtracking_line_search, dot, require_finite, trust_region_step
+from metarl.core.trust_region import Finite, backtracking_line_search, dot, require_finite, trust_region_step
 from metarl.core.types import Batch, Metrics, Params, State, Trial
 
 logger = logging.getLogger("metarl")
@@ -78,8 +79,6 @@ class MAMLTRPO(GradientBased):
 
         adaptation = self.adaptation(policy, support)
         gradient, loss = self.meta_loss_gradient(policy, adaptation, support, query)
-        require_finite("meta-gradient", gradient)
-
         before = self.distribution_of_all(adaptation.adapted, query)
 
         step = trust_region_step(
@@ -89,7 +88,10 @@ class MAMLTRPO(GradientBased):
             config.cg_iterations,
             config.cg_damping,
         )
-        require_finite("trust-region step", step)
+        finite = Finite()
+        finite.note("meta-gradient", gradient)
+        finite.note("trust-region step", step)
+        finite.require()
         search = backtracking_line_search(
             lambda candidate: self.meta_loss_and_kl(candidate, support, query, before),
             policy,
@@ -147,8 +149,9 @@ class MAMLPPO(AdamBased):
         before = self.distribution_of_all(adapted, query)
         state, losses = self.descend(state, self.objective, (support, query), self.config.epochs)
         kl = mean_over_tasks(for_tasks(self.kl)(self.adapt_all(state["policy"], support), (query, before)))
-        require_finite("KL divergence", {"update/kl": kl})
-        metrics = {"update/loss_before": losses[0], "update/loss": losses[-1], "update/kl": float(kl)}
+        measured = read_back({"update/kl": kl})
+        require_finite("KL divergence", measured)
+        metrics = {"update/loss_before": losses[0], "update/loss": losses[-1], **measured}
         return state, metrics | self.policy_metrics(state["policy"], adapted, query)
 
 

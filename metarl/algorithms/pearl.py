@@ -20,6 +20,7 @@ from torch import nn
 
 from metarl.algorithms.latent_agent import OUTPUT_GAIN, LatentAgent
 from metarl.algorithms.memory_configs import PEARLConfig
+from metarl.core.devices import sent
 from metarl.core.interruption import interruption_point
 from metarl.core.networks import MLP, apply, initial_parameters
 from metarl.core.optimiser import AdamSteps, adam_state
@@ -78,12 +79,12 @@ class PEARL(LatentAgent):
         generator = address.torch_generator()
 
         def fresh(module: nn.Module) -> Params:
-            return {name: x.to(self.device) for name, x in initial_parameters(module, generator).items()}
+            return {name: sent(x, self.device) for name, x in initial_parameters(module, generator).items()}
 
         policy = {"actor": fresh(self.actor), "encoder": fresh(self.encoder)}
         first, second = fresh(self.critic), fresh(self.critic)
         critic = {name: torch.stack([value, second[name]]) for name, value in first.items()}
-        log_temperature = torch.tensor(self.config.temperature, device=self.device).log()
+        log_temperature = sent(torch.tensor(self.config.temperature).log(), self.device)
         state = {"policy": policy, "critic": critic, "log_temperature": log_temperature}
         sizes = self.config.replay_size, self.observation_size, self.action_size
         return {
@@ -137,7 +138,7 @@ class PEARL(LatentAgent):
             "target": target,
             "optimiser": optimiser,
         }
-        averages = {f"update/{name}": float(mean) for name, mean in zip(metrics, means, strict=True)}
+        averages = {f"update/{name}": mean for name, mean in zip(metrics, means.tolist(), strict=True)}
         return updated, {**averages, "update/gradient_steps": float(steps)}
 
     def draw(self, slots: Slots, generator: torch.Generator) -> Draw:
@@ -147,7 +148,7 @@ class PEARL(LatentAgent):
         M, B = len(meetings), config.batch_size
 
         def noise(*shape: int) -> torch.Tensor:
-            return torch.randn(*shape, generator=generator).to(self.device)
+            return sent(torch.randn(*shape, generator=generator), self.device)
 
         return Draw(
             context=slots.draw_of_one_lane(meetings, config.context_size, generator),
@@ -208,7 +209,7 @@ class PEARL(LatentAgent):
                 self.config.discount,
             )
         seen = torch.cat([batch["observation"], latent], dim=-1)
-        values = self.values(parts["critic"], seen, self.box.unit(batch["action"]))
+        values = self.values(parts["critic"], seen, self.learning_box.unit(batch["action"]))
         return (values - wanted).square().sum(dim=0).mean(), values
 
     def actor_loss(

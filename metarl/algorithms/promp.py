@@ -11,6 +11,7 @@ import torch
 from metarl.algorithms.configs import ProMPConfig
 from metarl.algorithms.gradient_based import AdamBased
 from metarl.core.adaptation import for_tasks
+from metarl.core.devices import read_back, sent
 from metarl.core.distributions import Distribution
 from metarl.core.losses import clipped_loss
 from metarl.core.randomness import Address
@@ -30,7 +31,7 @@ class ProMP(AdamBased):
 
     def initial_state(self, address: Address) -> State:
         """Fresh meta-parameters, optimiser and penalty coefficient."""
-        coefficient = torch.tensor(self.config.kl_coefficient, device=self.device)
+        coefficient = sent(torch.tensor(self.config.kl_coefficient), self.device)
         return {**super().initial_state(address), "kl_coefficient": coefficient}
 
     def sampled_from(self, params: Params, support: tuple[Batch, ...]) -> Support:
@@ -68,16 +69,11 @@ class ProMP(AdamBased):
         policy = state["policy"]
         adapted_now, inner_kls = for_tasks(self.adapt_with_kl, shared=[0])(policy, support)
         kl, inner_kl = mean_over_tasks((for_tasks(self.kl)(adapted_now, (query, before)), inner_kls))
-        require_finite("KL divergence", {"update/kl": kl, "update/inner_kl": inner_kl})
-        metrics = {
-            "update/loss_before": losses[0],
-            "update/loss": losses[-1],
-            "update/kl": float(kl),
-            "update/inner_kl": float(inner_kl),
-            "update/kl_coefficient": float(coefficient),
-        }
+        measured = read_back({"update/kl": kl, "update/inner_kl": inner_kl, "update/kl_coefficient": coefficient})
+        require_finite("KL divergence", measured)
+        metrics = {"update/loss_before": losses[0], "update/loss": losses[-1], **measured}
         if self.config.adaptive_kl:
-            coefficient = adapted_coefficient(coefficient, float(inner_kl), self.config.target_kl)
+            coefficient = adapted_coefficient(coefficient, measured["update/inner_kl"], self.config.target_kl)
         return {**state, "kl_coefficient": coefficient}, metrics | self.policy_metrics(policy, adapted, query)
 
 

@@ -12,7 +12,7 @@ from metarl.core.meta_gradient import shortened
 from metarl.core.optimiser import adam_step
 from metarl.core.randomness import Address
 from metarl.core.ranks import mean_over_tasks
-from metarl.core.trust_region import dot, require_finite
+from metarl.core.trust_region import Finite, dot
 from metarl.core.types import Batch, Metrics, Params, State, Trial
 
 
@@ -35,14 +35,16 @@ class Reptile(AdamBased):
         """One Adam step along the direction."""
         support, query = self.batches(trial)
         direction = self.direction(state["policy"], (*support, query))
-        require_finite("meta-gradient", direction)
+        finite = Finite()
+        finite.note("meta-gradient", direction)
         policy, optimiser = adam_step(
             state["policy"],
             shortened(direction, self.config.max_gradient_norm),
             state["optimiser"],
             self.learning_rate(state),
         )
-        require_finite("updated policy", policy)
+        finite.note("updated policy", policy)
+        finite.require()
         metrics = {"update/gradient_norm": float(dot(direction, direction).sqrt())}
         metrics |= self.policy_metrics(policy, self.adapt_all(policy, support), query)
         return {**state, "policy": policy, "optimiser": optimiser}, metrics

@@ -22,6 +22,7 @@ import torch
 from gymnasium.spaces import Box, Discrete
 
 from metarl.algorithms.memory_configs import RL2Config
+from metarl.core.devices import sent
 from metarl.core.distributions import Distribution
 from metarl.core.networks import MLP, apply, initial_parameters, make_policy, size_of_observation
 from metarl.core.optimiser import adam_state
@@ -85,7 +86,7 @@ class RL2:
         generator = address.torch_generator()
         modules = {"core": self.core, "actor": self.actor, "critic": self.critic}
         policy = {
-            f"{name}.{key}": value.to(self.device)
+            f"{name}.{key}": sent(value, self.device)
             for name, module in modules.items()
             for key, value in initial_parameters(module, generator).items()
         }
@@ -161,7 +162,7 @@ class RL2:
         Raises:
             NonFiniteError: the rewards are not finite.
         """
-        stream = Rollout(*(field.to(self.device) for field in streams(trial)))
+        stream = Rollout(*(sent(field, self.device) for field in streams(trial)))
         inputs = self.inputs(stream)
         _, value = self.distribution_and_value(state["policy"], inputs, stream.mask)
         targets = trial_targets(

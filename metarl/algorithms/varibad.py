@@ -24,6 +24,7 @@ from gymnasium.spaces import Box
 
 from metarl.algorithms.belief_model import BeliefModel
 from metarl.algorithms.memory_configs import VariBADConfig
+from metarl.core.devices import read_back, sent
 from metarl.core.networks import MLP, apply, initial_parameters, make_policy, size_of_observation
 from metarl.core.optimiser import adam_state
 from metarl.core.parts import joined, part_of
@@ -86,7 +87,7 @@ class VariBAD:
         """Fresh networks and optimisers, an empty replay; the returns' scale is not known yet."""
         generator = address.torch_generator()
         parts = {name: initial_parameters(getattr(self, name), generator) for name in ("actor", "critic")}
-        policy = {name: value.to(self.device) for name, value in joined(parts).items()}
+        policy = {name: sent(value, self.device) for name, value in joined(parts).items()}
         scale = torch.zeros((), device=self.device)
         learned = self.model.initial_state(generator, self.device)
         return {"policy": policy, "optimiser": adam_state(policy), "return_scale": scale, **learned}
@@ -162,9 +163,9 @@ class VariBAD:
             "update/explained_variance": explained,
             "update/kl": losses["kl"],
             "update/clipped": losses["clipped"],
-            "update/model_loss": float(bound.loss),
-            "update/decoder_error": float(bound.error),
-            "update/belief_kl": float(bound.kl),
+            **read_back(
+                {"update/model_loss": bound.loss, "update/decoder_error": bound.error, "update/belief_kl": bound.kl}
+            ),
             "policy/entropy": losses["entropy"],
         }
         if "actor.log_std" in policy:
@@ -173,7 +174,7 @@ class VariBAD:
 
     def stream(self, trial: Trial) -> Rollout:
         """A trial's rounds one after another, `[B, L, ...]`, on the device."""
-        return Rollout(*(field.to(self.device) for field in streams(trial)))
+        return Rollout(*(sent(field, self.device) for field in streams(trial)))
 
     @torch.no_grad()
     def batch(self, state: State, stream: Rollout) -> tuple[Batch, torch.Tensor, float]:

@@ -6,6 +6,7 @@ import gymnasium
 import numpy as np
 import torch
 
+from metarl.core.devices import sent
 from metarl.core.errors import InputError
 
 
@@ -21,7 +22,11 @@ class ActionBox(NamedTuple):
 
     def unit(self, action: torch.Tensor) -> torch.Tensor:
         """The numbers `[..., A]` that stand for `action` `[..., A]`."""
-        return (action - self.center.to(action.device)) / self.radius.to(action.device)
+        return (action - self.center) / self.radius
+
+    def on(self, device: torch.device) -> "ActionBox":
+        """The same box for actions on a device."""
+        return ActionBox(sent(self.center, device), sent(self.radius, device))
 
     def log_density(self, log_density_of_unit: torch.Tensor) -> torch.Tensor:
         """The log density of actions, from that of the numbers that stand for them."""

@@ -26,7 +26,7 @@ from metarl.core.interruption import interruption_point
 from metarl.core.optimiser import adam_step
 from metarl.core.ranks import mean_over_tasks
 from metarl.core.tasks_at_once import in_parts, size_of_parts
-from metarl.core.trust_region import dot, require_finite
+from metarl.core.trust_region import Finite, dot
 from metarl.core.types import Params, State
 
 Product = Callable[[Params], Params]
@@ -131,15 +131,18 @@ def descend(
     Returns the parameters, the optimiser's memory, and the objective before each step.
 
     Raises:
-        NonFiniteError: the meta-gradient or the parameters after a step are not finite.
+        NonFiniteError: a meta-gradient or the parameters after the last step are not finite.
     """
-    values = []
+    values, finite = [], Finite()
     for _ in range(epochs):
         interruption_point()
         gradient, value = meta_gradient(objective, params, *data)
-        params, optimiser = meta_step(params, gradient, optimiser, learning_rate, max_norm)
-        values.append(float(value))
-    return params, optimiser, values
+        finite.note("meta-gradient", gradient)
+        params, optimiser = adam_step(params, shortened(gradient, max_norm), optimiser, learning_rate)
+        values.append(value)
+    finite.note("updated policy", params)
+    finite.require()
+    return params, optimiser, torch.stack(values).tolist()
 
 
 def meta_step(
@@ -150,9 +153,11 @@ def meta_step(
     Raises:
         NonFiniteError: the meta-gradient or the parameters after the step are not finite.
     """
-    require_finite("meta-gradient", gradient)
+    finite = Finite()
+    finite.note("meta-gradient", gradient)
     params, optimiser = adam_step(params, shortened(gradient, max_norm), optimiser, learning_rate)
-    require_finite("updated policy", params)
+    finite.note("updated policy", params)
+    finite.require()
     return params, optimiser
 
 

@@ -2,11 +2,12 @@
 
 import torch
 
+from metarl.core.devices import sent
 from metarl.core.types import Params, State
 
 
 def adam_state(params: Params) -> State:
-    """The memory of an optimiser that has not stepped yet."""
+    """The memory of an optimiser that has not stepped yet; the count of its steps lies on the CPU."""
     return {
         "step": torch.zeros(()),
         "exp_avg": {name: torch.zeros_like(value) for name, value in params.items()},
@@ -36,14 +37,15 @@ class AdamSteps:
         }
         """Copies that every step writes to."""
         self._start, self._taken = state["step"], 0
+        # where torch keeps it: on the CPU whatever the parameters' device, unless fused
+        step = sent(state["step"], next(iter(params.values())).device) if fused else state["step"]
         self._memory = {
             name: {
-                # where torch keeps it: on the CPU whatever the parameters' device, unless fused
-                "step": state["step"].to(value.device if fused else "cpu", copy=True),
+                "step": step.clone(),
                 "exp_avg": state["exp_avg"][name].clone(memory_format=torch.contiguous_format),
                 "exp_avg_sq": state["exp_avg_sq"][name].clone(memory_format=torch.contiguous_format),
             }
-            for name, value in params.items()
+            for name in params
         }
         self._optimiser = torch.optim.Adam(list(self.params.values()), lr=learning_rate, fused=fused)
         for name, leaf in self.params.items():

@@ -7,19 +7,20 @@ borders of episodes, and nothing is bootstrapped at the trial's end.
 Letters: B lanes, each one trial · L steps of a trial, of which `mask` says which were played.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 
 from metarl.core.advantages import discounted_returns, generalised_advantages
+from metarl.core.devices import read_back, sent
 from metarl.core.distributions import Distribution
 from metarl.core.interruption import interruption_point
 from metarl.core.losses import clipped_loss, log_ratio, masked_mean
 from metarl.core.meta_gradient import shortened
 from metarl.core.optimiser import AdamSteps, falling_rate
-from metarl.core.trust_region import require_finite
+from metarl.core.trust_region import Finite, require_finite
 from metarl.core.types import Batch, Params, State
 
 SCALE_MEMORY = 0.9  # of the returns' scale, from update to update
@@ -116,9 +117,13 @@ def proximal_loss(
     return Loss(total, policy_loss, value_loss, entropy, kl, clipped)
 
 
-def minibatches(lanes: int, count: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
-    """Numbers of lanes in a random order, in `count` parts that differ by a lane at most (fewer where lanes are)."""
-    return iter(torch.tensor_split(torch.randperm(lanes, generator=generator), min(count, lanes)))
+def minibatches(
+    epochs: int, lanes: int, count: int, generator: torch.Generator, device: torch.device
+) -> list[tuple[torch.Tensor, ...]]:
+    """For each epoch numbers of lanes in a random order, in `count` parts that differ by a lane at most (fewer where
+    lanes are). All are drawn, and sent to the device, at once."""
+    orders = torch.stack([torch.randperm(lanes, generator=generator) for _ in range(epochs)])
+    return [torch.tensor_split(order, min(count, lanes)) for order in sent(orders, device)]
 
 
 def proximal_descent(
@@ -145,19 +150,19 @@ def proximal_descent(
     """
     lanes_in_all = batch.mask.shape[0]
     rate = falling_rate(learning_rate, decay, optimiser, epochs * min(parts, lanes_in_all))
-    steps, losses = AdamSteps(params, optimiser, rate), list[Loss]()
-    for _ in range(epochs):
+    steps, losses, finite = AdamSteps(params, optimiser, rate), list[Loss](), Finite()
+    for parts_of_epoch in minibatches(epochs, lanes_in_all, parts, generator, batch.mask.device):
         losses = []
-        for lanes in minibatches(lanes_in_all, parts, generator):
+        for lanes in parts_of_epoch:
             interruption_point()
-            lanes = lanes.to(batch.mask.device)
             found = loss(steps.params, Batch(*(field[lanes] for field in batch)))
             gradients = torch.autograd.grad(found.total, list(steps.params.values()))
             gradient = dict(zip(steps.params, gradients, strict=True))
-            require_finite("gradient", gradient)
+            finite.note("gradient", gradient)
             steps.step(shortened(gradient, max_gradient_norm))
             losses.append(Loss(*(value.detach() for value in found)))
     params, optimiser = steps.result()
-    require_finite("updated policy", params)
-    means = zip(Loss._fields, (float(torch.stack(values).mean()) for values in zip(*losses, strict=True)), strict=True)
-    return params, optimiser, dict(means)
+    finite.note("updated policy", params)
+    finite.require()
+    means = (torch.stack(values).mean() for values in zip(*losses, strict=True))
+    return params, optimiser, read_back(dict(zip(Loss._fields, means, strict=True)))

@@ -64,7 +64,9 @@ class GRU(nn.Module):
         # were played up to t.
         order = torch.argsort(mask, dim=1, descending=True, stable=True)  # [B, L]
         played = x.gather(1, along(order, x))
-        states, _ = torch.gru(played, start[None], weights, True, 1, 0.0, False, False, True)
+        # cuDNN differentiates only what is called for training (which, without dropout, is the same on the CPU).
+        train = torch.is_grad_enabled()
+        states, _ = torch.gru(played, start[None], weights, True, 1, 0.0, train, False, True)
         states = torch.cat([start[:, None], states], dim=1)  # [B, 1 + L, H]
         states = states.gather(1, along(mask.long().cumsum(dim=1), states))
         return states, states[:, -1]

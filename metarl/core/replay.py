@@ -13,6 +13,7 @@ Letters: C transitions · M meetings remembered · E lanes of a meeting · L ste
 
 import torch
 
+from metarl.core.devices import sent
 from metarl.core.errors import InputError
 from metarl.core.types import State, Trial
 
@@ -22,7 +23,7 @@ FLAGS = ("terminated", "mask")
 
 def empty_replay(capacity: int, observation_size: int, action_size: int, device: torch.device) -> State:
     """Room for `capacity` transitions: `observation` [C, O], `action` [C, A], `reward` [C], …; and `meetings`, how many
-    were ever written."""
+    were ever written, on the CPU."""
     shapes: dict[str, tuple[int, ...]] = dict.fromkeys(FIELDS, ())
     shapes |= {"observation": (observation_size,), "next_observation": (observation_size,), "action": (action_size,)}
     room: State = {
@@ -54,13 +55,13 @@ def write_trial(replay: State, trial: Trial) -> State:
             " — give at least that many, better a hundred times as many"
         )
     order = torch.argsort(fields["mask"], dim=2, descending=True, stable=True)  # valid steps first
-    chosen = torch.arange(meetings, meetings + N) % slots
+    chosen = sent(torch.arange(meetings, meetings + N) % slots, replay["mask"].device)
     written: State = {}
     for name, value in fields.items():
         index = order.reshape(N, E, L, *[1] * (value.dim() - 3)).expand_as(value)
         room = replay[name].clone()
         slot_view = room[: slots * E * L].view(slots, E, L, *value.shape[3:])
-        slot_view[chosen.to(room.device)] = value.gather(2, index).to(room)
+        slot_view[chosen] = sent(value.gather(2, index).to(room.dtype), room.device)
         written[name] = room
     return {**written, "meetings": replay["meetings"] + N}
 
@@ -87,7 +88,7 @@ class Slots:
 
     def draw_meetings(self, count: int, generator: torch.Generator) -> torch.Tensor:
         """`count` different meetings, or all there are if they are fewer: their slots, `[M]`."""
-        return torch.randperm(self.filled, generator=generator)[:count].to(self.valid.device)
+        return sent(torch.randperm(self.filled, generator=generator)[:count], self.valid.device)
 
     def draw(self, meetings: torch.Tensor, count: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
         """`count` valid transitions of each of `meetings`, drawn evenly with replacement: `[M, count, ...]`."""
@@ -114,7 +115,7 @@ class Slots:
         return lane, number - (ends - valid).gather(1, lane)
 
     def _uniform(self, meetings: int, count: int, generator: torch.Generator) -> torch.Tensor:
-        return torch.rand(meetings, count, generator=generator, dtype=torch.float64).to(self.valid.device)
+        return sent(torch.rand(meetings, count, generator=generator, dtype=torch.float64), self.valid.device)
 
     def _rows(self, meetings: torch.Tensor, lane: torch.Tensor, step: torch.Tensor) -> dict[str, torch.Tensor]:
         row = (meetings[:, None] * self.lanes + lane) * self.steps + step

@@ -4,7 +4,7 @@ Vectors are `Params`: the mathematics is written on named tensors and flattened 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -29,21 +29,20 @@ def conjugate_gradient(
 ) -> Params:
     """Approximate `x` with `product(x) = target`, for a symmetric positive definite `product`.
 
-    Stops early where the squared residual is below `tolerance` times the squared target.
+    Stays where it is once the squared residual is below `tolerance` times the squared target.
     """
     solution = {name: torch.zeros_like(value) for name, value in target.items()}
     residual = direction = target
     target_norm = residual_norm = dot(target, target)
     for _ in range(iterations):
         interruption_point()
-        if residual_norm <= tolerance * target_norm:
-            break
         image = product(direction)
-        step = residual_norm / dot(direction, image)
+        solved = residual_norm <= tolerance * target_norm
+        step = torch.where(solved, 0.0, residual_norm / dot(direction, image))
         solution = add(solution, direction, step)
         residual = add(residual, image, -step)
         previous_norm, residual_norm = residual_norm, dot(residual, residual)
-        direction = add(residual, direction, residual_norm / previous_norm)
+        direction = add(residual, direction, torch.where(solved, 0.0, residual_norm / previous_norm))
     return solution
 
 
@@ -89,15 +88,39 @@ def trust_region_step(
     return {name: -(scale * value).to(value.dtype) for name, value in direction.items()}
 
 
-def require_finite(what: str, vector: Params) -> None:
-    """Refuse to go on with a broken vector.
+def require_finite(what: str, vector: Mapping[str, torch.Tensor | float]) -> None:
+    """Refuse to go on with a broken vector. One value is read back.
 
     Raises:
         NonFiniteError: names `what` and the tensors that hold a NaN or an infinity.
     """
-    broken = [name for name, value in vector.items() if not torch.isfinite(value).all()]
-    if broken:
-        raise NonFiniteError(f"the {what} is not finite in {', '.join(broken)} — parameters were left unchanged")
+    finite = Finite()
+    finite.note(what, vector)
+    finite.require()
+
+
+class Finite:
+    """Whether all that an update meets is finite: noted on the way, read back once."""
+
+    def __init__(self) -> None:
+        self._noted: list[tuple[str, dict[str, torch.Tensor]]] = []
+
+    def note(self, what: str, vector: Mapping[str, torch.Tensor | float]) -> None:
+        """Look at a vector; nothing is read back."""
+        flags = {name: torch.isfinite(torch.as_tensor(value)).all() for name, value in vector.items()}
+        self._noted.append((what, flags))
+
+    def require(self) -> None:
+        """Refuse to go on where something that was noted is broken. One value is read back.
+
+        Raises:
+            NonFiniteError: names what broke first, and its tensors that hold a NaN or an infinity.
+        """
+        if torch.stack([flag for _, flags in self._noted for flag in flags.values()]).all():
+            return
+        what, flags = next((what, flags) for what, flags in self._noted if not all(flags.values()))
+        broken = ", ".join(name for name, finite in flags.items() if not finite)
+        raise NonFiniteError(f"the {what} is not finite in {broken} — parameters were left unchanged")
 
 
 class LineSearch(NamedTuple):
@@ -138,7 +161,7 @@ def backtracking_line_search(
     for attempt in range(max_backtracks):
         interruption_point()
         candidate = add(params, step, shrink**attempt)
-        loss, kl = (float(value) for value in evaluate(candidate))
+        loss, kl = torch.stack([value.double() for value in evaluate(candidate)]).tolist()  # read back together
         if not (math.isfinite(loss) and math.isfinite(kl)):
             reason = f"loss {loss}, KL {kl}"
             continue

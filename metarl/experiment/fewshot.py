@@ -80,9 +80,9 @@ class FewShotSetup:
         state, scores = self.within_memory(lambda: self.learner.update(before, tasks))
         finished = time.perf_counter()
         curves = {
-            f"{name}/step_{k}": float(value)
+            f"{name}/step_{k}": value
             for name, values in scores.items()
-            for k, value in enumerate(values.mean(dim=0))
+            for k, value in enumerate(values.mean(dim=0).tolist())
         }
         times = {
             "time/sampling": sampled - start,

@@ -16,7 +16,6 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 from rich.console import Console
-from torch.utils._pytree import tree_map
 
 from envs.base import TaskEnv
 from envs.registry import environment_class
@@ -24,6 +23,7 @@ from envs.seeing_task import seeing_task
 from metarl.algorithms import algorithm_class, make_algorithm
 from metarl.algorithms.algorithm import Algorithm
 from metarl.core.allocation import keep_freed_memory
+from metarl.core.devices import placed_like
 from metarl.core.errors import InputError
 from metarl.core.interruption import interruptible_at_points
 from metarl.core.randomness import Address, Purpose
@@ -193,10 +193,7 @@ def train(setup: World, run: RunDirectory | None, console: Console) -> None:
     seed = Address(config.seed)
     keep_freed_memory()
     found = value_of_first(run.load(torch.device("cpu")) if run else None)
-    if found is None:
-        done = Checkpoint(0, 0, setup.initial_state(seed.at(Purpose.PARAMETERS)))
-    else:
-        done = found._replace(state=tree_map(lambda value: value.to(setup.device), found.state))
+    done = starting_point(setup, found, seed.at(Purpose.PARAMETERS))
     with (
         interruptible_at_points(),
         recording(setup, run, done, console) as record,
@@ -206,6 +203,14 @@ def train(setup: World, run: RunDirectory | None, console: Console) -> None:
             state, metrics, steps = setup.iterate(done.state, seed.at(Purpose.TRAINING, iteration))
             done = Checkpoint(iteration, done.env_steps + steps, state)
             record(done, {"iteration": iteration, setup.counted: done.env_steps, **metrics})
+
+
+def starting_point(setup: World, found: Checkpoint | None, address: Address) -> Checkpoint:
+    """A fresh state, or what was found, with every tensor on the device that a fresh one has it on."""
+    fresh = setup.initial_state(address)
+    if found is None:
+        return Checkpoint(0, 0, fresh)
+    return found._replace(state=placed_like(found.state, fresh, setup.device))
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from metarl.core.devices import sent
 from metarl.core.randomness import Address
 from metarl.core.types import FewShot, Labelled, State
 from metarl.fewshot.sources import Source, Task
@@ -78,7 +79,7 @@ def stacked(tasks: Sequence[Task], device: torch.device) -> FewShot:
     """Tasks as tensors with a leading `N`."""
 
     def stack(arrays: Sequence[np.ndarray]) -> torch.Tensor:
-        return torch.from_numpy(np.stack(arrays)).to(device)
+        return sent(torch.from_numpy(np.stack(arrays)), device)
 
     sides: list[Any] = [[task.support for task in tasks], [task.query for task in tasks]]
     return FewShot(

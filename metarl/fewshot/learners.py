@@ -12,6 +12,7 @@ from torch import nn
 from torch.func import functional_call, grad
 
 from metarl.core.adaptation import for_tasks
+from metarl.core.devices import sent
 from metarl.core.implicit import implicit_adaptation
 from metarl.core.inner_loops import ContextSteps, GradientSteps, HeadSteps, LearnedRates, ProximalSteps
 from metarl.core.interruption import interruption_point
@@ -56,7 +57,7 @@ class GradientLearner:
     def initial_state(self, address: Address) -> State:
         """Fresh meta-parameters and optimiser, on the device."""
         meta = self.inner.initial(initial_parameters(self.model, address.torch_generator()))
-        model = {name: value.to(self.device) for name, value in meta.items()}
+        model = {name: sent(value, self.device) for name, value in meta.items()}
         return {"model": model, "optimiser": adam_state(model)}
 
     def update(self, state: State, tasks: FewShot) -> tuple[State, Scores]:

@@ -15,6 +15,7 @@ from torch import nn
 from torch.func import functional_call, grad_and_value, vmap
 from torch.nn import functional
 
+from metarl.core.devices import sent
 from metarl.core.interruption import interruption_point
 from metarl.core.meta_gradient import meta_step
 from metarl.core.networks import MLP, initial_parameters
@@ -68,7 +69,7 @@ class Recurrent:
     def initial_state(self, address: Address) -> State:
         """Fresh parameters and optimiser, on the device."""
         params = initial_parameters(self.model, address.torch_generator())
-        model = {name: value.to(self.device) for name, value in params.items()}
+        model = {name: sent(value, self.device) for name, value in params.items()}
         return {"model": model, "optimiser": adam_state(model)}
 
     def update(self, state: State, tasks: FewShot) -> tuple[State, Scores]:

@@ -57,7 +57,9 @@ def test_ratios_within_the_bound_are_not_counted_as_clipped() -> None:
 
 @pytest.mark.parametrize(("lanes", "count", "sizes"), [(10, 3, [4, 3, 3]), (8, 4, [2] * 4), (2, 5, [1, 1])])
 def test_minibatches_share_the_lanes_out(lanes: int, count: int, sizes: list[int]) -> None:
-    parts, again, others = (list(minibatches(lanes, count, torch.Generator().manual_seed(seed))) for seed in (0, 0, 3))
+    (parts,), (again,), (others,) = (
+        minibatches(1, lanes, count, torch.Generator().manual_seed(seed), torch.device("cpu")) for seed in (0, 0, 3)
+    )
     assert [len(part) for part in parts] == sizes
     assert sorted(torch.cat(parts).tolist()) == list(range(lanes))
     assert torch.equal(torch.cat(parts), torch.cat(again))

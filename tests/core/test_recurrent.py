@@ -1,5 +1,7 @@
 """The recurrent unit against its equations, written step by step; and the streams that it reads."""
 
+from unittest import mock
+
 import pytest
 import torch
 
@@ -35,6 +37,19 @@ def random_masks() -> torch.Tensor:
     mask = (torch.rand(B, L, generator=torch.Generator().manual_seed(2)) < 0.6).double()
     mask[0], mask[1], mask[2] = 1, 0, torch.eye(L)[-1]
     return mask
+
+
+@pytest.mark.parametrize("grad", [True, False])
+def test_a_sequence_is_called_for_training_where_it_is_differentiated(grad: bool) -> None:
+    # What cuDNN demands: without it, it keeps nothing for the derivative.
+    module, params = fresh()
+    with mock.patch.object(torch, "gru", wraps=torch.gru) as called, torch.set_grad_enabled(grad):
+        sequence = torch.ones(B, L, X).double(), torch.zeros(B, H).double(), torch.ones(B, L)
+        apply(module, params, *sequence)
+        torch.func.grad(lambda some: apply(module, some, *sequence)[0].sum())(params)
+    *_, dropout, train, _, _ = called.call_args_list[0].args
+    assert train is grad and dropout == 0
+    assert called.call_args_list[1].args[-3] is True
 
 
 def test_a_step_is_the_units_equations() -> None:

@@ -8,6 +8,7 @@ import torch
 
 from metarl.core.errors import NonFiniteError
 from metarl.core.trust_region import (
+    Finite,
     add,
     backtracking_line_search,
     conjugate_gradient,
@@ -69,6 +70,14 @@ def test_conjugate_gradient_of_zero_is_zero() -> None:
     assert not flat(solution).any()
 
 
+def test_conjugate_gradient_stays_at_a_solution_that_it_has_reached() -> None:
+    # Of a multiple of the identity the first step is the solution: its residual is exactly 0, and 0 / 0 comes next.
+    target = {"a": torch.tensor([[1.0, 2.0], [-4.0, 0.5]]).double(), "b": torch.tensor([8.0, -1.0]).double()}
+    once, often = (conjugate_gradient(product_with(4 * np.eye(6)), target, iterations) for iterations in (1, 9))
+    np.testing.assert_array_equal(flat(once), flat(target) / 4)
+    np.testing.assert_array_equal(flat(often), flat(target) / 4)
+
+
 @pytest.mark.parametrize("max_kl", [1e-4, 0.01, 1.0])
 @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e4], ids=["tiny", "ordinary", "large"])
 def test_the_step_has_the_quadratic_divergence_of_the_region(max_kl: float, scale: float) -> None:
@@ -98,6 +107,16 @@ def test_a_broken_vector_is_refused_by_name() -> None:
     broken = vector(0) | {"b": torch.tensor([1.0, torch.nan]), "c": torch.tensor(torch.inf)}
     with pytest.raises(NonFiniteError, match="^the gradient is not finite in b, c — "):
         require_finite("gradient", broken)
+
+
+def test_what_broke_first_is_named_when_all_is_asked_for_at_once() -> None:
+    finite = Finite()
+    finite.note("loss", {"value": 1.5})
+    finite.require()
+    finite.note("gradient", vector(0) | {"b": torch.tensor([1.0, torch.nan])})
+    finite.note("policy", {"a": torch.tensor(torch.inf), "b": torch.tensor(0.0)})
+    with pytest.raises(NonFiniteError, match="^the gradient is not finite in b — "):
+        finite.require()
 
 
 # The line search: from x = 0 by steps of 8, 4, 2, 1, …, with the loss and divergence that each case gives.
