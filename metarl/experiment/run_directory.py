@@ -80,7 +80,9 @@ class RunDirectory:
         values = read_yaml(self.config_path)
         different = mismatch(config, values, self.path)
         if different:
-            raise InputError(f"{self.path} holds another run ({different}) — choose another --out")
+            raise InputError(
+                f"{self.path} holds another run ({different}) — repeat its options, or choose another --out"
+            )
         checkpoint, _ = load_checkpoint(self.checkpoints, torch.device("cpu"))
         if checkpoint is None:
             self._require_none_lost()
