@@ -60,7 +60,8 @@ def names_to_load(values: dict[str, Any], run: Path, trust: bool) -> tuple[str, 
     own = own_names(**names)
     places = {room: _place(name, _record(values, room, run), run) for room, name in own.items()}
     if own and not trust:
-        told = " and ".join(f"{name} ({places[room]})" if places[room] else name for room, name in own.items())
+        known = {room: place for room, place in places.items() if place and place != _module(own[room])}
+        told = " and ".join(f"{name} ({known[room]})" if room in known else name for room, name in own.items())
         raise InputError(
             f"{run} names code that opening it would run: {told} — "
             "add --trust (in Python trust=True) if you know where it comes from"
