@@ -83,7 +83,9 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     try:
         content = path.read_text(errors="replace")
     except OSError as error:
-        raise StorageError(f"{path} cannot be read ({error.strerror}) — move it away") from error
+        raise StorageError(
+            f"{path} cannot be read ({error.strerror}) — fix its permissions, or move it away"
+        ) from error
     lines = []
     for text in content.splitlines():
         try:
