@@ -5,7 +5,10 @@ metarl.evaluate(run.path)                                                   # re
 adapted = metarl.load(run.path).adapt(env, episodes=20)                     # to any single Gymnasium environment
 """
 
+import importlib.util
 import os
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 # For how many turns torch's worker threads (libgomp's) spin after a parallel region before they sleep. It must be said
@@ -14,6 +17,34 @@ from typing import TYPE_CHECKING, Any
 # long take the cores from others, and wait for each other: beside one busy process that update takes 10 s, 1.3 so.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+
+
+def _find_own_environments() -> None:
+    """Have `import envs` mean the package that was installed with this one, not a folder of that name elsewhere.
+
+    `python -m metarl`, and so `torchrun -m metarl`, look in the working directory first.
+
+    Raises:
+        ImportError: the other one has been imported already.
+    """
+    own = Path(__file__).resolve().parents[1] / "envs" / "__init__.py"
+    loaded = sys.modules.get("envs")
+    if loaded is None:
+        found = importlib.util.find_spec("envs")
+        place = found.origin if found else None
+    else:
+        place = getattr(loaded, "__file__", None)
+    if not own.exists() or (place and Path(place).resolve() == own):
+        return
+    if loaded is not None:
+        raise ImportError(f"{place} hides metarl's own package 'envs' — rename it, or import metarl first")
+    spec = importlib.util.spec_from_file_location("envs", own, submodule_search_locations=[str(own.parent)])
+    assert spec is not None and spec.loader is not None
+    sys.modules["envs"] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+
+_find_own_environments()
 
 if TYPE_CHECKING:
     from metarl.experiment.api import evaluate_run as evaluate

@@ -81,6 +81,8 @@ class EvaluateCommand:
     """Also film the first task before and after adaptation: adaptation.gif, and in TensorBoard."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print one JSON object instead of a table."""
+    trust: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Let the run's own code (path.py:Class in its config.yaml) be run: you know where it comes from."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,8 @@ class RenderCommand:
     """Tasks as in training; held out from it; or beyond its range, where the environment has such."""
     seed: int = 0
     """Where the randomness starts; the tasks are those that `metarl evaluate` meets with it."""
+    trust: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Let the run's own code (path.py:Class in its config.yaml) be run: you know where it comes from."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,8 @@ class ExportCommand:
     """The number of the unseen task that it adapts to, as `metarl evaluate` counts them."""
     seed: int = 0
     """Where the randomness starts."""
+    trust: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Let the run's own code (path.py:Class in its config.yaml) be run: you know where it comes from."""
 
 
 @dataclass(frozen=True)
@@ -202,7 +208,14 @@ def evaluate_command(command: EvaluateCommand) -> None:
     from metarl.experiment.fewshot import few_shot_table
 
     record = api.evaluate_run(
-        command.run, command.tasks, command.rounds, command.seed, command.split, command.compare, command.film
+        command.run,
+        command.tasks,
+        command.rounds,
+        command.seed,
+        command.split,
+        command.compare,
+        command.film,
+        trust=command.trust,
     )
     console = Output()
     if command.json:
@@ -218,7 +231,15 @@ def render_command(command: RenderCommand) -> None:
     """`metarl render`."""
     from metarl.experiment.render import render_run
 
-    render_run(command.run, command.out, command.tasks, command.rounds, command.split, command.seed)
+    render_run(
+        command.run,
+        command.out,
+        command.tasks,
+        command.rounds,
+        command.split,
+        command.seed,
+        trust=command.trust,
+    )
     Output().out(f"written: {command.out}", highlight=False)
 
 
@@ -226,7 +247,7 @@ def export_command(command: ExportCommand) -> None:
     """`metarl export`."""
     from metarl.experiment.export import export_run
 
-    export_run(command.run, command.out, command.rounds, command.task, command.seed)
+    export_run(command.run, command.out, command.rounds, command.task, command.seed, trust=command.trust)
     names = "policy.pt2, weights.safetensors, policy.json"
     Output().out(f"written: {command.out} ({names})", highlight=False)
 

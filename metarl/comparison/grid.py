@@ -26,7 +26,9 @@ from metarl.comparison.children import signal_group, start
 from metarl.comparison.claims import BEAT_SECONDS, Claim, claim
 from metarl.comparison.suite import Cell, Suite, load_suite
 from metarl.core.interruption import SIGNALS, interruptible_at_points, interruption_point
-from metarl.experiment.config import difference, read_yaml, versions
+from metarl.experiment.config import read_yaml, versions
+from metarl.experiment.continuing import mismatch, taken_up
+from metarl.experiment.user_code import own_names
 
 METARL = (sys.executable, "-m", "metarl")
 POLL_SECONDS = 0.1
@@ -75,9 +77,10 @@ def check_grid(suite: Suite, grid: Path) -> None:
     for cell in suite.cells:
         config = grid / cell.folder / "config.yaml"
         if config.exists():
-            mismatch = difference(cell.config.as_dict(), read_yaml(config))
-            if mismatch:
-                raise InputError(f"{config.parent} holds another run ({mismatch}) — choose another --out")
+            values = read_yaml(config)
+            different = mismatch(taken_up(cell.config, values), values, config.parent)
+            if different:
+                raise InputError(f"{config.parent} holds another run ({different}) — choose another --out")
 
 
 def is_finished(suite: Suite, cell: Cell, grid: Path) -> bool:
@@ -92,9 +95,13 @@ def is_finished(suite: Suite, cell: Cell, grid: Path) -> bool:
 
 
 def cell_commands(suite: Suite, cell: Cell, grid: Path) -> list[list[str]]:
-    """The arguments of `metarl` that take a cell from where it stands to its end."""
+    """The arguments of `metarl` that take a cell from where it stands to its end.
+
+    Code that the suite names is the user's own word; training has made sure that the run is of no other.
+    """
     out = grid / cell.folder
-    return [cell.train_command(out, resume=(out / "config.yaml").exists()), suite.evaluate_command(out)]
+    trust = ["--trust"] if own_names(cell.environment, cell.algorithm) else []
+    return [cell.train_command(out, resume=(out / "config.yaml").exists()), [*suite.evaluate_command(out), *trust]]
 
 
 def dry_run(name: str, out: Path | None) -> list[str]:

@@ -1,6 +1,7 @@
 """Whole jobs, as the command line and Python call them: train a run, evaluate a run."""
 
 import dataclasses
+import logging
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,8 @@ from metarl.core.errors import InputError
 from metarl.core.ranks import rank, value_of_first, wait_for_all
 from metarl.core.types import Metrics
 from metarl.experiment.compare import baseline_directory, baselines, trained
-from metarl.experiment.config import RunConfig, TrainConfig, options_from_dict, read_yaml
+from metarl.experiment.config import RunConfig, TrainConfig, options_from_dict, options_of_then, read_yaml
+from metarl.experiment.continuing import taken_up
 from metarl.experiment.evaluate import check_evaluation, curve_record, evaluate, evaluation_record, levels
 from metarl.experiment.evaluation_files import write_evaluation, write_film
 from metarl.experiment.fewshot import FewShotSetup, evaluate_few_shot, set_up_few_shot
@@ -23,7 +25,10 @@ from metarl.experiment.presets import default_config
 from metarl.experiment.run_directory import RunDirectory, latest_run_path, new_run_path
 from metarl.experiment.trainer import Setup, set_up
 from metarl.experiment.trainer import train as train_setup
+from metarl.experiment.user_code import changed_files, code_of, names_to_load
 from metarl.experiment.worlds import algorithm_config, environment_config, is_few_shot
+
+logger = logging.getLogger("metarl")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,8 +92,7 @@ def train_run(config: RunConfig, out: Path | None, resume: bool, console: Consol
         run = None
         if rank() == 0 and resume:
             run = RunDirectory.existing(out or latest_run_path(*names))
-            torch_threads = config.train.torch_threads or load_config(run).train.torch_threads
-            config = dataclasses.replace(config, train=dataclasses.replace(config.train, torch_threads=torch_threads))
+            config = taken_up(config, read_yaml(run.config_path))
         elif rank() == 0:
             run = RunDirectory(out or new_run_path(*names))
         config = value_of_first(config)
@@ -137,23 +141,32 @@ def _print_paths(run: RunDirectory, console: Console) -> None:
         console.out(f"{what + ':':13}{path}", highlight=False)
 
 
-def load_config(run: RunDirectory) -> RunConfig:
-    """The config that a run directory holds.
+def load_config(run: RunDirectory, trust: bool = False) -> RunConfig:
+    """The config that a run directory holds, with what its options meant when it was written.
+
+    Args:
+        run: where it is.
+        trust: whether code that it names (`path.py:Class`) may be run, which reading its options takes.
 
     Raises:
-        InputError: it is broken.
+        InputError: it is broken, or names code and is not trusted.
     """
     values = read_yaml(run.config_path)
+    environment, algorithm = names_to_load(values, run.path, trust)
     try:
-        return RunConfig(
-            values["environment"],
-            values["algorithm"],
-            options_from_dict(TrainConfig, values["train"]),
-            options_from_dict(environment_config(values["environment"]), values["env"]),
-            options_from_dict(algorithm_config(values["environment"], values["algorithm"]), values["algo"]),
-        )
+        kinds = {
+            "train": TrainConfig,
+            "env": environment_config(environment),
+            "algo": algorithm_config(environment, algorithm),
+        }
+        then = options_of_then(values, kinds)
+        options = {room: options_from_dict(kind, values[room] | then[room]) for room, kind in kinds.items()}
     except (TypeError, AttributeError) as error:
         raise InputError(f"{run.config_path} is damaged ({error}) — train again") from error
+    config = RunConfig(environment, algorithm, **options)
+    for file in changed_files(values, code_of(config, run.path), run.path):
+        logger.warning("%s has changed since %s was trained", file, run.path)
+    return config
 
 
 def evaluate_run(
@@ -164,6 +177,8 @@ def evaluate_run(
     split: str = "test",
     compare: Sequence[str] = (),
     film: bool = False,
+    *,
+    trust: bool = False,
 ) -> dict[str, Any]:
     """Evaluate a run's last checkpoint on the tasks of a split, store the result beside it, and return it.
 
@@ -175,17 +190,18 @@ def evaluate_run(
         split: "train", "validation", "test" or "outside"; the tasks of all but a "train" with a fixed list are unseen.
         compare: algorithms to train alike, in `compare/` below the run's folder, and to meet the same tasks with.
         film: also draw the first task before and after adaptation: `adaptation.gif`, and in TensorBoard.
+        trust: whether code that it names (`path.py:Class`) may be run; never say so of a run from strangers.
 
     Raises:
-        InputError: no such run, one without a checkpoint, impossible numbers, an algorithm that cannot be compared
-            with, or a split that is not there.
-        StorageError: all checkpoints are damaged.
+        InputError: no such run, one without a checkpoint, one that names code and is not trusted, impossible numbers,
+            an algorithm that cannot be compared with, or a split that is not there.
+        StorageError: all checkpoints are damaged or gone.
     """
     from metarl.experiment.render import check_drawable  # which loads runs through this module
 
     check_evaluation(40 if tasks is None else tasks, rounds or 0, seed)
     run = RunDirectory.existing(Path(path))
-    config = load_config(run)
+    config = load_config(run, trust)
     if is_few_shot(config.environment):
         if film:
             raise InputError("--film is for environments — labelled data have no episodes to draw")
@@ -198,9 +214,7 @@ def evaluate_run(
     device = "auto" if config.train.device == "cuda" else config.train.device
     config = dataclasses.replace(config, train=dataclasses.replace(config.train, device=device, threads=0))
     setup = set_up(config, num_tasks=tasks)
-    checkpoint = run.load(setup.algorithm.device)
-    if checkpoint is None:
-        raise InputError(f"{path} has no checkpoint yet — train it first: metarl train … --out {path} --resume")
+    checkpoint = run.require_checkpoint(setup.algorithm.device)
     if film:
         check_drawable(setup.env, ".gif")
     train = dataclasses.replace(config.train, iterations=checkpoint.iteration)

@@ -6,6 +6,7 @@ itself and the weights, since a flipped bit mostly goes unnoticed otherwise.
 """
 
 import contextlib
+import fnmatch
 import hashlib
 import json
 import os
@@ -79,19 +80,22 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint, keep: int) -> None:
 def load_checkpoint(directory: Path, device: torch.device) -> tuple[Checkpoint | None, list[str]]:
     """The newest sound checkpoint, and a line about each damaged one that was passed over.
 
-    Returns `None` where no checkpoint was ever finished.
+    Returns `None` where there is none.
 
     Raises:
-        StorageError: there are checkpoints, and all are damaged.
+        StorageError: there are checkpoints, and all are damaged; or the file system refused to show them.
     """
     damaged: list[str] = []
     for manifest in _manifests(directory):
         try:
             return _read(manifest, device), damaged
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
             if not manifest.exists():  # a training run has replaced it by a newer one meanwhile
                 return load_checkpoint(directory, device)
             damaged.append(f"{manifest} is damaged ({error})")
+        except OSError as error:  # it may be sound: who goes on from an older one would remove it
+            reason = f"{error.filename or manifest} cannot be read ({error.strerror})"
+            raise StorageError(f"{reason} — fix its permissions, or move it away") from error
     if damaged:
         raise StorageError(f"no sound checkpoint: {damaged[0]} — train again into another --out")
     return None, damaged
@@ -116,8 +120,18 @@ def _digest(facts: dict[str, Any], weights: bytes) -> str:
 
 
 def _manifests(directory: Path) -> list[Path]:
-    """All manifests, newest first."""
-    manifests = directory.glob("iteration-*.json")
+    """All manifests, newest first.
+
+    Raises:
+        StorageError: the file system refused to list them, which is not that there are none.
+    """
+    try:
+        names = os.listdir(directory)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StorageError(f"{directory} cannot be read ({error.strerror}) — fix its permissions") from error
+    manifests = [directory / name for name in fnmatch.filter(names, "iteration-*.json")]
     return sorted(manifests, key=lambda path: (len(path.name), path.name), reverse=True)
 
 

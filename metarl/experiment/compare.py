@@ -13,7 +13,8 @@ from rich.console import Console
 
 from metarl.core.errors import InputError
 from metarl.experiment.checkpoint import Checkpoint
-from metarl.experiment.config import RunConfig, difference, read_yaml
+from metarl.experiment.config import RunConfig, read_yaml
+from metarl.experiment.continuing import mismatch, taken_up
 from metarl.experiment.presets import default_config
 from metarl.experiment.run_directory import RunDirectory, slug
 from metarl.experiment.trainer import Setup, set_up, train
@@ -58,8 +59,10 @@ def trained(run: RunDirectory, config: RunConfig, console: Console) -> Checkpoin
         StorageError: the file system refused, or all its checkpoints are damaged.
     """
     cpu = torch.device("cpu")
-    setup = set_up(config)
     old = run.config_path.exists()
+    if old:
+        config = taken_up(config, read_yaml(run.config_path))
+    setup = set_up(config)
     if old:
         _require_same(run.path, setup, run)
     checkpoint = run.load(cpu) if old else None
@@ -76,6 +79,6 @@ def trained(run: RunDirectory, config: RunConfig, console: Console) -> Checkpoin
 
 
 def _require_same(path: Path, setup: Setup, run: RunDirectory) -> None:
-    mismatch = difference(setup.config.as_dict(), read_yaml(run.config_path))
-    if mismatch:
-        raise InputError(f"{path} holds another run ({mismatch}) — move it away to train it anew")
+    different = mismatch(setup.config, read_yaml(run.config_path), path)
+    if different:
+        raise InputError(f"{path} holds another run ({different}) — move it away to train it anew")

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import yaml
 
 from envs.errors import InputError, nearest
+from metarl.experiment.migrations import SCHEMA, values_of_then
 
 
 @dataclass(frozen=True)
@@ -170,16 +171,16 @@ def versions() -> dict[str, str]:
     return found
 
 
-def to_yaml(config: RunConfig) -> str:
-    """The text of `config.yaml`."""
-    return yaml.safe_dump(config.as_dict() | {"versions": versions()}, sort_keys=False)
+def to_yaml(config: RunConfig, **facts: Any) -> str:
+    """The text of `config.yaml`: the schema, the config, and `facts` about what it ran with."""
+    return yaml.safe_dump({"schema": SCHEMA, **config.as_dict(), "versions": versions(), **facts}, sort_keys=False)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Plain values of a `config.yaml`.
+    """Plain values of a `config.yaml`, with its `schema`.
 
     Raises:
-        InputError: no such file, or not a run's config.
+        InputError: no such file, not a run's config, or one of a newer metarl.
     """
     try:
         values = yaml.safe_load(path.read_text())
@@ -189,4 +190,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
     rooms = {"environment": str, "algorithm": str, "train": dict, "env": dict, "algo": dict}
     if not isinstance(values, dict) or not all(isinstance(values.get(room), rooms[room]) for room in rooms):
         raise InputError(f"{path} is not the config of a run — is {path.parent} a run directory?")
+    schema = values.setdefault("schema", 1)
+    if type(schema) is not int or schema < 1:
+        raise InputError(f"{path} is damaged (schema is {schema!r}) — train again")
+    if schema > SCHEMA:
+        raise InputError(f"{path} is of schema {schema}, this metarl knows up to {SCHEMA} — use a newer metarl")
     return values
+
+
+def options_of_then(values: dict[str, Any], kinds: dict[str, type]) -> dict[str, dict[str, Any]]:
+    """What a `config.yaml`, being older, does not say of the options of `kinds`, by room (`train`, `env`, `algo`)."""
+    return {room: values_of_then(kind, values[room], values["schema"]) for room, kind in kinds.items()}

@@ -32,22 +32,24 @@ from metarl.sampling.collect import Memory, draw_noise, play_round, single_preci
 from metarl.sampling.normalisation import Normaliser
 
 
-def load(run: str | Path) -> "AdaptivePolicy":
+def load(run: str | Path, *, trust: bool = False) -> "AdaptivePolicy":
     """The policy of a run's last checkpoint.
 
+    Args:
+        run: the run's folder.
+        trust: whether code that it names (`path.py:Class`) may be run; never say so of a run from strangers.
+
     Raises:
-        InputError: no such run, or one without a checkpoint.
-        StorageError: all checkpoints are damaged.
+        InputError: no such run, one without a checkpoint, or one that names code and is not trusted.
+        StorageError: all checkpoints are damaged or gone.
     """
     directory = RunDirectory.existing(Path(run))
-    config = load_config(directory)
+    config = load_config(directory, trust)
     # this machine need not be the one that trained: it may have no GPU, and one lane needs no threads
     device = "auto" if config.train.device == "cuda" else config.train.device
     train = replace(config.train, device=device, threads=1)
     setup = set_up(replace(config, train=replace(train, episodes=1)), num_tasks=1)
-    checkpoint = directory.load(setup.algorithm.device)
-    if checkpoint is None:
-        raise InputError(f"{run} has no checkpoint yet — train it first: metarl train … --out {run} --resume")
+    checkpoint = directory.require_checkpoint(setup.algorithm.device)
     return AdaptivePolicy(
         replace(setup, config=replace(setup.config, train=train)), checkpoint.state, checkpoint.iteration
     )

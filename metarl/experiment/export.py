@@ -65,16 +65,19 @@ def export_policy(adapted: AdaptedPolicy, folder: Path) -> None:
         (partial / "policy.json").write_text(json.dumps(facts, indent=1) + "\n")
 
 
-def export_run(run: str | Path, folder: Path, rounds: int = 0, task: int = 0, seed: int = 0) -> None:
+def export_run(
+    run: str | Path, folder: Path, rounds: int = 0, task: int = 0, seed: int = 0, *, trust: bool = False
+) -> None:
     """Export a run's policy: as it was trained, or after `rounds` rounds in a test task of the run's environment.
 
     Raises:
-        InputError: no such run, impossible numbers, or whatever `export_policy` refuses.
-        StorageError: the file system refused, or all checkpoints are damaged.
+        InputError: no such run, one that names code without `trust`, impossible numbers, or whatever `export_policy`
+            refuses.
+        StorageError: the file system refused, or all checkpoints are damaged or gone.
     """
     check_evaluation(task + 1, rounds, seed)
     check_folder(folder)
-    export_policy(load(run).practise(task, rounds, seed)[-1], folder)
+    export_policy(load(run, trust=trust).practise(task, rounds, seed)[-1], folder)
 
 
 def check_folder(folder: Path) -> None:

@@ -150,9 +150,7 @@ def evaluate_few_shot(
         raise InputError("--compare is for environments — train and evaluate each learner by itself")
     device = "auto" if config.train.device == "cuda" else config.train.device
     setup = set_up_few_shot(replace(config, train=replace(config.train, device=device)))
-    checkpoint = run.load(setup.device)
-    if checkpoint is None:
-        raise InputError(f"{run.path} has no checkpoint yet — train it first: metarl train … --out {run.path} --resume")
+    checkpoint = run.require_checkpoint(setup.device)
     steps = max(3, setup.learner.steps) if steps is None else steps
     scores = scores_of(setup, checkpoint.state, tasks or 600, steps, seed, split)
     record = {

@@ -3,6 +3,7 @@
 `metrics.jsonl` is part of the run. Charts are guests: TensorBoard may fail, and training goes on.
 """
 
+import contextlib
 import json
 import logging
 import math
@@ -29,12 +30,24 @@ class MetricsFile:
     """One JSON object for each finished iteration."""
 
     def __init__(self, path: Path, iterations_done: int) -> None:
-        """Open `path`, keeping the lines of the iterations that a resumed run has already done."""
-        self.path = path
-        kept = [line for line in read_metrics(path) if line["iteration"] <= iterations_done]
+        """Open `path`, keeping the lines of the iterations that a resumed run has already done.
+
+        Later ones wait in `metrics.again.jsonl` until their iterations are done again: nothing on record is lost.
+        """
+        self.path, self.again_path = path, path.with_name(f"{path.stem}.again{path.suffix}")
+        lines = read_metrics(path)
+        kept = [line for line in lines if line["iteration"] <= iterations_done]
         if len(kept) != iterations_done:
             logger.warning("%s has %d of the %d iterations done", path, len(kept), iterations_done)
-        write_atomic(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
+        later = {line["iteration"]: line for line in (*lines, *read_metrics(self.again_path))}
+        again = [later[iteration] for iteration in sorted(later) if iteration > iterations_done]
+        self.done_before = again[-1]["iteration"] if again else iterations_done
+        """The last iteration that is on record, here or in `metrics.again.jsonl`."""
+        if again:
+            write_atomic(self.again_path, _text(again))
+        else:
+            self._forget_again()
+        write_atomic(path, _text(kept))
 
     def append(self, metrics: dict[str, Any]) -> None:
         """Add a line; it is in the file when this returns."""
@@ -47,6 +60,16 @@ class MetricsFile:
             raise StorageError(
                 f"{self.path} cannot be written ({error.strerror}) — free space, then --resume"
             ) from error
+        if metrics["iteration"] >= self.done_before:
+            self._forget_again()
+
+    def _forget_again(self) -> None:
+        with contextlib.suppress(OSError):
+            self.again_path.unlink()
+
+
+def _text(lines: list[dict[str, Any]]) -> bytes:
+    return "".join(json.dumps(line) + "\n" for line in lines).encode()
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
@@ -60,7 +83,9 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     try:
         content = path.read_text(errors="replace")
     except OSError as error:
-        raise StorageError(f"{path} cannot be read ({error.strerror}) — move it away") from error
+        raise StorageError(
+            f"{path} cannot be read ({error.strerror}) — fix its permissions, or move it away"
+        ) from error
     lines = []
     for text in content.splitlines():
         try:

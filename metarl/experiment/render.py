@@ -41,7 +41,14 @@ class Step(NamedTuple):
 
 
 def render_run(
-    path: str | Path, out: str | Path, tasks: int = 3, rounds: int | None = None, split: str = "test", seed: int = 0
+    path: str | Path,
+    out: str | Path,
+    tasks: int = 3,
+    rounds: int | None = None,
+    split: str = "test",
+    seed: int = 0,
+    *,
+    trust: bool = False,
 ) -> None:
     """Draw how a run's policy adapts, into a file.
 
@@ -52,16 +59,18 @@ def render_run(
         rounds: adaptations K; by default as many as in training.
         split: "train", "test" or "outside".
         seed: where tasks, resets and exploration start.
+        trust: whether code that it names (`path.py:Class`) may be run; never say so of a run from strangers.
 
     Raises:
-        InputError: no such run, a file that cannot be, impossible numbers, or an environment that cannot be drawn.
+        InputError: no such run, one that names code and is not trusted, a file that cannot be, impossible numbers, or
+            an environment that cannot be drawn.
         EnvironmentBroke: the environment raised.
         StorageError: the file system refused.
     """
     out = Path(out)
     check_evaluation(tasks, 0 if rounds is None else rounds, seed)
     check_file(out)
-    policy = load(path)
+    policy = load(path, trust=trust)
     env, K = policy.setup.env, policy.rounds if rounds is None else rounds
     check_drawable(env, out.suffix)
     if out.suffix == ".png":

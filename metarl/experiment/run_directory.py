@@ -5,12 +5,16 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from metarl.core.errors import InputError, StorageError
 from metarl.experiment.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, write_atomic
-from metarl.experiment.config import RunConfig, difference, read_yaml, to_yaml
+from metarl.experiment.config import RunConfig, TrainConfig, options_from_dict, read_yaml, to_yaml
+from metarl.experiment.continuing import changes, mismatch
+from metarl.experiment.logger import MetricsFile, read_metrics
+from metarl.experiment.user_code import code_of, under_recorded_names
 
 logger = logging.getLogger("metarl")
 
@@ -64,27 +68,38 @@ class RunDirectory:
         if taken:
             resume = "add --resume to go on with it, or " if self.config_path.exists() else ""
             raise InputError(f"{self.path} is not empty — {resume}choose another --out")
-        self._write_config(config)
+        self._write_config(config, code_of(config, self.path))
 
     def reopen(self, config: RunConfig) -> None:
-        """Check that `config` continues this run, and record where it now runs.
+        """Check that `config` continues this run, say what has changed around it, and record where it now runs.
 
         Raises:
             InputError: it is another run, or one that is already longer.
-            StorageError: the file system refused, or all checkpoints are damaged.
+            StorageError: the file system refused, or its checkpoints are damaged or gone.
         """
-        mismatch = difference(config.as_dict(), read_yaml(self.config_path))
-        if mismatch:
-            raise InputError(f"{self.path} holds another run ({mismatch}) — choose another --out")
+        values = read_yaml(self.config_path)
+        different = mismatch(config, values, self.path)
+        if different:
+            raise InputError(
+                f"{self.path} holds another run ({different}) — repeat its options, or choose another --out"
+            )
         checkpoint, _ = load_checkpoint(self.checkpoints, torch.device("cpu"))
+        if checkpoint is None:
+            self._require_none_lost()
         done = checkpoint.iteration if checkpoint else 0
         if done > config.train.iterations:
             raise InputError(f"{self.path} has trained {done} iterations — give --iterations {done} or more")
-        self._write_config(config)
+        code = code_of(config, self.path)
+        for line in changes(config, values, hardware(config.train.device), code, self.path):
+            logger.warning("%s", line)
+        if checkpoint is None:  # before the config may promise earlier checkpoints
+            MetricsFile(self.metrics_path, 0)
+        self._write_config(under_recorded_names(config, values, self.path), code)
 
-    def _write_config(self, config: RunConfig) -> None:
+    def _write_config(self, config: RunConfig, code: dict[str, dict[str, str]]) -> None:
         """The config comes first: a folder that a crash leaves behind is then empty, or can be resumed."""
-        write_atomic(self.config_path, to_yaml(config).encode())
+        facts: dict[str, Any] = {"ran_on": hardware(config.train.device), **({"code": code} if code else {})}
+        write_atomic(self.config_path, to_yaml(config, **facts).encode())
         with _blaming_storage(self.checkpoints):
             self.checkpoints.mkdir(exist_ok=True)
 
@@ -98,6 +113,42 @@ class RunDirectory:
         for line in damaged:
             logger.warning("%s; using the previous one", line)
         return checkpoint
+
+    def require_checkpoint(self, device: torch.device) -> Checkpoint:
+        """The newest sound checkpoint.
+
+        Raises:
+            InputError: there is none yet.
+            StorageError: those that there were are gone, or all are damaged.
+        """
+        checkpoint = self.load(device)
+        if checkpoint is None:
+            self._require_none_lost()
+            raise InputError(
+                f"{self.path} has no checkpoint yet — train it first: metarl train … --out {self.path} --resume"
+            )
+        return checkpoint
+
+    def _require_none_lost(self) -> None:
+        """That no checkpoint is there is right only before the first one was due; `checkpoints/` is always made.
+
+        Raises:
+            StorageError: iterations beyond that are in the metrics.
+        """
+        train = read_yaml(self.config_path)["train"]
+        every = {"checkpoint_every": train.get("checkpoint_every", TrainConfig.checkpoint_every)}
+        first_due = options_from_dict(TrainConfig, every).checkpoint_every
+        done = max((line["iteration"] for line in read_metrics(self.metrics_path)), default=0)
+        if done > first_due or (done > 0 and not self.checkpoints.is_dir()):
+            raise StorageError(
+                f"{self.path} has lost its checkpoints, of {done} iterations that were done — put {self.checkpoints}"
+                " back, or train anew into another --out"
+            )
+
+
+def hardware(device: str) -> str:
+    """What `TrainConfig.device` means here: `cpu`, or the name of the GPU."""
+    return torch.cuda.get_device_name() if device != "cpu" and torch.cuda.is_available() else "cpu"
 
 
 @contextmanager

@@ -224,6 +224,9 @@ def recording(
     config = setup.config.train
     newest, saved = done, done.iteration
     log = MetricsFile(run.metrics_path, done.iteration)
+    if log.done_before > done.iteration:
+        again = f"iterations {done.iteration + 1} to {log.done_before}, of which there is no sound checkpoint"
+        console.out(f"again: {again}, until when their lines wait in {log.again_path.name}", highlight=False)
     charts = Charts(run.path, run.config_text, setup.curves, done.iteration)
 
     def record(done: Checkpoint, metrics: Metrics) -> None:

@@ -1,7 +1,7 @@
 """A robot of your own: an arm that finds a place it is not told, with a tool whose weight it does not know.
 
 metarl train scripts/examples/arm.py:Arm --iterations 40
-metarl evaluate runs/scripts-examples-arm.py-Arm/maml-trpo/seed-0 --split outside
+metarl evaluate runs/scripts-examples-arm.py-Arm/maml-trpo/seed-0 --split outside --trust
 """
 
 from pathlib import Path

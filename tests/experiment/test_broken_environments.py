@@ -96,7 +96,7 @@ def test_a_users_environment_trains_by_file_and_by_module(
     done = metarl("train", "my_package_of_tasks:Line", "maml-vpg", *OPTIONS, "--out", "by-module")
     assert done.code == 0, done
     assert end_result(tmp_path / "by-file") == end_result(tmp_path / "by-module")
-    assert metarl("evaluate", "by-module", "--tasks", "2").code == 0
+    assert metarl("evaluate", "by-module", "--tasks", "2", "--trust").code == 0
 
 
 def test_an_algorithm_by_module_and_attribute_trains_as_by_its_name(metarl: Command, tmp_path: Path) -> None:

@@ -45,9 +45,9 @@ def policy_of(run: Path, iteration: int) -> dict[str, torch.Tensor]:
     return {name: value for name, value in weights(run, iteration).items() if name.startswith("policy")}
 
 
-def evaluated(metarl: Command, run: str, rounds: int = 2) -> np.ndarray:
+def evaluated(metarl: Command, run: str, *more: str, rounds: int = 2) -> np.ndarray:
     """Returns of two unseen tasks after 0 … `rounds` rounds, `[N, K + 1]`."""
-    result = metarl("evaluate", run, "--tasks", "2", "--rounds", rounds, "--json")
+    result = metarl("evaluate", run, "--tasks", "2", "--rounds", rounds, "--json", *more)
     assert result.code == 0, result
     return np.array(json.loads(result.out)["per_task"])
 
@@ -298,7 +298,7 @@ def test_a_method_of_the_users_own_needs_no_edit_here(
     steps = torch.cat([(last[key] - first[key]).flatten() for key in first]).abs()
     assert torch.where(steps > 0.06, (steps - 0.125).abs(), steps).max() < 1e-6
     assert (steps > 0.06).float().mean() > 0.5
-    assert np.isfinite(evaluated(metarl, "half")).all()
+    assert np.isfinite(evaluated(metarl, "half", "--trust")).all()
 
     assert "--algo.pace" in metarl("train", "point-nav", target, "--help").out
     refused = metarl(*train_arguments("bad", algorithm=target), "--algo.pace", "1.5")

@@ -80,7 +80,7 @@ def test_the_names_alone_train_maml(metarl: Command, tmp_path: Path) -> None:
 
 def test_a_users_source_and_learner_are_named_by_their_file(metarl: Command, tmp_path: Path) -> None:
     assert metarl(*train(f"{USER}:Sides", f"{USER}:Mine", "run", 2, "--env.shots", "3")).code == 0
-    assert np.shape(evaluated(metarl, "run")["accuracy"]["per_task"]) == (7, 3)
+    assert np.shape(evaluated(metarl, "run", "--trust")["accuracy"]["per_task"]) == (7, 3)
 
 
 REFUSED = {

@@ -1,0 +1,39 @@
+"""What older configs mean today: every option that came after them, with the value that they were run with.
+
+A `config.yaml` says by which schema it was written; one that does not say is of schema 1. Whoever adds an option to a
+class of options adds a line to `CHANGES`: there the option's default may change, here its value of then does not. The
+schema is raised with the first option that comes after runs of the last one have been made.
+"""
+
+from typing import Any, NamedTuple
+
+SCHEMA = 2
+
+
+class Change(NamedTuple):
+    """An option that came later than some runs."""
+
+    since: int
+    """The first schema that has it."""
+    options: str
+    """Name of the class of options, e.g. `VariBADConfig`; classes derived from it are meant as well."""
+    field: str
+    """Name of the option."""
+    value: Any
+    """What older runs did, as a plain value (lists, no tuples)."""
+
+
+CHANGES: tuple[Change, ...] = ()
+
+
+def values_of_then(kind: type, values: dict[str, Any], schema: int) -> dict[str, Any]:
+    """The options of `kind` that `values`, written by `schema`, leave out because they came later: as they were then.
+
+    Of two lines about one option the later one counts, so that a derived class may say otherwise than its base.
+    """
+    classes = {base.__name__ for base in kind.__mro__}
+    return {
+        change.field: change.value
+        for change in CHANGES
+        if schema < change.since and change.options in classes and change.field not in values
+    }
