@@ -79,7 +79,6 @@ class Ant(MujocoTasks):
             horizon=options.horizon,
             observation_size=size,
             action_scale=options.action_scale,
-            stage=_stage(options, self._sees_forces),
             threads=threads,
             **tasks,
         )
@@ -251,12 +250,3 @@ class Ring:
 
 def _along(angle: np.ndarray, velocity: np.ndarray) -> np.ndarray:
     return np.cos(angle) * velocity[:, 0] + np.sin(angle) * velocity[:, 1]
-
-
-def _stage(options: Any, forces: bool) -> mujoco.mjtStage:
-    """The last stage of MuJoCo's that the options read from."""
-    if forces:
-        return mujoco.mjtStage.mjSTAGE_ACC
-    if options.mass_center:
-        return mujoco.mjtStage.mjSTAGE_VEL
-    return mujoco.mjtStage.mjSTAGE_POS if options.observe_frame else mujoco.mjtStage.mjSTAGE_NONE

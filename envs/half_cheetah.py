@@ -110,7 +110,6 @@ class HalfCheetah(MujocoTasks):
         """`options` is a resolved config; `tasks` are MujocoTasks' arguments that say what tasks are."""
         edit = sense_mass_center if options.mass_center else None
         model = load_model(XML, timestep=options.timestep, edit=edit)
-        stage = mujoco.mjtStage.mjSTAGE_VEL if options.mass_center else mujoco.mjtStage.mjSTAGE_NONE
         super().__init__(
             num_tasks,
             lanes_per_task,
@@ -120,7 +119,6 @@ class HalfCheetah(MujocoTasks):
             horizon=options.horizon,
             observation_size=20 if options.torso_position else 17,
             action_scale=options.action_scale,
-            stage=stage,
             threads=threads,
             **tasks,
         )

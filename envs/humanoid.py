@@ -114,7 +114,6 @@ class HumanoidDir(MujocoTasks):
             task_distribution=TaskDistribution(angle=angle),
             observation_size=kept + ((10 + 6 + 6) * model.nbody + model.nv) * options.observe_bodies,
             action_scale=options.action_scale,
-            stage=mujoco.mjtStage.mjSTAGE_ACC if self._sees_forces else mujoco.mjtStage.mjSTAGE_POS,
             threads=threads,
         )
         self._mass_center = self.batch.bind("subtree_com")[:, model.body("torso").id]  # [num_envs, 3]

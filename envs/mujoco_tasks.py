@@ -2,8 +2,8 @@
 
 A robot of your own is a subclass: a model, a task distribution, and small functions over all lanes at once,
 which see `self.qpos` [num_envs, nq], `self.qvel` [num_envs, nv], the positions before the step in
-`self.qpos_before`, the seconds of a step in `self.dt`, and each lane's task in `self.lane_tasks`. Only
-`observe` and `reward` must be written.
+`self.qpos_before`, the seconds of a step in `self.dt`, and each lane's task in `self.lane_tasks`; what MuJoCo derives
+from the state is there for the asking (`self.batch.bind("xpos")`). Only `observe` and `reward` must be written.
 
     class MyRobot(MujocoTasks):
         def __init__(self, num_tasks, lanes_per_task, config=None, *, threads=0):
@@ -35,11 +35,11 @@ from typing import Any
 import mujoco
 import numpy as np
 from gymnasium.spaces import Box
-from mujoco.batch import Batch
 
 from envs.base import Outcome, TaskEnv
 from envs.dynamics import Dynamics, Scale
 from envs.errors import InputError
+from envs.lanes import Lanes
 from envs.rendering import RobotCamera
 from envs.seeding import is_integer
 from envs.tasks import TaskDistribution, Tasks
@@ -111,7 +111,6 @@ class MujocoTasks(TaskEnv):
         dynamics: Mapping[str, Scale] | None = None,
         recompute_constants: bool = True,
         action_scale: float = 1.0,
-        stage: mujoco.mjtStage = mujoco.mjtStage.mjSTAGE_NONE,
         threads: int = 0,
     ) -> None:
         """Build the lanes.
@@ -125,9 +124,6 @@ class MujocoTasks(TaskEnv):
             recompute_constants: whether MuJoCo's derived constants follow the scaled fields. (The papers with
                 random parameters left them; bodies that MuJoCo calls simple then ignore a change of mass.)
             action_scale: half the side of the action box, whose border means full control.
-            stage: what MuJoCo computes after a reset and a step, so that the derived fields which the
-                constructor bound (`self.batch.bind("xpos")`) are those of the new state; by default they lag
-                by a physics step.
             threads: physics threads, 0 for one per CPU; no bit of the results depends on it.
 
         Raises: InputError on an impossible count, an actuator without control range, and a scale of an unknown
@@ -153,14 +149,13 @@ class MujocoTasks(TaskEnv):
             observation_size=observation_size,
             action_space=Box(-action_scale, action_scale, (model.nu,), np.float64),
         )
-        self.batch = Batch(model, self.num_envs, threads)
+        self.batch = Lanes(model, self.num_envs, threads)
         self.qpos, self.qvel, self._ctrl = (self.batch.bind(name) for name in ("qpos", "qvel", "ctrl"))
         self.qpos_before = self.qpos.copy()
         # For all lanes: numpy is slower at broadcasting a few numbers over many rows.
         low, high = np.tile(model.actuator_ctrlrange.T[:, None], (1, self.num_envs, 1))
         self._control_center, self._control_radius = (low + high) / 2, (high - low) / 2  # [num_envs, A]
         self._divergences = self.batch.warning[:, min(DIVERGENCE) : max(DIVERGENCE) + 1, 1]  # counts, [num_envs, 3]
-        self._stage = stage.value
         self._camera: RobotCamera | None = None
 
     # Hooks of a robot
@@ -213,8 +208,8 @@ class MujocoTasks(TaskEnv):
         for lanes, copies, rng in self.tasks_to_reset(mask):
             qpos, qvel = self.initial_state(rng)
             self.qpos[lanes], self.qvel[lanes] = qpos[copies], qvel[copies]
-        if self._stage:
-            self.batch.forward(mask, self._stage)
+        if self.batch.stage:
+            self.batch.forward(mask, self.batch.stage)
 
     def advance(self, actions: np.ndarray, live: np.ndarray) -> Outcome:
         """Step the live lanes' physics `frame_skip` times."""
@@ -222,7 +217,7 @@ class MujocoTasks(TaskEnv):
         self._ctrl[...] = controls
         self.qpos_before[...] = self.qpos
         with silence:  # divergence is counted, lane by lane
-            self.batch.step(None if live.all() else live, self.frame_skip, self._stage)
+            self.batch.step(None if live.all() else live, self.frame_skip, self.batch.stage)
         # A live lane's counters were 0 before the step: resets clear them, and a diverged lane waits for one.
         diverged = self._divergences.any(axis=1)
         reward, terms = self.reward(controls)
