@@ -152,9 +152,9 @@ class MujocoTasks(TaskEnv):
         self.batch = Lanes(model, self.num_envs, threads)
         self.qpos, self.qvel, self._ctrl = (self.batch.bind(name) for name in ("qpos", "qvel", "ctrl"))
         self.qpos_before = self.qpos.copy()
-        # For all lanes: numpy is slower at broadcasting a few numbers over many rows.
-        low, high = np.tile(model.actuator_ctrlrange.T[:, None], (1, self.num_envs, 1))
-        self._control_center, self._control_radius = (low + high) / 2, (high - low) / 2  # [num_envs, A]
+        # For each lane, as a task may scale the range.
+        self._control_center, self._control_radius = np.zeros((2, self.num_envs, model.nu))
+        self._set_control_ranges(np.ones(self.num_envs, bool), model.actuator_ctrlrange)
         self._divergences = self.batch.warning[:, min(DIVERGENCE) : max(DIVERGENCE) + 1, 1]  # counts, [num_envs, 3]
         self._camera: RobotCamera | None = None
 
@@ -199,6 +199,8 @@ class MujocoTasks(TaskEnv):
         tasks = np.flatnonzero(lanes) // self.lanes_per_task
         for field, values in self._scaled_fields.items():
             self.batch.expand(field)[lanes] = values[tasks]
+        if "actuator_ctrlrange" in self._scaled_fields:
+            self._set_control_ranges(lanes, self._scaled_fields["actuator_ctrlrange"][tasks])
         if self._scaled_fields and self._recompute_constants:
             self.batch.set_const(lanes)
 
@@ -226,6 +228,11 @@ class MujocoTasks(TaskEnv):
     def controls(self, actions: np.ndarray) -> np.ndarray:
         """What drives the actuators, [num_envs, A]: full control where an action is on its box's border."""
         return self._control_center + self._control_radius * np.clip(actions / self.action_scale, -1.0, 1.0)
+
+    def _set_control_ranges(self, lanes: np.ndarray, ranges: np.ndarray) -> None:
+        """Take `ranges` `[..., A, 2]` as full control of `lanes` (bool `[num_envs]`)."""
+        low, high = ranges[..., 0], ranges[..., 1]
+        self._control_center[lanes], self._control_radius[lanes] = (low + high) / 2, (high - low) / 2
 
 
 class Silence:

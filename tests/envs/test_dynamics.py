@@ -157,6 +157,21 @@ def test_gravity_scales_the_fall(robot: mujoco.MjModel) -> None:
     np.testing.assert_allclose(env.qvel[:, 1], [-1.0, -1.0, -0.3, -0.3], rtol=1e-12)
 
 
+def test_full_control_is_that_of_the_tasks_own_control_range(robot: mujoco.MjModel) -> None:
+    # The first motor's range [-1, 3] times f: actions -1, 0 and 1 are the controls -f, f and 3 f. With gear 6 on 3 kg,
+    # a step of 0.02 s gives the velocity 0.02 * 6 / 3 of the control.
+    env = Dynamic(robot, {"power": Scale("actuator_ctrlrange", FACTOR, names="rail")}, 2, 3)
+    charged: list[np.ndarray] = []
+    env.reward = lambda controls: (charged.append(controls.copy()), (np.zeros(6), {}))[1]  # type: ignore[method-assign]
+    for power in ([0.5, 2.0], [1.0, 0.25]):
+        env.set_tasks({"power": power})
+        env.reset(seed=0)
+        env.step(np.tile([[-1.0, 0.0], [0.0, 0.0], [1.0, 0.0]], (2, 1)))
+        controls = np.outer(power, [-1.0, 1.0, 3.0]).ravel()
+        np.testing.assert_allclose(charged[-1][:, 0], controls, rtol=1e-12)
+        np.testing.assert_allclose(env.qvel[:, 0], 0.04 * controls, rtol=1e-12)
+
+
 @pytest.mark.parametrize("recompute", [True, False])
 @pytest.mark.parametrize("xml", ["half_cheetah.xml", "walker2d.xml", "hopper.xml"])
 def test_lanes_with_their_own_parameters_are_bit_equal_to_models_edited_one_by_one(xml: str, recompute: bool) -> None:
