@@ -121,6 +121,7 @@ def test_every_scale_is_a_task_parameter_with_the_declared_law(robot: mujoco.MjM
         (Scale("actuator_gear", FACTOR, names="winch"), 7.0, [[6, 0, 0, 0, 0, 0], [14, 0, 0, 0, 0, 0]]),
         (Scale("opt.gravity", FACTOR), 0.5, [0, 0, -5]),
         (Scale("opt.gravity", FACTOR, each=True), [1.0, 1.0, 0.1], [0, 0, -1]),
+        (Scale("opt.impratio", FACTOR), 2.0, 2.0),
     ],
 )
 def test_names_find_their_rows(robot: mujoco.MjModel, scale: Scale, factors: Any, expected: Any) -> None:
@@ -136,6 +137,16 @@ def test_scales_of_one_field_multiply(robot: mujoco.MjModel) -> None:
     env.set_tasks({"all": [2.0, 3.0], "cart": [5.0, 1.0]})
     env.reset(seed=0)
     np.testing.assert_array_equal(env.batch.expand("body_mass"), [[0, 20, 2, 2], [0, 6, 3, 3]])
+
+
+def test_one_factor_may_scale_several_fields(robot: mujoco.MjModel) -> None:
+    env = Dynamic(robot, {"bulk": Scale(("body_mass", "body_inertia"), FACTOR, names=("load", "cart"))}, 2, 1)
+    env.set_tasks({"bulk": [2.0, 3.0]})
+    env.reset(seed=0)
+    for lane, factor in enumerate((2.0, 3.0)):
+        factors = np.array([1.0, factor, factor, 1.0])
+        np.testing.assert_array_equal(env.batch.expand("body_mass")[lane], robot.body_mass * factors)
+        np.testing.assert_array_equal(env.batch.expand("body_inertia")[lane], robot.body_inertia * factors[:, None])
 
 
 def test_mass_factors_change_the_acceleration_as_newton_says(robot: mujoco.MjModel) -> None:
@@ -180,8 +191,9 @@ def test_lanes_with_their_own_parameters_are_bit_equal_to_models_edited_one_by_o
         "gear": Scale("actuator_gear", FACTOR, each=True),
         "gravity": Scale("opt.gravity", FACTOR),
         "limits": Scale("jnt_range", FACTOR),
-        "stiffness": Scale("jnt_stiffness", FACTOR, each=True),
     }
+    if xml == "half_cheetah.xml":  # the others have none
+        dynamics["stiffness"] = Scale("jnt_stiffness", FACTOR, each=True)
     env = Dynamic(load_model(ASSETS / xml), dynamics, num_tasks=3, lanes_per_task=2, recompute_constants=recompute)
     env.reset(seed=0)
     actions = np.random.default_rng(0).uniform(-1.0, 1.0, (60, *env.action_space.shape))
@@ -297,6 +309,27 @@ def test_the_law_beyond_leaves_the_training_range_out_on_both_sides() -> None:
         (Scale("opt.gravity", FACTOR, "z"), "'f' scales opt.gravity of unknown 'z' — check the name"),
         (Scale("body_mass", Uniform(1.0, 2.0, (3,))), "the law of 'f' draws shape (3,) — give one that draws ()"),
         (Scale("body_mass", Choice((1.0, 2.0)), each=True), "the law of 'f' draws shape () — give one that draws (4,)"),
+        (Scale("jnt_stiffness", FACTOR), "'f' scales jnt_stiffness, which is 0 — scale what is not"),
+        (Scale("dof_damping", FACTOR, "rail"), "'f' scales dof_damping of rail, which is 0 — scale what is not"),
+        (Scale("tendon_stiffness", FACTOR), "'f' scales tendon_stiffness, which is 0 — scale what is not"),
+        (Scale("opt.wind", FACTOR), "'f' scales opt.wind, which is 0 — scale what is not"),
+        (
+            Scale("body_subtreemass", FACTOR),
+            "'f' scales body_subtreemass, which MuJoCo derives from other fields — scale those",
+        ),
+        (Scale("dof_M0", FACTOR), "'f' scales dof_M0, which MuJoCo derives from other fields — scale those"),
+        (
+            Scale("actuator_acc0", FACTOR, "winch"),
+            "'f' scales actuator_acc0, which MuJoCo derives from other fields — scale those",
+        ),
+        (
+            Scale(("body_mass", "body_inertia"), FACTOR, each=True),
+            "'f' gives each number a factor, but scales 2 fields — name one of them",
+        ),
+        (
+            Scale(("body_mass", "body_inertai"), FACTOR),
+            "unknown model field 'body_inertai' — did you mean 'body_inertia'?",
+        ),
     ],
 )
 def test_impossible_declarations_are_refused_by_name(robot: mujoco.MjModel, scale: Scale, message: str) -> None:
