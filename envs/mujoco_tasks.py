@@ -185,8 +185,8 @@ class MujocoTasks(TaskEnv):
         """The robot with its task's body, uint8 `[height, width, 3]`."""
         if self._camera is None:
             self._camera = RobotCamera(self.model)
-        fields = {name: self.batch.expand(name)[lane] for name in self._scaled_fields}
-        return self._camera.picture(self.qpos[lane], self.qvel[lane], fields)
+        self.batch.get_model(lane, self._camera.model)
+        return self._camera.picture(self.qpos[lane], self.qvel[lane])
 
     # The hooks of TaskEnv
 
