@@ -188,8 +188,8 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
 
         Returns: observations `[num_envs, O]`; rewards, terminated and truncated, `[num_envs]` each, a lane
         never being both; info with the family's diagnostics, `[num_envs]` each, and `diverged`, bool
-        `[num_envs]`: the simulation broke, which terminates the lane at its last good observation with reward
-        0. All arrays are the caller's to keep.
+        `[num_envs]`: the simulation broke, which truncates the lane at its last good observation with reward
+        0, as it is no end of the task's. All arrays are the caller's to keep.
 
         Raises: ResetNeeded before the first reset; InputError on actions of another shape or kind;
         NonFiniteError on a non-finite action, observation or reward of a live lane.
@@ -205,8 +205,9 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
 
         self._steps += live
         self._diverged |= live & outcome.diverged
-        self._terminated |= live & (outcome.terminated | outcome.diverged)
-        self._truncated |= live & ~self._terminated & ((self._steps >= self.horizon) | outcome.truncated)
+        self._terminated |= counted & outcome.terminated
+        ends = outcome.diverged | (self._steps >= self.horizon) | outcome.truncated
+        self._truncated |= live & ~self._terminated & ends
         info = {name: np.where(counted, term, 0.0) for name, term in outcome.terms.items()}
         info["diverged"] = self._diverged.copy()
         return self._observation.copy(), reward, self._terminated.copy(), self._truncated.copy(), info

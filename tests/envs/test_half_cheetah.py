@@ -233,8 +233,8 @@ def test_a_diverging_lane_ends_alone_counted_and_in_silence(
         observation, reward, terminated, truncated, info = env.step(action)
         expected = undisturbed.step(action)
         np.testing.assert_array_equal(info["diverged"], ~others)
-        np.testing.assert_array_equal(terminated, ~others)
-        assert not truncated.any() and reward[2] == 0.0 and info["velocity"][2] == 0.0
+        np.testing.assert_array_equal(truncated, ~others)
+        assert not terminated.any() and reward[2] == 0.0 and info["velocity"][2] == 0.0
         np.testing.assert_array_equal(observation[2], good[2])
         np.testing.assert_array_equal(observation[others], expected[0][others])
         np.testing.assert_array_equal(reward[others], expected[1][others])
