@@ -79,6 +79,7 @@ class Ant(MujocoTasks):
             horizon=options.horizon,
             observation_size=size,
             action_scale=options.action_scale,
+            clip_actions=options.clip_actions,
             threads=threads,
             **tasks,
         )

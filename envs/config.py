@@ -43,10 +43,16 @@ class RobotConfig(FamilyConfig):
     """Half the side of the action box, whose border means full control of the actuators."""
     control_cost: float | None = None
     """Weight of the squared controls in the reward."""
+    clip_actions: bool | None = None
+    """Whether actions are put onto their box before they cost anything; otherwise what is beyond it costs too, although
+    no actuator follows it."""
 
 
 # What a variant means that says nothing of an option.
-UNSAID: dict[str, Any] = {"train_tasks": 0, "test_tasks": 0}
+UNSAID: dict[str, Any] = {"train_tasks": 0, "test_tasks": 0, "clip_actions": True}
+# VariBAD's environments (lmzintgraf/varibad, environments/mujoco) get the policy's action as it is, charge for its
+# square and leave the clipping to MuJoCo.
+RAW_COST: dict[str, Any] = {"clip_actions": False}
 
 
 def resolve(

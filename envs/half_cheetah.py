@@ -17,7 +17,7 @@ import gymnasium
 import mujoco
 import numpy as np
 
-from envs.config import RobotConfig, resolve
+from envs.config import RAW_COST, RobotConfig, resolve
 from envs.mujoco_tasks import MujocoTasks, load_model, sense_mass_center
 from envs.tasks import Choice, TaskDistribution, Uniform
 
@@ -74,7 +74,7 @@ DIR_VARIANTS: dict[str, dict[str, Any]] = {
     "deleu": SCALED | {"horizon": 100},
     "promp": SCALED | {"horizon": 100, "torso_position": False},
     "pearl": GYM,
-    "varibad": GYM,
+    "varibad": GYM | RAW_COST,
     "l2l": GYM | {"horizon": 100},
     "garage": SCALED | {"horizon": 100},
 }
@@ -86,7 +86,7 @@ VEL_VARIANTS: dict[str, dict[str, Any]] = {
     "deleu": SCALED | UP_TO_2 | {"horizon": 100},
     "promp": SCALED | UP_TO_3 | {"horizon": 100, "torso_position": False},
     "pearl": GYM | UP_TO_3 | {"train_tasks": 100, "test_tasks": 30},
-    "varibad": GYM | UP_TO_3,
+    "varibad": GYM | UP_TO_3 | RAW_COST,
     "garage": SCALED | UP_TO_2,
     "amago": GYM | UP_TO_3 | {"horizon": 1000, "torso_position": False},
 }
@@ -119,6 +119,7 @@ class HalfCheetah(MujocoTasks):
             horizon=options.horizon,
             observation_size=20 if options.torso_position else 17,
             action_scale=options.action_scale,
+            clip_actions=options.clip_actions,
             threads=threads,
             **tasks,
         )

@@ -111,6 +111,7 @@ class MujocoTasks(TaskEnv):
         dynamics: Mapping[str, Scale] | None = None,
         recompute_constants: bool = True,
         action_scale: float = 1.0,
+        clip_actions: bool = True,
         threads: int = 0,
     ) -> None:
         """Build the lanes.
@@ -124,6 +125,8 @@ class MujocoTasks(TaskEnv):
             recompute_constants: whether MuJoCo's derived constants follow the scaled fields. (The papers with
                 random parameters left them; bodies that MuJoCo calls simple then ignore a change of mass.)
             action_scale: half the side of the action box, whose border means full control.
+            clip_actions: whether `reward` sees controls within their range; otherwise as far beyond it as the
+                actions are. The actuators never leave it.
             threads: physics threads, 0 for one per CPU; no bit of the results depends on it.
 
         Raises: InputError on an impossible count, an actuator without control range, and a scale of an unknown
@@ -134,7 +137,8 @@ class MujocoTasks(TaskEnv):
         if not model.actuator_ctrllimited.all():
             actuator = int(np.argmin(model.actuator_ctrllimited))
             raise InputError(f"actuator {actuator} has no control range — give it a ctrlrange in the XML")
-        self.model, self.frame_skip, self.action_scale = model, frame_skip, action_scale
+        self.model, self.frame_skip = model, frame_skip
+        self.action_scale, self.clip_actions = action_scale, clip_actions
         self.dt = frame_skip * model.opt.timestep
         self._dynamics, self._recompute_constants = Dynamics(model, dynamics or {}), recompute_constants
         train = self._dynamics.with_laws(task_distribution or TaskDistribution())
@@ -168,7 +172,7 @@ class MujocoTasks(TaskEnv):
         """The reward of the step just made, [num_envs], and diagnostics by name, [num_envs] each.
 
         Args:
-            controls: what drove the actuators, [num_envs, A].
+            controls: what drove the actuators, [num_envs, A]; without `clip_actions`, what was asked of them.
         """
         raise NotImplementedError
 
@@ -226,8 +230,14 @@ class MujocoTasks(TaskEnv):
         return Outcome(reward, self.terminated(), diverged, terms)
 
     def controls(self, actions: np.ndarray) -> np.ndarray:
-        """What drives the actuators, [num_envs, A]: full control where an action is on its box's border."""
-        return self._control_center + self._control_radius * np.clip(actions / self.action_scale, -1.0, 1.0)
+        """What drives the actuators, [num_envs, A]: full control where an action is on its box's border.
+
+        MuJoCo itself holds the actuators in their control range.
+        """
+        fractions = actions / self.action_scale
+        if self.clip_actions:
+            fractions = np.clip(fractions, -1.0, 1.0)
+        return self._control_center + self._control_radius * fractions
 
     def _set_control_ranges(self, lanes: np.ndarray, ranges: np.ndarray) -> None:
         """Take `ranges` `[..., A, 2]` as full control of `lanes` (bool `[num_envs]`)."""

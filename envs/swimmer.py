@@ -100,6 +100,7 @@ class SwimmerVel(MujocoTasks):
             outside_distribution=TaskDistribution(velocity=Uniform(high, 2 * high - low)),
             observation_size=13 if options.mass_center else 8,
             action_scale=options.action_scale,
+            clip_actions=options.clip_actions,
             threads=threads,
         )
         if options.mass_center:

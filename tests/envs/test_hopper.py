@@ -18,7 +18,7 @@ def make(num_tasks: int = 1, lanes_per_task: int = 1, **fields: Any) -> MujocoTa
 
 def neutral_twin(lanes: int) -> tuple[MujocoTasks, Any]:
     """Ours with factors of 1, and Gymnasium's, both with 8 physics steps of 0.002 s."""
-    env = make(1, lanes, variant="varibad", timestep=0.002, frame_skip=8, set_const=True)
+    env = make(1, lanes, variant="varibad", timestep=0.002, frame_skip=8, set_const=True, clip_actions=True)
     env.set_tasks({name: np.ones_like(values) for name, values in env.tasks.items()})
     env.reset(seed=0)
     return env, gymnasium.make("Hopper-v5", frame_skip=8).unwrapped

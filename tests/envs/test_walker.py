@@ -100,7 +100,9 @@ def test_exponents_outside_of_training_lie_between_3_and_4() -> None:
 def test_equals_gymnasiums_walker() -> None:
     """Neutral factors, the same states and actions for 200 steps: observations, terms of the reward, ends."""
     base: Any = gymnasium.make("Walker2d-v5", xml_file="walker2d.xml", frame_skip=8).unwrapped
-    env = make("walker-params", 1, 5, variant="varibad", timestep=0.002, frame_skip=8, set_const=True)
+    env = make(
+        "walker-params", 1, 5, variant="varibad", timestep=0.002, frame_skip=8, set_const=True, clip_actions=True
+    )
     env.set_tasks(neutral(env))
     actions = gentle_actions(env, 200)
     env.reset(seed=0)
