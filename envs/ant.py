@@ -18,7 +18,7 @@ VariBAD's published AntGoal: `contact_cost=0`, and a blind part of the observati
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import mujoco
@@ -35,6 +35,7 @@ from envs.ant_variants import (
     AntVelConfig,
     resolve_ant,
 )
+from envs.config import OTHER_TASKS, SAME_TASKS
 from envs.mujoco_tasks import MujocoTasks, load_model
 from envs.tasks import Choice, TaskDistribution, Uniform
 
@@ -147,6 +148,7 @@ class AntDir(Ant):
 
     Config = AntDirConfig
     variants = DIR_VARIANTS
+    remarks: ClassVar = {"pearl": SAME_TASKS}
 
     def __init__(
         self, num_tasks: int, lanes_per_task: int, config: AntDirConfig | None = None, *, threads: int = 0
@@ -167,6 +169,7 @@ class AntAngle(Ant):
 
     Config = AntConfig
     variants = ANGLE_VARIANTS
+    remarks: ClassVar = {"pearl": f"{SAME_TASKS}; {OTHER_TASKS}"}
 
     def __init__(
         self, num_tasks: int, lanes_per_task: int, config: AntConfig | None = None, *, threads: int = 0
@@ -209,6 +212,7 @@ class AntGoal(Ant):
 
     Config = AntGoalConfig
     variants = GOAL_VARIANTS
+    remarks: ClassVar = {"pearl": OTHER_TASKS}
 
     def __init__(
         self, num_tasks: int, lanes_per_task: int, config: AntGoalConfig | None = None, *, threads: int = 0

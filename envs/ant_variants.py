@@ -110,8 +110,8 @@ PEARL = GYM | {"observe_contacts": False}
 ANGLE_VARIANTS: dict[str, dict[str, Any]] = {
     "metarl": DEFAULT,
     "promp": PROMP,
-    # As its file ant-dir.json trains (and tests: on the same two angles). The paper's Ant-Fwd-Back is AntDir.
-    "pearl": PEARL | {"train_tasks": 2},
+    # As its file ant-dir.json trains and tests. The paper's Ant-Fwd-Back is AntDir.
+    "pearl": PEARL | {"train_tasks": 2, "shared_tasks": True},
     "l2l": PROMP | {"action_scale": 1.0},
 }
 AS_SIGN, AS_RADIANS = {"direction_in_radians": False}, {"direction_in_radians": True}
@@ -120,7 +120,7 @@ DIR_VARIANTS: dict[str, dict[str, Any]] = {
     "maml": RLLAB | AS_SIGN,
     "deleu": DELEU | AS_SIGN,
     "promp": PROMP | AS_SIGN,
-    "pearl": PEARL | AS_SIGN,
+    "pearl": PEARL | AS_SIGN | {"shared_tasks": True},
     "varibad": PEARL
     | AS_RADIANS
     | RAW_COST,  # another task: two directions 115 degrees apart, which share a part along x

@@ -13,7 +13,7 @@ those of MjOption after `opt.`; rows go by the names in the XML. Letter: N tasks
 
 import copy
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import EllipsisType
 from typing import Any
@@ -24,7 +24,7 @@ from mujoco.batch import MODEL_FIELDS
 
 from envs.config import FamilyConfig
 from envs.errors import InputError, nearest
-from envs.tasks import Law, LogUniform, TaskDistribution, Tasks, Uniform
+from envs.tasks import Law, LogUniform, TaskDistribution, TaskList, Tasks, Uniform
 
 # Model fields that mean nothing below 0, or at 0.
 POSITIVE_FIELDS = ("body_mass", "body_inertia", "geom_size")
@@ -147,8 +147,9 @@ class Dynamics:
     def with_laws(self, distribution: TaskDistribution) -> TaskDistribution:
         """The distribution with the laws of the scales added; a law that it names itself stands instead of theirs.
 
-        Raises: InputError on a law that draws neither one factor nor one for each number.
+        Raises: InputError on a law that draws neither one factor nor one for each number, and on a list without them.
         """
+        _require_whole(distribution, self.scales)
         completed = copy.copy(distribution)
         for name, scale in self.scales.items():
             completed[name] = self._fit(name, distribution.get(name, scale.law))
@@ -157,13 +158,14 @@ class Dynamics:
     def complete(self, distribution: TaskDistribution | None, train: TaskDistribution) -> TaskDistribution | None:
         """The distribution of another split, in which parameters that it does not name follow the training law.
 
-        Raises: InputError on a parameter that training tasks lack.
+        Raises: InputError on a parameter that training tasks lack, and on a list that lacks one of theirs.
         """
         if distribution is None:
             return None
         for name in distribution:
             if name not in train:
                 raise InputError(f"a split has the unknown task parameter '{name}'" + nearest(name, train))
+        _require_whole(distribution, train)
         completed = copy.copy(distribution)
         completed.update({name: law for name, law in train.items() if name not in distribution})
         return self.with_laws(completed)
@@ -196,6 +198,13 @@ class Dynamics:
         if drawn != wanted:
             raise InputError(f"the law of '{parameter}' draws shape {drawn} — give one that draws {wanted}")
         return law
+
+
+def _require_whole(distribution: TaskDistribution, names: Collection[str]) -> None:
+    """Refuse a list of tasks without a parameter: its rows belong together, so that none can be drawn apart."""
+    lacking = [name for name in names if name not in distribution]
+    if isinstance(distribution, TaskList) and lacking:
+        raise InputError(f"a list of tasks lacks '{lacking[0]}' — list it too, one row per task")
 
 
 def _default(model: mujoco.MjModel, field: str) -> np.ndarray:

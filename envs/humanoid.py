@@ -13,14 +13,14 @@ the state after the step, under its controls; with mujoco-py 2, as VariBAD ran i
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import mujoco
 import numpy as np
 
 from envs.base import Outcome
-from envs.config import RAW_COST, RobotConfig, resolve
+from envs.config import OTHER_TASKS, RAW_COST, RobotConfig, resolve
 from envs.mujoco_tasks import MujocoTasks, load_model
 from envs.tasks import Choice, TaskDistribution, Uniform
 
@@ -94,6 +94,7 @@ class HumanoidDir(MujocoTasks):
 
     Config = HumanoidDirConfig
     variants = VARIANTS
+    remarks: ClassVar = {"pearl": OTHER_TASKS}
 
     def __init__(
         self, num_tasks: int, lanes_per_task: int, config: HumanoidDirConfig | None = None, *, threads: int = 0

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import gymnasium
 import numpy as np
 
-from envs.config import RAW_COST, RobotConfig, resolve
+from envs.config import OTHER_TASKS, RAW_COST, RobotConfig, resolve
 from envs.dynamics import RandomParametersConfig, random_parameters
 from envs.mujoco_tasks import MujocoTasks, load_model
 from envs.tasks import Choice, TaskDistribution, Uniform
@@ -175,6 +175,7 @@ class WalkerParams(Walker):
 
     Config = WalkerParamsConfig
     variants = PARAMS_VARIANTS
+    remarks: ClassVar = {"pearl": OTHER_TASKS}
 
     def __init__(
         self, num_tasks: int, lanes_per_task: int, config: WalkerParamsConfig | None = None, *, threads: int = 0

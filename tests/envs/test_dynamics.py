@@ -18,7 +18,7 @@ import pytest
 import envs
 from envs.dynamics import LogUniformBeyond, RandomParametersConfig, Scale, random_parameters
 from envs.mujoco_tasks import MujocoTasks, load_model
-from envs.tasks import Choice, LogUniform, TaskDistribution, Uniform
+from envs.tasks import Choice, LogUniform, TaskDistribution, TaskList, Uniform
 
 ASSETS = Path(gymnasium.__file__).parent / "envs/mujoco/assets"
 ROBOT = """
@@ -285,6 +285,19 @@ def test_a_split_draws_its_own_law_and_otherwise_the_training_law(robot: mujoco.
     env.set_tasks({name: values[:2] for name, values in tasks.items()})
     with pytest.raises(envs.InputError, match="a split has the unknown task parameter 'mas' — did you mean 'mass'?"):
         Dynamic(robot, dynamics, 2, 1, test_distribution=TaskDistribution(mas=Uniform(3.0, 4.0)))
+
+
+def test_a_list_joins_dynamics_with_other_parameters_and_lacks_none(robot: mujoco.MjModel) -> None:
+    dynamics = {"load": Scale("body_mass", FACTOR, names="load")}
+    listed = TaskList({"load": [0.5, 2.0, 3.0], "velocity": [1.0, 4.0, 6.0]})
+    env = Dynamic(robot, dynamics, 50, 1, task_distribution=listed)
+    np.testing.assert_array_equal(env.tasks["velocity"], 2.0 * env.tasks["load"])
+    env.reset(seed=0)
+    np.testing.assert_array_equal(env.batch.expand("body_mass")[:, 2], env.tasks["load"])
+    with pytest.raises(envs.InputError, match="a list of tasks lacks 'load' — list it too, one row per task"):
+        Dynamic(robot, dynamics, 2, 1, task_distribution=TaskList({"velocity": [1.0, 4.0]}))
+    with pytest.raises(envs.InputError, match="a list of tasks lacks 'velocity' — list it too, one row per task"):
+        Dynamic(robot, dynamics, 2, 1, task_distribution=listed, test_distribution=TaskList({"load": [1.0, 4.0]}))
 
 
 def test_the_law_beyond_leaves_the_training_range_out_on_both_sides() -> None:
