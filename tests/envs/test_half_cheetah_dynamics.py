@@ -135,7 +135,8 @@ def test_a_joint_that_does_not_exist_is_refused(joint: float, wanted: str) -> No
 
 
 def test_grbals_cheetah_is_as_published() -> None:
-    # BENCHMARKS A12: 1000 steps of 0.01 s, actions in ±1, 20 observations, noise 0.01 and 0.1, velocity of the whole.
+    # learning_to_adapt/envs/half_cheetah_env.py in iclavera/learning_to_adapt (bd7d99b): 1000 steps of 0.01 s, actions
+    # in ±1, 20 observations, noise 0.01 and 0.1, velocity of the whole.
     env = make("half-cheetah-cripple", 1, 2000, variant="grbal")
     found = env.horizon, env.dt, env.single_action_space.high[0], env.single_observation_space.shape[0]
     assert found == pytest.approx((1000, 0.01, 1.0, 20)) and env.config.mass_center
@@ -165,7 +166,7 @@ def test_parameters_are_68_factors_and_reach_the_models() -> None:
 
 
 def test_a_cheetah_without_controls_gains_nothing() -> None:
-    # BENCHMARKS C1, HalfCheetah-Dir with 200 steps: zero-action return -0.2 ± 0.7.
+    # Five episodes of 200 zero actions with the body of gymnasium 1.4.0, apart from this code: -0.2 ± 0.7.
     env = make("half-cheetah-payload", 30, 1)
     env.reset(seed=0)
     total = sum(env.step(np.zeros((30, 6)))[1] for _ in range(200))
