@@ -18,7 +18,7 @@ VariBAD's published AntGoal: `contact_cost=0`, and a blind part of the observati
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import mujoco
@@ -35,6 +35,7 @@ from envs.ant_variants import (
     AntVelConfig,
     resolve_ant,
 )
+from envs.config import OTHER_TASKS, SAME_TASKS
 from envs.mujoco_tasks import MujocoTasks, load_model
 from envs.tasks import Choice, TaskDistribution, Uniform
 
@@ -79,7 +80,7 @@ class Ant(MujocoTasks):
             horizon=options.horizon,
             observation_size=size,
             action_scale=options.action_scale,
-            stage=_stage(options, self._sees_forces),
+            clip_actions=options.clip_actions,
             threads=threads,
             **tasks,
         )
@@ -147,6 +148,7 @@ class AntDir(Ant):
 
     Config = AntDirConfig
     variants = DIR_VARIANTS
+    remarks: ClassVar = {"pearl": SAME_TASKS}
 
     def __init__(
         self, num_tasks: int, lanes_per_task: int, config: AntDirConfig | None = None, *, threads: int = 0
@@ -167,6 +169,7 @@ class AntAngle(Ant):
 
     Config = AntConfig
     variants = ANGLE_VARIANTS
+    remarks: ClassVar = {"pearl": f"{SAME_TASKS}; {OTHER_TASKS}"}
 
     def __init__(
         self, num_tasks: int, lanes_per_task: int, config: AntConfig | None = None, *, threads: int = 0
@@ -209,6 +212,7 @@ class AntGoal(Ant):
 
     Config = AntGoalConfig
     variants = GOAL_VARIANTS
+    remarks: ClassVar = {"pearl": OTHER_TASKS}
 
     def __init__(
         self, num_tasks: int, lanes_per_task: int, config: AntGoalConfig | None = None, *, threads: int = 0
@@ -251,12 +255,3 @@ class Ring:
 
 def _along(angle: np.ndarray, velocity: np.ndarray) -> np.ndarray:
     return np.cos(angle) * velocity[:, 0] + np.sin(angle) * velocity[:, 1]
-
-
-def _stage(options: Any, forces: bool) -> mujoco.mjtStage:
-    """The last stage of MuJoCo's that the options read from."""
-    if forces:
-        return mujoco.mjtStage.mjSTAGE_ACC
-    if options.mass_center:
-        return mujoco.mjtStage.mjSTAGE_VEL
-    return mujoco.mjtStage.mjSTAGE_POS if options.observe_frame else mujoco.mjtStage.mjSTAGE_NONE

@@ -8,7 +8,7 @@ is ours: their ant without contact forces. What the letters of the reward mean s
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from envs.config import RobotConfig, resolve
+from envs.config import RAW_COST, RobotConfig, resolve
 
 
 @dataclass(frozen=True)
@@ -110,8 +110,8 @@ PEARL = GYM | {"observe_contacts": False}
 ANGLE_VARIANTS: dict[str, dict[str, Any]] = {
     "metarl": DEFAULT,
     "promp": PROMP,
-    # As its file ant-dir.json trains (and tests: on the same two angles). The paper's Ant-Fwd-Back is AntDir.
-    "pearl": PEARL | {"train_tasks": 2},
+    # As its file ant-dir.json trains and tests. The paper's Ant-Fwd-Back is AntDir.
+    "pearl": PEARL | {"train_tasks": 2, "shared_tasks": True},
     "l2l": PROMP | {"action_scale": 1.0},
 }
 AS_SIGN, AS_RADIANS = {"direction_in_radians": False}, {"direction_in_radians": True}
@@ -120,8 +120,10 @@ DIR_VARIANTS: dict[str, dict[str, Any]] = {
     "maml": RLLAB | AS_SIGN,
     "deleu": DELEU | AS_SIGN,
     "promp": PROMP | AS_SIGN,
-    "pearl": PEARL | AS_SIGN,
-    "varibad": PEARL | AS_RADIANS,  # another task: two directions 115 degrees apart, which share a part along x
+    "pearl": PEARL | AS_SIGN | {"shared_tasks": True},
+    "varibad": PEARL
+    | AS_RADIANS
+    | RAW_COST,  # another task: two directions 115 degrees apart, which share a part along x
     "l2l": PROMP | AS_SIGN | {"action_scale": 1.0},
 }
 UP_TO_3: dict[str, Any] = {"min_velocity": 0.0, "max_velocity": 3.0}
@@ -138,7 +140,7 @@ GOAL_VARIANTS: dict[str, dict[str, Any]] = {
     "deleu": DELEU | SQUARE,
     "promp": SCALED | GOAL_REWARD | DISK,
     "pearl": GYM | GOAL_REWARD | DISK | {"train_tasks": 150, "test_tasks": 30},
-    "varibad": GYM | GOAL_REWARD | DISK,
+    "varibad": GYM | GOAL_REWARD | DISK | RAW_COST,
 }
 
 

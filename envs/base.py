@@ -19,10 +19,10 @@ from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from envs.config import FamilyConfig
 from envs.errors import InputError, NonFiniteError, nearest
 from envs.seeding import RUN_LANES, SAMPLE_TASKS, Seeds, generators, is_integer
-from envs.tasks import TaskDistribution, TaskList, Tasks
+from envs.splits import make_splits, overlap
+from envs.tasks import TaskDistribution, Tasks
 
 
 class Outcome(NamedTuple):
@@ -57,6 +57,8 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     """The family's options: a frozen dataclass."""
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """The family's published definitions: name -> field of Config -> value."""
+    remarks: ClassVar[Mapping[str, str]] = {}
+    """What there is to know of a variant besides its values, by its name."""
     config: Any
     """The options of this environment, with a value each."""
     native_steps: ClassVar[bool] = False
@@ -66,8 +68,8 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     horizon: int
     """Steps after which an episode is truncated."""
     splits: dict[str, TaskDistribution]
-    """What tasks are drawn from: "train"; "test", held out where the family or its config holds tasks out; and, where
-    the family has them, "outside": tasks beyond the training range."""
+    """What tasks are drawn from: "train"; "test", held out where the family or its config holds tasks out (`unseen`
+    tells); and, where the family has them, "outside": tasks beyond the training range."""
     lane_tasks: Tasks
     """The task parameters that each lane plays with, [num_envs, ...]: its task's at its last reset."""
     rngs: list[np.random.Generator]
@@ -93,12 +95,12 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             test_distribution: tasks held out from training; by default test tasks follow the training law.
             outside_distribution: tasks beyond the training range, where the family has them.
 
-        Raises: InputError on a number of tasks, lanes or steps below 1.
+        Raises: InputError on a number of tasks, lanes or steps below 1, and where tasks cannot be held out.
         """
         _require_counts(num_tasks=num_tasks, lanes_per_task=lanes_per_task, horizon=horizon)
         self.metadata = {"autoreset_mode": AutoresetMode.DISABLED}
         self.config, self.horizon = config, horizon
-        self.splits = _splits(config, task_distribution, test_distribution, outside_distribution)
+        self.splits = make_splits(config, task_distribution, test_distribution, outside_distribution)
         self.num_tasks, self.lanes_per_task, self.num_envs = (
             num_tasks,
             lanes_per_task,
@@ -131,6 +133,10 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             num_tasks = len(seeds) if isinstance(seeds, Sequence | np.ndarray) else self.num_tasks
         _require_counts(num_tasks=num_tasks)
         return self.splits[split].sample(generators(seeds, num_tasks, SAMPLE_TASKS))
+
+    def unseen(self, split: str) -> bool:
+        """Whether no task of the split is one that training draws."""
+        return not overlap(self.splits["train"], self.splits[split])
 
     def set_tasks(self, tasks: Mapping[str, Any]) -> None:
         """Give the N tasks their parameters, `[N, ...]` each; a lane takes its task's at its next reset.
@@ -188,8 +194,8 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
 
         Returns: observations `[num_envs, O]`; rewards, terminated and truncated, `[num_envs]` each, a lane
         never being both; info with the family's diagnostics, `[num_envs]` each, and `diverged`, bool
-        `[num_envs]`: the simulation broke, which terminates the lane at its last good observation with reward
-        0. All arrays are the caller's to keep.
+        `[num_envs]`: the simulation broke, which truncates the lane at its last good observation with reward
+        0, as it is no end of the task's. All arrays are the caller's to keep.
 
         Raises: ResetNeeded before the first reset; InputError on actions of another shape or kind;
         NonFiniteError on a non-finite action, observation or reward of a live lane.
@@ -205,8 +211,9 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
 
         self._steps += live
         self._diverged |= live & outcome.diverged
-        self._terminated |= live & (outcome.terminated | outcome.diverged)
-        self._truncated |= live & ~self._terminated & ((self._steps >= self.horizon) | outcome.truncated)
+        self._terminated |= counted & outcome.terminated
+        ends = outcome.diverged | (self._steps >= self.horizon) | outcome.truncated
+        self._truncated |= live & ~self._terminated & ends
         info = {name: np.where(counted, term, 0.0) for name, term in outcome.terms.items()}
         info["diverged"] = self._diverged.copy()
         return self._observation.copy(), reward, self._terminated.copy(), self._truncated.copy(), info
@@ -308,20 +315,6 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         task, copy = divmod(lane, self.lanes_per_task)
         place = f"task {task}, lane {copy}, step {self._steps[lane]}"
         raise NonFiniteError(f"{quantity}{entry or ''} is {values[(lane, *entry)]} at {place} — find its origin")
-
-
-def _splits(
-    config: Any, train: TaskDistribution, test: TaskDistribution | None, outside: TaskDistribution | None
-) -> dict[str, TaskDistribution]:
-    """The distributions by split; where the config asks for fixed lists, these."""
-    splits = {"train": train, "test": test or train}
-    if isinstance(config, FamilyConfig):
-        listed, held = config.train_tasks or 0, config.test_tasks or 0
-        if listed:
-            splits["train"] = TaskList(train, listed)
-        if held:
-            splits["test"] = TaskList(splits["test"], held, first=listed)
-    return splits | ({"outside": outside} if outside else {})
 
 
 def _require_counts(**counts: Any) -> None:

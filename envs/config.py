@@ -26,9 +26,15 @@ class FamilyConfig:
     horizon: int | None = None
     """Steps in an episode."""
     train_tasks: int | None = None
-    """Size of the fixed list that training tasks come from; 0: fresh tasks without end."""
+    """Size of the fixed list that training tasks come from; 0: all that there are, or fresh ones without end."""
     test_tasks: int | None = None
-    """Size of the fixed list of test tasks, none of them in the training list; 0: fresh tasks without end."""
+    """Size of the fixed list of test tasks, none of them a training task; 0: all others, or fresh ones without end."""
+    train_list: str | None = None
+    """File (.npz or .json) that lists the training tasks: an array by parameter, one row per task."""
+    test_list: str | None = None
+    """File that lists the test tasks, none of them a training task."""
+    shared_tasks: bool | None = None
+    """Whether test tasks are the training tasks, as in some publications."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +49,27 @@ class RobotConfig(FamilyConfig):
     """Half the side of the action box, whose border means full control of the actuators."""
     control_cost: float | None = None
     """Weight of the squared controls in the reward."""
+    clip_actions: bool | None = None
+    """Whether actions are put onto their box before they cost anything; otherwise what is beyond it costs too, although
+    no actuator follows it."""
 
 
 # What a variant means that says nothing of an option.
-UNSAID: dict[str, Any] = {"train_tasks": 0, "test_tasks": 0}
+UNSAID: dict[str, Any] = {
+    "train_tasks": 0,
+    "test_tasks": 0,
+    "train_list": "",
+    "test_list": "",
+    "shared_tasks": False,
+    "clip_actions": True,
+}
+# Remarks on variants.
+SAME_TASKS = "the same two tasks in both splits, as published: none is unseen"
+OTHER_TASKS = "as many tasks as published, but not those: their code drew them without a seed"
+
+# VariBAD's environments (lmzintgraf/varibad, environments/mujoco) get the policy's action as it is, charge for its
+# square and leave the clipping to MuJoCo.
+RAW_COST: dict[str, Any] = {"clip_actions": False}
 
 
 def resolve(

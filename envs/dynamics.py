@@ -13,8 +13,9 @@ those of MjOption after `opt.`; rows go by the names in the XML. Letter: N tasks
 
 import copy
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import EllipsisType
 from typing import Any
 
 import mujoco
@@ -23,7 +24,7 @@ from mujoco.batch import MODEL_FIELDS
 
 from envs.config import FamilyConfig
 from envs.errors import InputError, nearest
-from envs.tasks import Law, LogUniform, TaskDistribution, Tasks, Uniform
+from envs.tasks import Law, LogUniform, TaskDistribution, TaskList, Tasks, Uniform
 
 # Model fields that mean nothing below 0, or at 0.
 POSITIVE_FIELDS = ("body_mass", "body_inertia", "geom_size")
@@ -47,8 +48,8 @@ JOINT_TRANSMISSIONS = (mujoco.mjtTrn.mjTRN_JOINT.value, mujoco.mjtTrn.mjTRN_JOIN
 class Scale:
     """A task parameter that multiplies a model field."""
 
-    field: str
-    """MjModel's name of the field, or `opt.` and MjOption's."""
+    field: str | tuple[str, ...]
+    """MjModel's name of the field, or `opt.` and MjOption's; or several fields, which one factor scales alike."""
     law: Law
     """The distribution of the factor."""
     names: Sequence[str] = ()
@@ -56,6 +57,11 @@ class Scale:
     without a name by that of its joint."""
     each: bool = False
     """Whether every number of these elements has a factor of its own; otherwise one factor scales them all."""
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields that are scaled."""
+        return (self.field,) if isinstance(self.field, str) else self.field
 
 
 @dataclass(frozen=True)
@@ -121,17 +127,29 @@ class Dynamics:
     """The declared scales of a model: the laws of their parameters, and the field values of given tasks."""
 
     def __init__(self, model: mujoco.MjModel, scales: Mapping[str, Scale]) -> None:
-        """Raises: InputError on an unknown field or name."""
+        """Raises: InputError on an unknown field or name, and on a scale that would change nothing."""
         self.scales = dict(scales)
-        # Copies, as the model's arrays are live views: what anyone does to the model does not move the tasks.
-        self.defaults = {scale.field: _default(model, scale.field) for scale in self.scales.values()}
-        self.rows = {parameter: _rows(model, parameter, scale) for parameter, scale in self.scales.items()}
+        self.defaults: dict[str, np.ndarray] = {}
+        self.rows: dict[tuple[str, str], list[int] | EllipsisType] = {}
+        """The rows that a parameter scales of a field, by their names."""
+        for parameter, scale in self.scales.items():
+            if scale.each and len(scale.fields) > 1:
+                count = len(scale.fields)
+                raise InputError(
+                    f"'{parameter}' gives each number a factor, but scales {count} fields — name one of them"
+                )
+            for field in scale.fields:
+                # A copy, as the model's arrays are live views: what anyone does to the model does not move the tasks.
+                self.defaults[field] = _default(model, field)
+                rows = self.rows[parameter, field] = _rows(model, parameter, field, scale.names)
+                _require_effect(model, parameter, field, rows, scale.names)
 
     def with_laws(self, distribution: TaskDistribution) -> TaskDistribution:
         """The distribution with the laws of the scales added; a law that it names itself stands instead of theirs.
 
-        Raises: InputError on a law that draws neither one factor nor one for each number.
+        Raises: InputError on a law that draws neither one factor nor one for each number, and on a list without them.
         """
+        _require_whole(distribution, self.scales)
         completed = copy.copy(distribution)
         for name, scale in self.scales.items():
             completed[name] = self._fit(name, distribution.get(name, scale.law))
@@ -140,13 +158,14 @@ class Dynamics:
     def complete(self, distribution: TaskDistribution | None, train: TaskDistribution) -> TaskDistribution | None:
         """The distribution of another split, in which parameters that it does not name follow the training law.
 
-        Raises: InputError on a parameter that training tasks lack.
+        Raises: InputError on a parameter that training tasks lack, and on a list that lacks one of theirs.
         """
         if distribution is None:
             return None
         for name in distribution:
             if name not in train:
                 raise InputError(f"a split has the unknown task parameter '{name}'" + nearest(name, train))
+        _require_whole(distribution, train)
         completed = copy.copy(distribution)
         completed.update({name: law for name, law in train.items() if name not in distribution})
         return self.with_laws(completed)
@@ -157,20 +176,21 @@ class Dynamics:
         Raises: InputError on a factor that no field of its kind can have.
         """
         fields: Tasks = {}
-        for parameter, scale in self.scales.items():
-            factors, default, rows = tasks[parameter], self.defaults[scale.field], self.rows[parameter]
-            if scale.field not in fields:
-                fields[scale.field] = np.tile(default, (len(factors), *(1,) * default.ndim))
-            values = fields[scale.field]
+        for (parameter, field), rows in self.rows.items():
+            factors, default = tasks[parameter], self.defaults[field]
+            if field not in fields:
+                fields[field] = np.tile(default, (len(factors), *(1,) * default.ndim))
+            values = fields[field]
             part = values[:, rows]  # [N, rows, ...]
             values[:, rows] = part * factors.reshape(*factors.shape, *(1,) * (part.ndim - factors.ndim))
-            _require_possible(parameter, scale.field, factors, values)
+            _require_possible(parameter, field, factors, values)
         return fields
 
     def _fit(self, parameter: str, law: Law) -> Law:
         """The law with one factor for each number where the scale asks for it."""
         scale = self.scales[parameter]
-        shape = self.defaults[scale.field][self.rows[parameter]].shape
+        field = scale.fields[0]  # the only one, where each number has a factor
+        shape = self.defaults[field][self.rows[parameter, field]].shape
         if scale.each and isinstance(law, Uniform | LogUniform):
             law = dataclasses.replace(law, shape=shape)
         wanted = shape if scale.each else ()
@@ -178,6 +198,13 @@ class Dynamics:
         if drawn != wanted:
             raise InputError(f"the law of '{parameter}' draws shape {drawn} — give one that draws {wanted}")
         return law
+
+
+def _require_whole(distribution: TaskDistribution, names: Collection[str]) -> None:
+    """Refuse a list of tasks without a parameter: its rows belong together, so that none can be drawn apart."""
+    lacking = [name for name in names if name not in distribution]
+    if isinstance(distribution, TaskList) and lacking:
+        raise InputError(f"a list of tasks lacks '{lacking[0]}' — list it too, one row per task")
 
 
 def _default(model: mujoco.MjModel, field: str) -> np.ndarray:
@@ -191,16 +218,38 @@ def _default(model: mujoco.MjModel, field: str) -> np.ndarray:
     return values
 
 
-def _rows(model: mujoco.MjModel, parameter: str, scale: Scale) -> list[int] | slice:
-    """The rows of the field that a scale changes."""
-    names = (scale.names,) if isinstance(scale.names, str) else scale.names
+def _rows(model: mujoco.MjModel, parameter: str, field: str, names: Sequence[str]) -> list[int] | EllipsisType:
+    """The rows of a field that belong to elements; all if none is named."""
     if not names:
-        return slice(None)
-    by_name = _rows_by_name(model, scale.field)
-    for name in names:
+        return ...
+    by_name = _rows_by_name(model, field)
+    for name in _each_name(names):
         if name not in by_name:
-            raise InputError(f"'{parameter}' scales {scale.field} of unknown '{name}'" + nearest(name, by_name))
-    return [row for name in dict.fromkeys(names) for row in by_name[name]]
+            raise InputError(f"'{parameter}' scales {field} of unknown '{name}'" + nearest(name, by_name))
+    return [row for name in dict.fromkeys(_each_name(names)) for row in by_name[name]]
+
+
+def _each_name(names: Sequence[str]) -> Sequence[str]:
+    return (names,) if isinstance(names, str) else names
+
+
+def _require_effect(
+    model: mujoco.MjModel, parameter: str, field: str, rows: list[int] | EllipsisType, names: Sequence[str]
+) -> None:
+    """Refuse to scale what is 0, and what MuJoCo computes from other fields whenever its constants are computed."""
+    if not _default(model, field)[rows].any():
+        of = f" of {', '.join(_each_name(names))}" if names else ""
+        raise InputError(f"'{parameter}' scales {field}{of}, which is 0 — scale what is not")
+    if field.startswith("opt."):
+        return
+    changed = copy.copy(model)
+    mujoco.mj_setConst(changed, mujoco.MjData(changed))  # the file's rounding is not MuJoCo's
+    values = getattr(changed, field)
+    plain = values[rows].copy()
+    values[rows] *= 1.5
+    mujoco.mj_setConst(changed, mujoco.MjData(changed))
+    if np.array_equal(values[rows], plain):
+        raise InputError(f"'{parameter}' scales {field}, which MuJoCo derives from other fields — scale those")
 
 
 def _rows_by_name(model: mujoco.MjModel, field: str) -> dict[str, list[int]]:

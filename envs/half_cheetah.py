@@ -11,14 +11,15 @@ half_cheetah.xml.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import gymnasium
 import mujoco
 import numpy as np
 
-from envs.config import RobotConfig, resolve
+from envs.config import RAW_COST, SAME_TASKS, RobotConfig, resolve
 from envs.mujoco_tasks import MujocoTasks, load_model, sense_mass_center
+from envs.published_lists import pearl_uniform
 from envs.tasks import Choice, TaskDistribution, Uniform
 
 XML = Path(gymnasium.__file__).parent / "envs/mujoco/assets/half_cheetah.xml"
@@ -49,6 +50,9 @@ class HalfCheetahVelConfig(HalfCheetahConfig):
     """Lowest velocity of a task (m/s)."""
     max_velocity: float | None = None
     """Highest velocity of a task (m/s)."""
+    velocities: Literal["uniform", "pearl"] | None = None
+    """Law of the velocities between these two: uniform, or one of the 130 that PEARL's code draws from it, 100 to train
+    with and the other 30 to test with."""
 
 
 GYM: dict[str, Any] = {
@@ -73,20 +77,20 @@ DIR_VARIANTS: dict[str, dict[str, Any]] = {
     "maml": RLLAB,
     "deleu": SCALED | {"horizon": 100},
     "promp": SCALED | {"horizon": 100, "torso_position": False},
-    "pearl": GYM,
-    "varibad": GYM,
+    "pearl": GYM | {"shared_tasks": True},
+    "varibad": GYM | RAW_COST,
     "l2l": GYM | {"horizon": 100},
     "garage": SCALED | {"horizon": 100},
 }
-UP_TO_2: dict[str, Any] = {"min_velocity": 0.0, "max_velocity": 2.0}
-UP_TO_3: dict[str, Any] = {"min_velocity": 0.0, "max_velocity": 3.0}
+UP_TO_2: dict[str, Any] = {"min_velocity": 0.0, "max_velocity": 2.0, "velocities": "uniform"}
+UP_TO_3: dict[str, Any] = {"min_velocity": 0.0, "max_velocity": 3.0, "velocities": "uniform"}
 VEL_VARIANTS: dict[str, dict[str, Any]] = {
     "metarl": SCALED | UP_TO_3,
     "maml": RLLAB | UP_TO_2,
     "deleu": SCALED | UP_TO_2 | {"horizon": 100},
     "promp": SCALED | UP_TO_3 | {"horizon": 100, "torso_position": False},
-    "pearl": GYM | UP_TO_3 | {"train_tasks": 100, "test_tasks": 30},
-    "varibad": GYM | UP_TO_3,
+    "pearl": GYM | UP_TO_3 | {"velocities": "pearl"},
+    "varibad": GYM | UP_TO_3 | RAW_COST,
     "garage": SCALED | UP_TO_2,
     "amago": GYM | UP_TO_3 | {"horizon": 1000, "torso_position": False},
 }
@@ -110,7 +114,6 @@ class HalfCheetah(MujocoTasks):
         """`options` is a resolved config; `tasks` are MujocoTasks' arguments that say what tasks are."""
         edit = sense_mass_center if options.mass_center else None
         model = load_model(XML, timestep=options.timestep, edit=edit)
-        stage = mujoco.mjtStage.mjSTAGE_VEL if options.mass_center else mujoco.mjtStage.mjSTAGE_NONE
         super().__init__(
             num_tasks,
             lanes_per_task,
@@ -120,7 +123,7 @@ class HalfCheetah(MujocoTasks):
             horizon=options.horizon,
             observation_size=20 if options.torso_position else 17,
             action_scale=options.action_scale,
-            stage=stage,
+            clip_actions=options.clip_actions,
             threads=threads,
             **tasks,
         )
@@ -168,6 +171,7 @@ class HalfCheetahDir(HalfCheetah):
 
     Config = HalfCheetahConfig
     variants = DIR_VARIANTS
+    remarks: ClassVar = {"pearl": SAME_TASKS}
 
     def __init__(
         self,
@@ -204,10 +208,19 @@ class HalfCheetahVel(HalfCheetah):
         """Raises: InputError on an impossible option."""
         options = resolve_half_cheetah(config or HalfCheetahVelConfig(), VEL_VARIANTS)
         low, high = options.min_velocity, options.max_velocity
-        tasks = TaskDistribution(velocity=Uniform(low, high))
-        faster = TaskDistribution(velocity=Uniform(high, high + 1.0))
+        law = Uniform(low, high)
+        train: TaskDistribution = TaskDistribution(velocity=law)
+        test: TaskDistribution | None = None
+        if options.velocities == "pearl":
+            train, test = pearl_uniform("velocity", law, train=100, test=30)
         super().__init__(
-            num_tasks, lanes_per_task, options, task_distribution=tasks, outside_distribution=faster, threads=threads
+            num_tasks,
+            lanes_per_task,
+            options,
+            task_distribution=train,
+            test_distribution=test,
+            outside_distribution=TaskDistribution(velocity=Uniform(high, high + 1.0)),
+            threads=threads,
         )
 
     def task_reward(self, velocity: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
     HalfCheetahParams    a factor for each number of mass, inertia, damping and friction
     HalfCheetahCripple   one motor is dead                 HalfCheetahFriction  another grip
-    HalfCheetahPayload   a heavier torso                   HalfCheetahGravity   another planet
+    HalfCheetahPayload   a denser torso                    HalfCheetahGravity   another planet
 
 The reward is v - control_cost * Σ a², with v the cheetah's velocity along x (m/s) and a its controls in [-1, 1]^6;
 an episode never terminates. Sources: rand_param_envs for the factors, GrBAL (Nagabandi et al. 2019) for the dead
@@ -107,9 +107,12 @@ class HalfCheetahScaled(HalfCheetahForward):
 
 
 class HalfCheetahPayload(HalfCheetahScaled):
-    """Task parameter: `payload`, the factor of the torso's mass."""
+    """Task parameter: `payload`, the factor of the torso's density: of its mass and, about its centre, of its inertia.
 
-    dynamics: ClassVar = {"payload": Scale("body_mass", Uniform(1.0, 3.0), names=("torso",))}
+    So the load is spread over the torso as its own mass is.
+    """
+
+    dynamics: ClassVar = {"payload": Scale(("body_mass", "body_inertia"), Uniform(1.0, 3.0), names=("torso",))}
     outside = TaskDistribution(payload=Uniform(3.0, 4.0))
 
 

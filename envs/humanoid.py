@@ -13,14 +13,14 @@ the state after the step, under its controls; with mujoco-py 2, as VariBAD ran i
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import mujoco
 import numpy as np
 
 from envs.base import Outcome
-from envs.config import RobotConfig, resolve
+from envs.config import OTHER_TASKS, RAW_COST, RobotConfig, resolve
 from envs.mujoco_tasks import MujocoTasks, load_model
 from envs.tasks import Choice, TaskDistribution, Uniform
 
@@ -79,7 +79,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "promp": SCALED | {"forward_backward": True},
     "promp-2d": SCALED,
     "pearl": GYM | {"train_tasks": 100, "test_tasks": 30},
-    "varibad": GYM,
+    "varibad": GYM | RAW_COST,
     "l2l": GYM | {"forward_backward": True},
     "l2l-2d": GYM,
 }
@@ -94,6 +94,7 @@ class HumanoidDir(MujocoTasks):
 
     Config = HumanoidDirConfig
     variants = VARIANTS
+    remarks: ClassVar = {"pearl": OTHER_TASKS}
 
     def __init__(
         self, num_tasks: int, lanes_per_task: int, config: HumanoidDirConfig | None = None, *, threads: int = 0
@@ -114,7 +115,7 @@ class HumanoidDir(MujocoTasks):
             task_distribution=TaskDistribution(angle=angle),
             observation_size=kept + ((10 + 6 + 6) * model.nbody + model.nv) * options.observe_bodies,
             action_scale=options.action_scale,
-            stage=mujoco.mjtStage.mjSTAGE_ACC if self._sees_forces else mujoco.mjtStage.mjSTAGE_POS,
+            clip_actions=options.clip_actions,
             threads=threads,
         )
         self._mass_center = self.batch.bind("subtree_com")[:, model.body("torso").id]  # [num_envs, 3]

@@ -2,8 +2,8 @@
 
 A robot of your own is a subclass: a model, a task distribution, and small functions over all lanes at once,
 which see `self.qpos` [num_envs, nq], `self.qvel` [num_envs, nv], the positions before the step in
-`self.qpos_before`, the seconds of a step in `self.dt`, and each lane's task in `self.lane_tasks`. Only
-`observe` and `reward` must be written.
+`self.qpos_before`, the seconds of a step in `self.dt`, and each lane's task in `self.lane_tasks`; what MuJoCo derives
+from the state is there for the asking (`self.batch.bind("xpos")`). Only `observe` and `reward` must be written.
 
     class MyRobot(MujocoTasks):
         def __init__(self, num_tasks, lanes_per_task, config=None, *, threads=0):
@@ -35,11 +35,11 @@ from typing import Any
 import mujoco
 import numpy as np
 from gymnasium.spaces import Box
-from mujoco.batch import Batch
 
 from envs.base import Outcome, TaskEnv
 from envs.dynamics import Dynamics, Scale
 from envs.errors import InputError
+from envs.lanes import Lanes
 from envs.rendering import RobotCamera
 from envs.seeding import is_integer
 from envs.tasks import TaskDistribution, Tasks
@@ -111,7 +111,7 @@ class MujocoTasks(TaskEnv):
         dynamics: Mapping[str, Scale] | None = None,
         recompute_constants: bool = True,
         action_scale: float = 1.0,
-        stage: mujoco.mjtStage = mujoco.mjtStage.mjSTAGE_NONE,
+        clip_actions: bool = True,
         threads: int = 0,
     ) -> None:
         """Build the lanes.
@@ -125,9 +125,8 @@ class MujocoTasks(TaskEnv):
             recompute_constants: whether MuJoCo's derived constants follow the scaled fields. (The papers with
                 random parameters left them; bodies that MuJoCo calls simple then ignore a change of mass.)
             action_scale: half the side of the action box, whose border means full control.
-            stage: what MuJoCo computes after a reset and a step, so that the derived fields which the
-                constructor bound (`self.batch.bind("xpos")`) are those of the new state; by default they lag
-                by a physics step.
+            clip_actions: whether `reward` sees controls within their range; otherwise as far beyond it as the
+                actions are. The actuators never leave it.
             threads: physics threads, 0 for one per CPU; no bit of the results depends on it.
 
         Raises: InputError on an impossible count, an actuator without control range, and a scale of an unknown
@@ -138,7 +137,8 @@ class MujocoTasks(TaskEnv):
         if not model.actuator_ctrllimited.all():
             actuator = int(np.argmin(model.actuator_ctrllimited))
             raise InputError(f"actuator {actuator} has no control range — give it a ctrlrange in the XML")
-        self.model, self.frame_skip, self.action_scale = model, frame_skip, action_scale
+        self.model, self.frame_skip = model, frame_skip
+        self.action_scale, self.clip_actions = action_scale, clip_actions
         self.dt = frame_skip * model.opt.timestep
         self._dynamics, self._recompute_constants = Dynamics(model, dynamics or {}), recompute_constants
         train = self._dynamics.with_laws(task_distribution or TaskDistribution())
@@ -153,14 +153,13 @@ class MujocoTasks(TaskEnv):
             observation_size=observation_size,
             action_space=Box(-action_scale, action_scale, (model.nu,), np.float64),
         )
-        self.batch = Batch(model, self.num_envs, threads)
+        self.batch = Lanes(model, self.num_envs, threads)
         self.qpos, self.qvel, self._ctrl = (self.batch.bind(name) for name in ("qpos", "qvel", "ctrl"))
         self.qpos_before = self.qpos.copy()
-        # For all lanes: numpy is slower at broadcasting a few numbers over many rows.
-        low, high = np.tile(model.actuator_ctrlrange.T[:, None], (1, self.num_envs, 1))
-        self._control_center, self._control_radius = (low + high) / 2, (high - low) / 2  # [num_envs, A]
+        # For each lane, as a task may scale the range.
+        self._control_center, self._control_radius = np.zeros((2, self.num_envs, model.nu))
+        self._set_control_ranges(np.ones(self.num_envs, bool), model.actuator_ctrlrange)
         self._divergences = self.batch.warning[:, min(DIVERGENCE) : max(DIVERGENCE) + 1, 1]  # counts, [num_envs, 3]
-        self._stage = stage.value
         self._camera: RobotCamera | None = None
 
     # Hooks of a robot
@@ -173,7 +172,7 @@ class MujocoTasks(TaskEnv):
         """The reward of the step just made, [num_envs], and diagnostics by name, [num_envs] each.
 
         Args:
-            controls: what drove the actuators, [num_envs, A].
+            controls: what drove the actuators, [num_envs, A]; without `clip_actions`, what was asked of them.
         """
         raise NotImplementedError
 
@@ -190,8 +189,8 @@ class MujocoTasks(TaskEnv):
         """The robot with its task's body, uint8 `[height, width, 3]`."""
         if self._camera is None:
             self._camera = RobotCamera(self.model)
-        fields = {name: self.batch.expand(name)[lane] for name in self._scaled_fields}
-        return self._camera.picture(self.qpos[lane], self.qvel[lane], fields)
+        self.batch.get_model(lane, self._camera.model)
+        return self._camera.picture(self.qpos[lane], self.qvel[lane])
 
     # The hooks of TaskEnv
 
@@ -204,6 +203,8 @@ class MujocoTasks(TaskEnv):
         tasks = np.flatnonzero(lanes) // self.lanes_per_task
         for field, values in self._scaled_fields.items():
             self.batch.expand(field)[lanes] = values[tasks]
+        if "actuator_ctrlrange" in self._scaled_fields:
+            self._set_control_ranges(lanes, self._scaled_fields["actuator_ctrlrange"][tasks])
         if self._scaled_fields and self._recompute_constants:
             self.batch.set_const(lanes)
 
@@ -213,8 +214,8 @@ class MujocoTasks(TaskEnv):
         for lanes, copies, rng in self.tasks_to_reset(mask):
             qpos, qvel = self.initial_state(rng)
             self.qpos[lanes], self.qvel[lanes] = qpos[copies], qvel[copies]
-        if self._stage:
-            self.batch.forward(mask, self._stage)
+        if self.batch.stage:
+            self.batch.forward(mask, self.batch.stage)
 
     def advance(self, actions: np.ndarray, live: np.ndarray) -> Outcome:
         """Step the live lanes' physics `frame_skip` times."""
@@ -222,15 +223,26 @@ class MujocoTasks(TaskEnv):
         self._ctrl[...] = controls
         self.qpos_before[...] = self.qpos
         with silence:  # divergence is counted, lane by lane
-            self.batch.step(None if live.all() else live, self.frame_skip, self._stage)
+            self.batch.step(None if live.all() else live, self.frame_skip, self.batch.stage)
         # A live lane's counters were 0 before the step: resets clear them, and a diverged lane waits for one.
         diverged = self._divergences.any(axis=1)
         reward, terms = self.reward(controls)
         return Outcome(reward, self.terminated(), diverged, terms)
 
     def controls(self, actions: np.ndarray) -> np.ndarray:
-        """What drives the actuators, [num_envs, A]: full control where an action is on its box's border."""
-        return self._control_center + self._control_radius * np.clip(actions / self.action_scale, -1.0, 1.0)
+        """What drives the actuators, [num_envs, A]: full control where an action is on its box's border.
+
+        MuJoCo itself holds the actuators in their control range.
+        """
+        fractions = actions / self.action_scale
+        if self.clip_actions:
+            fractions = np.clip(fractions, -1.0, 1.0)
+        return self._control_center + self._control_radius * fractions
+
+    def _set_control_ranges(self, lanes: np.ndarray, ranges: np.ndarray) -> None:
+        """Take `ranges` `[..., A, 2]` as full control of `lanes` (bool `[num_envs]`)."""
+        low, high = ranges[..., 0], ranges[..., 1]
+        self._control_center[lanes], self._control_radius[lanes] = (low + high) / 2, (high - low) / 2
 
 
 class Silence:

@@ -18,6 +18,7 @@ from gymnasium.spaces import Box
 
 from envs.base import Outcome, TaskEnv
 from envs.config import FamilyConfig, resolve
+from envs.published_lists import pearl_uniform
 from envs.rendering import NO_PATHS, draw_plane
 from envs.tasks import Choice, TaskDistribution, Tasks, Uniform
 
@@ -27,8 +28,9 @@ class PointNavConfig(FamilyConfig):
     """The options of PointNav; what is None comes from the variant."""
 
     variant: str = "maml"
-    goals: Literal["square", "left-right"] | None = None
-    """Law of the goals: uniform in the square of goal_range, or (-goal_range, 0) or (goal_range, 0)."""
+    goals: Literal["square", "left-right", "pearl"] | None = None
+    """Law of the goals: uniform in the square of goal_range; (-goal_range, 0) or (goal_range, 0); or one of the 100
+    that PEARL's code draws from that square, 80 to train with and the other 20 to test with."""
     goal_range: float | None = None
     """Half the side of the square of the goals."""
     start_range: float | None = None
@@ -80,11 +82,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "pearl": MAML
     | {
         "horizon": 20,
+        "goals": "pearl",
         "goal_range": 1.0,
         "start_range": 1.0,
         "ends": "never",
-        "train_tasks": 80,
-        "test_tasks": 20,
     },
     "promp": MAML | {"goal_range": 2.0, "action_bound": 0.1, "ends": "at-origin"},
 }
@@ -125,15 +126,20 @@ class PointNav(TaskEnv):
             positive=("goal_range", "action_bound", "step_size"),
             nonnegative=("start_range", "position_bound"),
         )
-        reach, square = options.goal_range, options.goals == "square"
-        goal = Uniform(-reach, reach, (2,)) if square else Choice(((-reach, 0.0), (reach, 0.0)))
-        beyond = TaskDistribution(goal=SquareRing(-2 * reach, 2 * reach, (2,))) if square else None
+        reach, square = options.goal_range, Uniform(-options.goal_range, options.goal_range, (2,))
+        train, test = TaskDistribution(goal=square), None
+        beyond: TaskDistribution | None = TaskDistribution(goal=SquareRing(-2 * reach, 2 * reach, (2,)))
+        if options.goals == "left-right":
+            train, beyond = TaskDistribution(goal=Choice(((-reach, 0.0), (reach, 0.0)))), None
+        elif options.goals == "pearl":
+            train, test = pearl_uniform("goal", square, train=80, test=20)
         super().__init__(
             num_tasks,
             lanes_per_task,
             options,
             horizon=options.horizon,
-            task_distribution=TaskDistribution(goal=goal),
+            task_distribution=train,
+            test_distribution=test,
             outside_distribution=beyond,
             observation_size={"position": 2, "goal": 4, "distance": 3}[options.observes],
             action_space=Box(-options.action_bound, options.action_bound, (2,), np.float64),

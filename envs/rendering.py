@@ -20,7 +20,7 @@ NO_PATHS: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
 class RobotCamera:
-    """Draws a robot in any state, and with any values of its model's fields, followed by the camera."""
+    """Draws a robot in any state, followed by the camera; whose body it draws stands in `model`, which may change."""
 
     def __init__(self, model: Any) -> None:
         """Raises: InputError where there is no way to draw off screen."""
@@ -29,10 +29,10 @@ class RobotCamera:
 
         if sys.platform == "linux" and not os.environ.get("DISPLAY"):
             os.environ.setdefault("MUJOCO_GL", "egl")
-        self._model = copy.copy(model)  # its fields become those of the lane that is drawn
-        self._data = mujoco.MjData(self._model)
+        self.model = copy.copy(model)
+        self._data = mujoco.MjData(self.model)
         try:
-            self._viewer = OffScreenViewer(self._model, self._data, SIZE, SIZE)
+            self._viewer = OffScreenViewer(self.model, self._data, SIZE, SIZE)
         except Exception as error:  # which one depends on what the machine lacks
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise InputError(f"MuJoCo cannot draw off screen ({reason}) — set MUJOCO_GL to egl or osmesa") from error
@@ -41,20 +41,17 @@ class RobotCamera:
         if model.nbody > 1:
             camera.type = mujoco.mjtCamera.mjCAMERA_TRACKING
             camera.trackbodyid = 1
-        mujoco.mj_forward(self._model, self._data)
+        mujoco.mj_forward(self.model, self._data)
         spread = np.linalg.norm(np.ptp(self._data.xpos[1:], axis=0)) if model.nbody > 1 else 0.0
         camera.distance = max(3.0 * spread, 5.0 * model.stat.meansize)
         camera.azimuth, camera.elevation = 90.0, -15.0
 
-    def picture(self, qpos: np.ndarray, qvel: np.ndarray, fields: Mapping[str, np.ndarray]) -> np.ndarray:
-        """uint8 [SIZE, SIZE, 3] of a state, with the named MjModel fields (`opt.` before one of MjOption) changed."""
+    def picture(self, qpos: np.ndarray, qvel: np.ndarray) -> np.ndarray:
+        """uint8 [SIZE, SIZE, 3] of a state."""
         import mujoco
 
-        for name, values in fields.items():
-            holder, field = (self._model.opt, name[4:]) if name.startswith("opt.") else (self._model, name)
-            getattr(holder, field)[...] = values
         self._data.qpos[:], self._data.qvel[:] = qpos, qvel
-        mujoco.mj_forward(self._model, self._data)
+        mujoco.mj_forward(self.model, self._data)
         self._viewer.make_context_current()  # type: ignore[no-untyped-call]
         return np.array(self._viewer.render("rgb_array"))
 

@@ -19,12 +19,11 @@ from gymnasium.spaces import Box
 from envs.base import Outcome, TaskEnv
 from envs.config import FamilyConfig, resolve
 from envs.navigation import distance_left
+from envs.published_lists import pearl_semicircle
 from envs.rendering import NO_PATHS, draw_plane
-from envs.seeding import LIST_TASKS, generators
-from envs.tasks import Choice, TaskDistribution, Tasks, Uniform
+from envs.tasks import TaskDistribution, Tasks, Uniform
 
 STEP_SIZE = 0.1
-SPACED_TRAIN, SPACED_TEST = 80, 20
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class SparsePointNavConfig(FamilyConfig):
     variant: str = "varibad"
     goals: Literal["semicircle", "circle", "spaced"] | None = None
     """Law of the goals on the unit circle: uniform in its upper half, uniform in all of it, or PEARL's 100 equally
-    spaced goals of the upper half, 80 to train with and the other 20 to test with."""
+    spaced goals of the upper half, those 80 of them that its code trains with and the other 20 to test with."""
     goal_radius: float | None = None
     """Distance up to which the goal pays."""
     reward: Literal["sparse", "dense"] | None = None
@@ -119,9 +118,6 @@ def _place(angle: np.ndarray) -> np.ndarray:
 
 def _goals(law: str) -> tuple[TaskDistribution, TaskDistribution | None]:
     """What training tasks come from, and test tasks where they are held out."""
-    if law != "spaced":
-        return TaskDistribution(angle=Uniform(0.0, np.pi if law == "semicircle" else 2 * np.pi)), None
-    (rng,) = generators(0, 1, LIST_TASKS)
-    angles = rng.permutation(np.linspace(0.0, np.pi, SPACED_TRAIN + SPACED_TEST)).tolist()
-    train, test = Choice(tuple(angles[:SPACED_TRAIN])), Choice(tuple(angles[SPACED_TRAIN:]))
-    return TaskDistribution(angle=train), TaskDistribution(angle=test)
+    if law == "spaced":
+        return pearl_semicircle(train=80, test=20)
+    return TaskDistribution(angle=Uniform(0.0, np.pi if law == "semicircle" else 2 * np.pi)), None

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import gymnasium
-import mujoco
 import numpy as np
 
 from envs.config import RobotConfig, resolve
@@ -101,7 +100,7 @@ class SwimmerVel(MujocoTasks):
             outside_distribution=TaskDistribution(velocity=Uniform(high, 2 * high - low)),
             observation_size=13 if options.mass_center else 8,
             action_scale=options.action_scale,
-            stage=mujoco.mjtStage.mjSTAGE_VEL if options.mass_center else mujoco.mjtStage.mjSTAGE_NONE,
+            clip_actions=options.clip_actions,
             threads=threads,
         )
         if options.mass_center:

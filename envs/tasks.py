@@ -11,14 +11,20 @@ from typing import Any, Protocol
 import numpy as np
 
 from envs.errors import InputError, nearest
-from envs.seeding import LIST_TASKS, generators
 
 Tasks = dict[str, np.ndarray]
 """Task parameters by name, each `[N, ...]`."""
 
 
+MOST_MEMBERS = 1_000_000
+"""Beyond so many different tasks, a law counts as endless."""
+
+
 class Law(Protocol):
-    """The distribution of one task parameter; printed, it is a short formula."""
+    """The distribution of one task parameter; printed, it is a short formula.
+
+    A law of countably many values, as `Choice`, also has `members()`: all of them, `[count, ...]`.
+    """
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """One task's value, `[...]`."""
@@ -153,6 +159,10 @@ class Choice:
         """One task's value."""
         return np.asarray(self.values)[rng.integers(len(self.values))]
 
+    def members(self) -> np.ndarray:
+        """The different values, `[count, ...]`."""
+        return np.unique(np.asarray(self.values), axis=0)
+
     def check(self, name: str, values: Any) -> np.ndarray:
         """Finite numbers of the right shape."""
         table = np.asarray(self.values)
@@ -166,6 +176,15 @@ class TaskDistribution(dict[str, Law]):
         """One task from each generator: every parameter `[N, ...]`, N the number of generators."""
         draws = [{name: law.draw(rng) for name, law in self.items()} for rng in rngs]
         return {name: np.stack([draw[name] for draw in draws]) for name in self}
+
+    def members(self) -> Tasks | None:
+        """Every task that there is, `[count, ...]` each, where these can be counted; None where they are endless."""
+        values: list[np.ndarray] = [law.members() for law in self.values() if hasattr(law, "members")]
+        sizes = [len(value) for value in values]
+        if not values or len(values) < len(self) or np.prod(sizes, dtype=float) > MOST_MEMBERS:
+            return None
+        rows = np.indices(sizes).reshape(len(sizes), -1)  # [parameters, count]
+        return {name: value[row] for name, value, row in zip(self, values, rows, strict=True)}
 
     def check(self, tasks: Mapping[str, Any], num_tasks: int) -> Tasks:
         """Copies of the tasks' parameters, `[N, ...]` each.
@@ -187,21 +206,44 @@ class TaskDistribution(dict[str, Law]):
 
 
 class TaskList(TaskDistribution):
-    """A fixed list of tasks, each as likely as the others: `count` draws of a distribution, from number `first` on.
+    """A fixed list of tasks, each as likely as the others; several parameters are listed together, row by row.
 
-    The list belongs to the distribution (its seed is 0), so that every run and every project user has the same one.
+    TaskList({"velocity": [0.5, 1.0, 2.0], "mass": [1.0, 1.0, 3.0]})
     """
 
-    def __init__(self, law: TaskDistribution, count: int, first: int = 0) -> None:
-        super().__init__(law)
-        rngs = generators(0, first + count, LIST_TASKS)[first:]
-        self.tasks = law.sample(rngs)
-        self.count = count
+    def __init__(self, tasks: Mapping[str, Any], laws: TaskDistribution | None = None) -> None:
+        """List `tasks`, `[count, ...]` each.
+
+        Args:
+            laws: what the parameters may be and what they are called; by default anything like the listed ones.
+
+        Raises: InputError on an empty list, on parameters with other numbers of rows, and on what `laws` do not let
+        pass.
+        """
+        super().__init__(laws or {name: Choice(_rows(name, values)) for name, values in tasks.items()})
+        self.count = max((len(_rows(name, values)) for name, values in tasks.items()), default=0)
+        """How many tasks are listed."""
+        self.tasks = self.check(tasks, self.count)
 
     def sample(self, rngs: Sequence[np.random.Generator]) -> Tasks:
         """One task of the list from each generator: every parameter `[N, ...]`."""
         chosen = [int(rng.integers(self.count)) for rng in rngs]
         return {name: values[chosen] for name, values in self.tasks.items()}
+
+    def members(self) -> Tasks:
+        """The listed tasks."""
+        return self.tasks
+
+
+def _rows(name: str, values: Any) -> tuple[Any, ...]:
+    """The rows of a list, numbers or nested lists of one shape."""
+    try:
+        array = np.asarray(values)
+    except ValueError:  # rows of unequal length
+        array = np.asarray(None)
+    if array.dtype.kind not in "iuf" or not array.ndim or not len(array):
+        raise InputError(f"the list of task parameter '{name}' is no array of numbers — give one row per task")
+    return tuple(array.tolist())
 
 
 def _sized(shape: tuple[int, ...]) -> str:

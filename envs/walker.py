@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import gymnasium
 import numpy as np
 
-from envs.config import RobotConfig, resolve
+from envs.config import OTHER_TASKS, RAW_COST, RobotConfig, resolve
 from envs.dynamics import RandomParametersConfig, random_parameters
 from envs.mujoco_tasks import MujocoTasks, load_model
 from envs.tasks import Choice, TaskDistribution, Uniform
@@ -72,7 +72,7 @@ PARAMS_VARIANTS: dict[str, dict[str, Any]] = {
     "metarl": RAND_PARAMS | {"set_const": True},
     "promp": RAND_PARAMS,
     "pearl": RAND_PARAMS | {"action_scale": 1.0, "train_tasks": 40, "test_tasks": 10},
-    "varibad": RAND_PARAMS | {"action_scale": 1.0},
+    "varibad": RAND_PARAMS | RAW_COST | {"action_scale": 1.0},
 }
 
 
@@ -96,6 +96,7 @@ class Walker(MujocoTasks):
             horizon=options.horizon,
             observation_size=model.nq - 1 + model.nv,
             action_scale=options.action_scale,
+            clip_actions=options.clip_actions,
             threads=threads,
             **tasks,
         )
@@ -174,6 +175,7 @@ class WalkerParams(Walker):
 
     Config = WalkerParamsConfig
     variants = PARAMS_VARIANTS
+    remarks: ClassVar = {"pearl": OTHER_TASKS}
 
     def __init__(
         self, num_tasks: int, lanes_per_task: int, config: WalkerParamsConfig | None = None, *, threads: int = 0

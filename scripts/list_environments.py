@@ -12,7 +12,7 @@ import gymnasium
 import numpy as np
 
 import envs
-from envs.registry import describe
+from envs.registry import describe, environment_class
 from envs.single import gymnasium_id
 
 ROOT = Path(__file__).parents[1]
@@ -85,7 +85,8 @@ def definitions() -> str:
                 for field, value in vars(config).items()
                 if field != "variant" and value != getattr(default, field)
             ]
-            lines.append(f"* `{variant}`: {', '.join(changed) or 'the same'}")
+            remark = environment_class(name).remarks.get(variant, "")
+            lines.append(f"* `{variant}`: {', '.join(changed) or 'the same'}" + (f" ({remark})" if remark else ""))
     return "\n".join(lines) + "\n\n"
 
 

@@ -16,7 +16,14 @@ from metarl.core.types import Metrics
 from metarl.experiment.compare import baseline_directory, baselines, trained
 from metarl.experiment.config import RunConfig, TrainConfig, options_from_dict, options_of_then, read_yaml
 from metarl.experiment.continuing import taken_up
-from metarl.experiment.evaluate import check_evaluation, curve_record, evaluate, evaluation_record, levels
+from metarl.experiment.evaluate import (
+    check_evaluation,
+    curve_record,
+    evaluate,
+    evaluation_record,
+    levels,
+    listed_tasks,
+)
 from metarl.experiment.evaluation_files import write_evaluation, write_film
 from metarl.experiment.fewshot import FewShotSetup, evaluate_few_shot, set_up_few_shot
 from metarl.experiment.logger import CURVES, curves_of, read_metrics
@@ -187,7 +194,7 @@ def evaluate_run(
         tasks: how many; by default all of a fixed list, and 40 where tasks come fresh (600 of labelled data).
         rounds: adaptation rounds K; by default 3, or those of training where these are more.
         seed: where evaluation's own randomness starts.
-        split: "train", "validation", "test" or "outside"; the tasks of all but a "train" with a fixed list are unseen.
+        split: "train", "validation", "test" or "outside"; the record says whether its tasks are "unseen".
         compare: algorithms to train alike, in `compare/` below the run's folder, and to meet the same tasks with.
         film: also draw the first task before and after adaptation: `adaptation.gif`, and in TensorBoard.
         trust: whether code that it names (`path.py:Class`) may be run; never say so of a run from strangers.
@@ -206,7 +213,7 @@ def evaluate_run(
         if film:
             raise InputError("--film is for environments — labelled data have no episodes to draw")
         return evaluate_few_shot(run, config, tasks, rounds, seed, split, compare)
-    listed = getattr(config.env, f"{split}_tasks", 0)
+    listed = listed_tasks(config, split)
     if tasks is not None and 0 < listed < tasks:
         raise InputError(f"--tasks is {tasks}, but the list of {split} tasks holds {listed} — give at most {listed}")
     tasks = tasks or listed or 40

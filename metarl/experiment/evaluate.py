@@ -1,4 +1,4 @@
-"""The adaptation curve: returns on unseen tasks after 0, 1, …, K rounds of adaptation, with intervals and levels.
+"""The adaptation curve: returns on held-out tasks after 0, 1, …, K rounds of adaptation, with intervals and levels.
 
 Evaluation draws from streams of its own, so it never changes a bit of training.
 """
@@ -10,19 +10,22 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from envs.base import TaskEnv
+from envs.registry import environment_class
 from envs.tasks import TaskList, Tasks
 from metarl.core.errors import InputError
 from metarl.core.randomness import Address, Purpose
 from metarl.core.types import State
 from metarl.experiment.checkpoint import Checkpoint
+from metarl.experiment.config import RunConfig
 from metarl.experiment.random_policy import random_returns
 from metarl.experiment.trainer import Setup, set_new_tasks
-from metarl.sampling.collect import collect, torch_threads
+from metarl.sampling.collect import blaming_environment, collect, torch_threads
 
 
 @dataclass(frozen=True)
 class AdaptationCurve:
-    """Mean undiscounted episode returns of each unseen task in each round."""
+    """Mean undiscounted episode returns of each task in each round."""
 
     per_task: np.ndarray
     """[N, K + 1]"""
@@ -75,6 +78,16 @@ def evaluate(setup: Setup, state: State, rounds: int, seed: int, split: str = "t
     return AdaptationCurve(per_task, per_task.mean(axis=0), low, high, trial.diverged, env.tasks)
 
 
+def listed_tasks(config: RunConfig, split: str) -> int:
+    """How many tasks the fixed list of a split holds; 0 where tasks come fresh."""
+    family: Any = environment_class(config.environment)
+    with blaming_environment(config.environment, "when it was made"):
+        env: TaskEnv = family(1, 1, config.env)
+    law = env.splits.get(split)
+    env.close()
+    return law.count if isinstance(law, TaskList) else 0
+
+
 def levels(setup: Setup, seed: int) -> Levels:
     """Of the tasks that were evaluated last, in the very episodes of round 0: the same starts."""
     env = setup.env
@@ -121,6 +134,7 @@ def evaluation_record(
         "env": setup.config.environment,
         "algo": setup.config.algorithm,
         "split": split,
+        "unseen": setup.env.unseen(split),
         "tasks": len(curve.per_task),
         **curve_record(checkpoint, curve),
         "no_adaptation": float(curve.mean[0]),

@@ -99,7 +99,7 @@ def csv_text(record: dict[str, Any]) -> str:
 
 def evaluation_table(record: dict[str, Any]) -> Table:
     """For the terminal: mean returns and intervals after each round, of every method, and the levels beside them."""
-    tasks = f"{record['tasks']} {record['split']} tasks"
+    tasks = f"{record['tasks']} {record['split']} tasks" + ("" if record.get("unseen", True) else " (met in training)")
     title = f"{record['env']} · {record['algo']} · iteration {record['iteration']} · {tasks}"
     shown = Table("after rounds", "mean return", "95 % interval", title=Text(title))
     for name, curve in curves(record).items():

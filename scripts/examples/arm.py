@@ -6,7 +6,6 @@ metarl evaluate runs/scripts-examples-arm.py-Arm/maml-trpo/seed-0 --split outsid
 
 from pathlib import Path
 
-import mujoco
 import numpy as np
 
 from envs import LogUniform, MujocoTasks, Scale, TaskDistribution, Uniform, load_model
@@ -28,7 +27,6 @@ class Arm(MujocoTasks):
             outside_distribution=TaskDistribution(tool=LogUniform(2.0, 2.0, 3.0)),
             observation_size=8,
             action_scale=3.0,
-            stage=mujoco.mjtStage.mjSTAGE_POS,  # so that the tip is where the joints of this step put it
             threads=threads,
         )
         self.tip = self.batch.bind("site_xpos")[:, 0, :2]  # [num_envs, 2]

@@ -10,7 +10,8 @@ import envs
 from envs.ant import XML
 from envs.mujoco_tasks import MujocoTasks, load_model
 
-# By leg, in the XML's order: its geoms (upper, lower) and its motors, as GrBAL numbers them (BENCHMARKS A12).
+# By leg, in the XML's order: its geoms (upper, lower) and its motors, as GrBAL numbers them:
+# learning_to_adapt/envs/ant_env.py in iclavera/learning_to_adapt (bd7d99b).
 GEOMS = [(3, 4), (6, 7), (9, 10), (12, 13)]
 MOTORS = [(2, 3), (4, 5), (6, 7), (0, 1)]
 
@@ -135,7 +136,8 @@ def test_the_last_leg_is_held_out_for_tests() -> None:
 
 
 def test_grbals_ant_is_as_published() -> None:
-    # BENCHMARKS A12: 1000 steps of 0.02 s, actions in ±1, 41 observations, noise 0.01 and 0.1, v + 0.05, no end.
+    # learning_to_adapt/envs/ant_env.py in iclavera/learning_to_adapt (bd7d99b): 1000 steps of 0.02 s, actions in ±1, 41
+    # observations, noise 0.01 and 0.1, v + 0.05, no end.
     env = make("ant-cripple", 1, 50, variant="grbal")
     found = env.horizon, env.dt, env.single_action_space.high[0], env.single_observation_space.shape[0]
     assert found == pytest.approx((1000, 0.02, 1.0, 41)) and env.config.mass_center
@@ -148,7 +150,7 @@ def test_grbals_ant_is_as_published() -> None:
 
 
 def test_a_motionless_ant_earns_its_bonus_alone() -> None:
-    # 0.05 a step for 200 steps; BENCHMARKS C1 has 199 ± 3 for a bonus of 1: it drifts by about 1 m at most.
+    # 0.05 a step for 200 steps; an ant of Gymnasium's that does nothing drifts by about 1 m at most.
     env = make("ant-params", 10, 1)
     env.reset(seed=0)
     total = sum(env.step(np.zeros((10, 8)))[1] for _ in range(200))

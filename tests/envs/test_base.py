@@ -47,7 +47,10 @@ class Walk(TaskEnv):
         if self.poison == "reward":
             reward[2] = np.inf
         self.played += 1
-        return Outcome(reward, self.place == 3.0, diverged, {"place": self.place}, self.played >= self.clock)
+        return Outcome(reward, self.ended(), diverged, {"place": self.place}, self.played >= self.clock)
+
+    def ended(self) -> np.ndarray:
+        return self.place == 3.0
 
     def observe(self) -> np.ndarray:
         observation = np.where(self.place == 5.0, np.nan, self.place)[:, None]
@@ -102,20 +105,34 @@ def test_a_clock_of_the_family_truncates_before_the_horizon_whom_nothing_termina
     np.testing.assert_array_equal(truncated, [False, True, True, True])
 
 
-def test_a_diverged_lane_ends_at_its_last_good_observation_without_reward() -> None:
+def test_a_diverged_lane_is_truncated_at_its_last_good_observation_without_reward() -> None:
     env = walk()
     env.step(np.ones(4, int))
     env.stride[1] = 4.0  # 1 + 4 = 5: diverges
     observation, reward, terminated, truncated, info = env.step(np.ones(4, int))
     np.testing.assert_array_equal(observation[:, 0], [2.0, 1.0, 2.0, 2.0])
     np.testing.assert_array_equal(reward, [2.0, 0.0, 4.0, 4.0])
-    np.testing.assert_array_equal(terminated, [False, True, False, False])
+    np.testing.assert_array_equal(truncated, [False, True, False, False])
+    assert not terminated.any()
     np.testing.assert_array_equal(info["diverged"], [False, True, False, False])
-    *_, info = env.step(np.zeros(4, int))
+    *_, terminated, truncated, info = env.step(np.zeros(4, int))
+    np.testing.assert_array_equal(truncated, [False, True, False, False])
+    assert not terminated.any()
     np.testing.assert_array_equal(info["diverged"], [False, True, False, False])
     _, info = env.reset(options={"reset_mask": np.array([False, True, False, False])})
     assert not info["diverged"].any()
-    np.testing.assert_array_equal(env.step(np.zeros(4, int))[2], [False] * 4)
+    *_, terminated, truncated, _ = env.step(np.zeros(4, int))
+    np.testing.assert_array_equal(truncated, [True, False, True, True])  # the horizon, but for the lane just reset
+
+
+def test_a_lane_that_diverges_where_its_task_would_end_it_is_truncated_alone() -> None:
+    env = walk()
+    env.place[1] = 2.0
+    env.ended = lambda: env.place >= 3.0  # type: ignore[method-assign]  # place 5, where it diverges, included
+    env.stride[1] = 3.0
+    *_, terminated, truncated, info = env.step(np.ones(4, int))
+    np.testing.assert_array_equal(truncated, [False, True, False, False])
+    assert info["diverged"][1] and not terminated.any()
 
 
 @pytest.mark.parametrize("quantity", ["reward", "observation"])

@@ -9,7 +9,8 @@ import pytest
 import envs
 from envs.corner_navigation import PointCorners
 
-# variant: horizon, action bound, observation size, from BENCHMARKS (its section A1)
+# variant: horizon, action bound, observation size. Sources: meta_policy_search/envs/point_envs/point_env_2d_corner.py,
+# point_env_2d_momentum.py and point_env_2d_walls.py in jonasrothfuss/ProMP (93ae339).
 PUBLISHED = {
     "promp-sparse": (100, 0.2, 2),
     "promp-dense": (100, 0.2, 2),

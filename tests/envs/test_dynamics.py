@@ -18,7 +18,7 @@ import pytest
 import envs
 from envs.dynamics import LogUniformBeyond, RandomParametersConfig, Scale, random_parameters
 from envs.mujoco_tasks import MujocoTasks, load_model
-from envs.tasks import Choice, LogUniform, TaskDistribution, Uniform
+from envs.tasks import Choice, LogUniform, TaskDistribution, TaskList, Uniform
 
 ASSETS = Path(gymnasium.__file__).parent / "envs/mujoco/assets"
 ROBOT = """
@@ -121,6 +121,7 @@ def test_every_scale_is_a_task_parameter_with_the_declared_law(robot: mujoco.MjM
         (Scale("actuator_gear", FACTOR, names="winch"), 7.0, [[6, 0, 0, 0, 0, 0], [14, 0, 0, 0, 0, 0]]),
         (Scale("opt.gravity", FACTOR), 0.5, [0, 0, -5]),
         (Scale("opt.gravity", FACTOR, each=True), [1.0, 1.0, 0.1], [0, 0, -1]),
+        (Scale("opt.impratio", FACTOR), 2.0, 2.0),
     ],
 )
 def test_names_find_their_rows(robot: mujoco.MjModel, scale: Scale, factors: Any, expected: Any) -> None:
@@ -136,6 +137,16 @@ def test_scales_of_one_field_multiply(robot: mujoco.MjModel) -> None:
     env.set_tasks({"all": [2.0, 3.0], "cart": [5.0, 1.0]})
     env.reset(seed=0)
     np.testing.assert_array_equal(env.batch.expand("body_mass"), [[0, 20, 2, 2], [0, 6, 3, 3]])
+
+
+def test_one_factor_may_scale_several_fields(robot: mujoco.MjModel) -> None:
+    env = Dynamic(robot, {"bulk": Scale(("body_mass", "body_inertia"), FACTOR, names=("load", "cart"))}, 2, 1)
+    env.set_tasks({"bulk": [2.0, 3.0]})
+    env.reset(seed=0)
+    for lane, factor in enumerate((2.0, 3.0)):
+        factors = np.array([1.0, factor, factor, 1.0])
+        np.testing.assert_array_equal(env.batch.expand("body_mass")[lane], robot.body_mass * factors)
+        np.testing.assert_array_equal(env.batch.expand("body_inertia")[lane], robot.body_inertia * factors[:, None])
 
 
 def test_mass_factors_change_the_acceleration_as_newton_says(robot: mujoco.MjModel) -> None:
@@ -157,6 +168,21 @@ def test_gravity_scales_the_fall(robot: mujoco.MjModel) -> None:
     np.testing.assert_allclose(env.qvel[:, 1], [-1.0, -1.0, -0.3, -0.3], rtol=1e-12)
 
 
+def test_full_control_is_that_of_the_tasks_own_control_range(robot: mujoco.MjModel) -> None:
+    # The first motor's range [-1, 3] times f: actions -1, 0 and 1 are the controls -f, f and 3 f. With gear 6 on 3 kg,
+    # a step of 0.02 s gives the velocity 0.02 * 6 / 3 of the control.
+    env = Dynamic(robot, {"power": Scale("actuator_ctrlrange", FACTOR, names="rail")}, 2, 3)
+    charged: list[np.ndarray] = []
+    env.reward = lambda controls: (charged.append(controls.copy()), (np.zeros(6), {}))[1]  # type: ignore[method-assign]
+    for power in ([0.5, 2.0], [1.0, 0.25]):
+        env.set_tasks({"power": power})
+        env.reset(seed=0)
+        env.step(np.tile([[-1.0, 0.0], [0.0, 0.0], [1.0, 0.0]], (2, 1)))
+        controls = np.outer(power, [-1.0, 1.0, 3.0]).ravel()
+        np.testing.assert_allclose(charged[-1][:, 0], controls, rtol=1e-12)
+        np.testing.assert_allclose(env.qvel[:, 0], 0.04 * controls, rtol=1e-12)
+
+
 @pytest.mark.parametrize("recompute", [True, False])
 @pytest.mark.parametrize("xml", ["half_cheetah.xml", "walker2d.xml", "hopper.xml"])
 def test_lanes_with_their_own_parameters_are_bit_equal_to_models_edited_one_by_one(xml: str, recompute: bool) -> None:
@@ -165,8 +191,9 @@ def test_lanes_with_their_own_parameters_are_bit_equal_to_models_edited_one_by_o
         "gear": Scale("actuator_gear", FACTOR, each=True),
         "gravity": Scale("opt.gravity", FACTOR),
         "limits": Scale("jnt_range", FACTOR),
-        "stiffness": Scale("jnt_stiffness", FACTOR, each=True),
     }
+    if xml == "half_cheetah.xml":  # the others have none
+        dynamics["stiffness"] = Scale("jnt_stiffness", FACTOR, each=True)
     env = Dynamic(load_model(ASSETS / xml), dynamics, num_tasks=3, lanes_per_task=2, recompute_constants=recompute)
     env.reset(seed=0)
     actions = np.random.default_rng(0).uniform(-1.0, 1.0, (60, *env.action_space.shape))
@@ -260,6 +287,19 @@ def test_a_split_draws_its_own_law_and_otherwise_the_training_law(robot: mujoco.
         Dynamic(robot, dynamics, 2, 1, test_distribution=TaskDistribution(mas=Uniform(3.0, 4.0)))
 
 
+def test_a_list_joins_dynamics_with_other_parameters_and_lacks_none(robot: mujoco.MjModel) -> None:
+    dynamics = {"load": Scale("body_mass", FACTOR, names="load")}
+    listed = TaskList({"load": [0.5, 2.0, 3.0], "velocity": [1.0, 4.0, 6.0]})
+    env = Dynamic(robot, dynamics, 50, 1, task_distribution=listed)
+    np.testing.assert_array_equal(env.tasks["velocity"], 2.0 * env.tasks["load"])
+    env.reset(seed=0)
+    np.testing.assert_array_equal(env.batch.expand("body_mass")[:, 2], env.tasks["load"])
+    with pytest.raises(envs.InputError, match="a list of tasks lacks 'load' — list it too, one row per task"):
+        Dynamic(robot, dynamics, 2, 1, task_distribution=TaskList({"velocity": [1.0, 4.0]}))
+    with pytest.raises(envs.InputError, match="a list of tasks lacks 'velocity' — list it too, one row per task"):
+        Dynamic(robot, dynamics, 2, 1, task_distribution=listed, test_distribution=TaskList({"load": [1.0, 4.0]}))
+
+
 def test_the_law_beyond_leaves_the_training_range_out_on_both_sides() -> None:
     law, rng = LogUniformBeyond(1.5, 3.0, 4.0, (4000,)), np.random.default_rng(0)
     exponents = np.log(law.draw(rng)) / np.log(1.5)
@@ -282,6 +322,27 @@ def test_the_law_beyond_leaves_the_training_range_out_on_both_sides() -> None:
         (Scale("opt.gravity", FACTOR, "z"), "'f' scales opt.gravity of unknown 'z' — check the name"),
         (Scale("body_mass", Uniform(1.0, 2.0, (3,))), "the law of 'f' draws shape (3,) — give one that draws ()"),
         (Scale("body_mass", Choice((1.0, 2.0)), each=True), "the law of 'f' draws shape () — give one that draws (4,)"),
+        (Scale("jnt_stiffness", FACTOR), "'f' scales jnt_stiffness, which is 0 — scale what is not"),
+        (Scale("dof_damping", FACTOR, "rail"), "'f' scales dof_damping of rail, which is 0 — scale what is not"),
+        (Scale("tendon_stiffness", FACTOR), "'f' scales tendon_stiffness, which is 0 — scale what is not"),
+        (Scale("opt.wind", FACTOR), "'f' scales opt.wind, which is 0 — scale what is not"),
+        (
+            Scale("body_subtreemass", FACTOR),
+            "'f' scales body_subtreemass, which MuJoCo derives from other fields — scale those",
+        ),
+        (Scale("dof_M0", FACTOR), "'f' scales dof_M0, which MuJoCo derives from other fields — scale those"),
+        (
+            Scale("actuator_acc0", FACTOR, "winch"),
+            "'f' scales actuator_acc0, which MuJoCo derives from other fields — scale those",
+        ),
+        (
+            Scale(("body_mass", "body_inertia"), FACTOR, each=True),
+            "'f' gives each number a factor, but scales 2 fields — name one of them",
+        ),
+        (
+            Scale(("body_mass", "body_inertai"), FACTOR),
+            "unknown model field 'body_inertai' — did you mean 'body_inertia'?",
+        ),
     ],
 )
 def test_impossible_declarations_are_refused_by_name(robot: mujoco.MjModel, scale: Scale, message: str) -> None:

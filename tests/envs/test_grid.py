@@ -75,7 +75,8 @@ def test_an_oracle_that_cannot_arrive_in_time_pays_for_every_step() -> None:
 def test_the_mean_oracle_is_the_known_one() -> None:
     oracle = make().oracle({"goal": np.array(GOALS)})
     assert oracle is not None
-    assert round(oracle.mean(), 2) == 11.07  # BENCHMARKS (its section C1)
+    # Of the 21 goals 2, 4, 5, 4, 3, 2 and 1 are 2, 3, … 8 steps away; who needs d steps earns 16 - d - 0.1 (d - 1).
+    assert round(oracle.mean(), 2) == 11.07
 
 
 def test_the_best_sweep_finds_14_goals_and_earns_4() -> None:
@@ -95,7 +96,7 @@ def test_the_best_sweep_finds_14_goals_and_earns_4() -> None:
 
 
 def test_random_actions_have_their_known_mean_return() -> None:
-    # -1.16 in BENCHMARKS (its section C1), which is simulated too: ± 4 standard errors of a difference.
+    # -1.16 in a simulation apart from this code: ± 4 standard errors of a difference.
     env, rng = make(5000), np.random.default_rng(0)
     env.reset(seed=0)
     total = sum(env.step(rng.integers(0, 5, 5000))[1] for _ in range(15))

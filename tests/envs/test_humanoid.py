@@ -10,7 +10,10 @@ from gymnasium.envs.mujoco.humanoid_v5 import HumanoidEnv
 import envs
 from envs.humanoid import HumanoidDir
 
-# variant: action bound, observation size, whether ±x only, from BENCHMARKS (its section A9)
+# variant: action bound, observation size, whether ±x only. Sources:
+# meta_policy_search/envs/mujoco_envs/humanoid_rand_direc.py and humanoid_rand_direc_2d.py in jonasrothfuss/ProMP
+# (93ae339), rlkit/envs/humanoid_dir.py in katerakelly/oyster (44e20fd), environments/mujoco/humanoid_dir.py in
+# lmzintgraf/varibad (57e1795), learn2learn/gym/envs/mujoco/humanoid_*.py in learnables/learn2learn (db5cee3).
 PUBLISHED = {
     "metarl": (10.0, 45, False),
     "promp": (10.0, 376, True),
@@ -145,7 +148,8 @@ def test_an_episode_ends_beyond_one_and_two_metres(height: float, ends: bool) ->
 
 
 def test_a_humanoid_that_does_nothing_falls_after_forty_steps() -> None:
-    # BENCHMARKS C1: 199 ± 4, length 40, for an episode of zero actions.
+    # Five episodes of zero actions with the body of gymnasium 1.4.0 and PEARL's reward, apart from this code: 199 ± 4,
+    # length 40.
     env = make(20, variant="pearl")
     env.reset(seed=0)
     total, length = 0.0, np.zeros(20)

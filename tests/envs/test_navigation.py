@@ -233,7 +233,8 @@ def test_the_oracle_claims_nothing_that_it_has_not_worked_out(fields: dict[str, 
     assert env.oracle(env.tasks) is None
 
 
-# Mean returns of 100 steps, from BENCHMARKS (its section C1): uniform in ±0.1, N(0, 1) clipped to ±0.1, N(0, 0.1²).
+# Mean returns of 100 steps, from a simulation apart from this code: uniform in ±0.1, N(0, 1) clipped to ±0.1,
+# N(0, 0.1²).
 @pytest.mark.parametrize(("policy", "level"), [("uniform", -61.7), ("clipped", -90.3), ("normal", -70.3)])
 def test_random_policies_have_their_known_returns(policy: str, level: float) -> None:
     env, rng = envs.make("point-nav", 4000, 1, variant="deleu"), np.random.default_rng(0)

@@ -36,12 +36,22 @@ def test_cameras_come_and_go_without_disturbing_each_other() -> None:
 
 
 def test_the_body_of_a_task_is_drawn_as_it_is() -> None:
-    env = robot("half-cheetah-dir")
-    camera, lane = RobotCamera(env.model), (env.qpos[0], env.qvel[0])
-    plain = camera.picture(*lane, {})
-    invisible = camera.picture(*lane, {"geom_rgba": np.zeros((env.model.ngeom, 4))})
-    assert (plain != invisible).any(axis=2).mean() > 0.02  # the robot fills more of it than that
-    np.testing.assert_array_equal(camera.picture(*lane, {"geom_rgba": env.model.geom_rgba}), plain)
+    """As a camera draws a model that was edited by hand: the halves of a leg are at half their size and folded."""
+    env = robot("ant-cripple")
+    env.set_tasks({"leg": [0, 3]})
+    env.reset(seed=0)
+    pictures = []
+    for lane, (upper, lower) in enumerate(((3, 4), (12, 13))):  # geoms, in the XML's order
+        camera = RobotCamera(env.model)
+        healthy = camera.picture(env.qpos[lane], env.qvel[lane])
+        camera.model.geom_size[[upper, lower]] /= 2
+        camera.model.geom_pos[lower] = camera.model.geom_pos[upper]
+        camera.model.geom_sameframe[lower] = 0  # its place is no longer that of its body's inertia
+        expected = camera.picture(env.qpos[lane], env.qvel[lane])
+        pictures.append(env.render_lane(lane))
+        np.testing.assert_array_equal(pictures[-1], expected)
+        assert (expected != healthy).any(axis=2).sum() > 200
+    assert (pictures[0] != pictures[1]).any()
 
 
 def test_drawing_changes_nothing_of_the_simulation() -> None:

@@ -45,6 +45,16 @@ def test_it_plays_as_the_lane_of_a_vector_environment_does() -> None:
     assert truncated
 
 
+def test_broken_physics_truncate_the_episode_and_say_so() -> None:
+    env = make("half-cheetah-vel").unwrapped
+    assert isinstance(env, envs.SingleTask)
+    before, _ = env.reset(seed=0)
+    env.env.qvel[0] = 1e12  # type: ignore[attr-defined]
+    observation, reward, terminated, truncated, info = env.step(np.zeros(6))
+    assert (reward, terminated, truncated, info["diverged"]) == (0.0, False, True, True)
+    np.testing.assert_array_equal(observation, before)
+
+
 def test_without_a_task_every_episode_has_a_new_one_and_the_seed_decides_which() -> None:
     env = make("half-cheetah-vel")
     first, second = env.reset(seed=1)[1]["task"], env.reset()[1]["task"]

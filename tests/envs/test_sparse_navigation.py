@@ -8,7 +8,9 @@ import pytest
 
 import envs
 
-# variant: horizon, reward paid, lowest and highest angle, from BENCHMARKS (its section A2)
+# variant: horizon, reward paid, lowest and highest angle. Sources: environments/navigation/point_robot.py in
+# lmzintgraf/varibad (57e1795), rlkit/envs/point_robot.py and configs/sparse-point-robot.json in katerakelly/oyster
+# (44e20fd).
 PUBLISHED = {
     "varibad": (100, "sparse", 0.0, np.pi),
     "varibad-circle": (100, "sparse", 0.0, 2 * np.pi),
@@ -90,7 +92,7 @@ def goals(env: envs.TaskEnv) -> np.ndarray:
     return np.stack([np.cos(angle), np.sin(angle)], axis=1)
 
 
-# Mean returns from BENCHMARKS (its section C1), to one decimal: straight to the goal, greedily along each axis.
+# Mean returns to one decimal, from a simulation apart from this code: straight to the goal, greedily along each axis.
 @pytest.mark.parametrize(("horizon", "straight", "greedy"), [(20, 13.2, 13.4), (60, 53.2, 53.4), (100, 93.2, 93.4)])
 def test_straight_and_greedy_paths_have_their_known_returns(horizon: int, straight: float, greedy: float) -> None:
     env = make(2000, 1, horizon=horizon)

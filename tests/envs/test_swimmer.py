@@ -10,8 +10,10 @@ from gymnasium.envs.mujoco.swimmer_v5 import SwimmerEnv
 import envs
 from envs.swimmer import SwimmerVel
 
-# variant: seconds a step, action bound, observation size, weight of the distance, control cost, from BENCHMARKS (its
-# section A11); ProMP's code has the distance with the wrong sign
+# variant: seconds a step, action bound, observation size, weight of the distance, control cost. Sources:
+# rllab/envs/mujoco/swimmer_randgoal_env.py in cbfinn/maml_rl (9c8e2eb),
+# meta_policy_search/envs/mujoco_envs/swimmer_rand_vel.py in jonasrothfuss/ProMP (93ae339), which has the distance with
+# the wrong sign.
 PUBLISHED = {
     "metarl": (0.04, 10.0, 8, -1.0, 1e-4),
     "maml": (0.05, 1.0, 13, -1.5, 0.005),

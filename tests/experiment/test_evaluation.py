@@ -119,6 +119,15 @@ def test_a_split_with_a_fixed_list_is_met_in_full_and_in_its_order(metarl: Comma
     assert_refused(metarl("evaluate", "run", "--tasks", "4"), "--tasks is 4", "holds 3")
 
 
+def test_an_evaluation_says_whether_its_tasks_are_unseen_and_meets_a_published_list_whole(metarl: Command) -> None:
+    assert metarl(*train_arguments("run", iterations=1), "--env.variant", "pearl", "--env.horizon", "5").code == 0
+    for split, count, unseen in (("test", 20, True), ("train", 80, False)):
+        record = json.loads(metarl("evaluate", "run", "--rounds", "0", "--split", split, "--json").out)
+        assert (record["tasks"], record["unseen"]) == (count, unseen)
+        title = metarl("evaluate", "run", "--rounds", "0", "--split", split).out
+        assert ("met in training" in " ".join(title.split())) == (not unseen)
+
+
 def test_a_split_that_the_environment_does_not_have_is_refused(metarl: Command) -> None:
     arguments = train_arguments("run", 1, environment="half-cheetah-dir")
     assert metarl(*arguments).code == 0
