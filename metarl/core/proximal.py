@@ -87,7 +87,7 @@ def trial_targets(
 
     Args:
         reward: of each step.
-        value: in units of the new scale.
+        value: in units of the known scale, which the value function was fitted in; of the first one, before that.
         mask: which steps were played.
         known_scale: the scale until now, zero before the first update.
         discount: γ.
@@ -99,7 +99,7 @@ def trial_targets(
     returns = trial_advantages(reward, torch.zeros_like(value), mask, discount, 1.0)
     size = masked_mean(returns.square(), mask).sqrt()
     scale = torch.where(known_scale > 0, torch.lerp(size, known_scale, SCALE_MEMORY), size).clamp(min=1e-8)
-    value = value * scale
+    value = value * torch.where(known_scale > 0, known_scale, scale)
     advantage = trial_advantages(reward, value, mask, discount, gae_lambda)
     require_finite("trial", {"return": returns, "advantage": advantage})
     centred = returns - masked_mean(returns, mask)

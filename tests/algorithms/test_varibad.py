@@ -7,7 +7,7 @@ import torch
 from gymnasium.spaces import Discrete
 from torch.distributions import Independent, Normal, kl_divergence
 from torch.nn.functional import linear, one_hot
-from trials import ADDRESSES, E, N, make, navigate, same, tensors, uneven
+from trials import ADDRESSES, E, N, make, navigate, same, tensors, uneven, with_rewards
 
 import envs
 from metarl.algorithms.belief_model import drawn_lanes
@@ -259,6 +259,19 @@ def test_a_lane_that_diverged_is_left_out_of_the_whole_trial() -> None:
     updated, _ = algorithm.update(state, trial, UPDATE)
     remembered = updated["replay"]["mask"][: N * E * K * T].reshape(N, E, -1)
     assert not remembered[2, 1].any() and remembered.sum(dim=2).count_nonzero() == N * E - 1
+
+
+def test_the_value_function_is_read_in_the_unit_that_it_was_fitted_in() -> None:
+    # A reward of 8 for the last step and γ = 1: every return is 8, which is 4 in units of 2, whatever comes next.
+    algorithm = small(discount=1.0, gae_lambda=0.5)
+    state = algorithm.initial_state(START)
+    *others, last = with_rewards(uneven(algorithm, state, K, T), lambda rollout: 0 * rollout.reward).rollouts
+    trial = Trial([*others, last._replace(reward=8 * last.terminated * last.mask)])
+    policy = {key: torch.zeros_like(x) if key.startswith("critic") else x for key, x in state["policy"].items()}
+    policy = {**policy, "critic.layers.1.bias": torch.full((1,), 4.0)}
+    state = {**state, "policy": policy, "return_scale": torch.tensor(2.0)}
+    batch, scale, _ = algorithm.batch(state, algorithm.stream(trial))
+    assert scale == pytest.approx(0.9 * 2 + 0.1 * 8) and not batch.advantage.any()
 
 
 def test_the_replays_memory_is_stated() -> None:
