@@ -51,7 +51,7 @@ def test_stored_log_probabilities_are_those_that_training_computes(actions: Disc
     difference = (distribution.log_probability(batch.action) - batch.log_probability) * batch.mask
     assert difference.abs().max() <= 1e-6
     # ... and they depend on the belief: without it they would differ.
-    blind = torch.cat([batch.observation[..., :2], torch.zeros(N * E, K * T, 2 * Z)], dim=-1)
+    blind = torch.cat([batch.observation[..., :3], torch.zeros(N * E, K * T, 2 * Z)], dim=-1)
     distribution = apply(algorithm.actor, part_of(state["policy"], "actor"), blind)
     assert ((distribution.log_probability(batch.action) - batch.log_probability) * batch.mask).abs().max() > 0.1
 
@@ -96,6 +96,50 @@ def test_the_beliefs_of_a_recorded_trial_are_those_that_were_acted_on(actions: D
         memory = algorithm.adapt(state, memory, rollout)
         assert same(list(held), list(algorithm.belief(memory)))
     assert same(list(start), list(algorithm.belief(algorithm.begin(state, ADDRESSES, E))))  # a new trial
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_policy_and_encoder_are_told_where_episodes_start_and_end(told: bool) -> None:
+    # As in lmzintgraf/varibad, environments/wrappers.py: there the observation holds whether an episode has ended.
+    algorithm = small(episode_starts=told)
+    state = lively(algorithm)
+    trial = uneven(algorithm, state, K, T)
+    batch, _, _ = algorithm.batch(state, algorithm.stream(trial))
+    seen = batch.observation[batch.mask > 0]
+    assert seen.shape[-1] == 2 + told + 2 * Z + 1
+    assert state["model"]["encoder.embedding.weight"].shape == (5, 2 + 2 + 1 + told)
+    starts = torch.cat([rollout.first for rollout in trial.rollouts], dim=2).flatten(0, 1)[batch.mask > 0]
+    assert starts.sum() == N * E * K and (not told or torch.equal(seen[:, 2] > 0, starts))
+    # The same steps, divided otherwise into episodes: a border less ...
+    first, second, third = trial.rollouts
+    ends = first.terminated & False, first.truncated & False
+    without = Trial([first._replace(terminated=ends[0], truncated=ends[1]), second, third])
+    before, after = (algorithm.beliefs(state, each)[0] for each in (trial, without))
+    assert told != torch.equal(before, after)
+    # ... be it one by termination, as here, or by a time limit, which say the same.
+    timed = Trial([first._replace(terminated=ends[0], truncated=first.terminated), second, third])
+    assert torch.equal(algorithm.beliefs(state, timed)[0], before)
+    # Acting: with the same belief another action is likely when an episode starts.
+    memory = algorithm.adapt(state, algorithm.begin(state, ADDRESSES, E), first)
+    observation, noise = torch.zeros(N, E, 2), torch.zeros(N, E, 2)
+    later = memory if not told else memory._replace(first=torch.zeros_like(memory.first))
+    actions = [algorithm.act(state, each, observation, noise)[0].action for each in (memory, later)]
+    assert told == bool((actions[0] != actions[1]).all())
+
+
+def test_what_is_remembered_of_episodes_comes_from_replay_as_it_was_played() -> None:
+    # The belief that the model is trained on, drawn from replay, is the one that was acted on: borders and all.
+    algorithm = small()
+    state = lively(algorithm)
+    trial = uneven(algorithm, state, K, T)
+    trial.rollouts[0].truncated.logical_or_(trial.rollouts[0].terminated)
+    trial.rollouts[0].terminated.zero_()
+    learned, _ = algorithm.model.learn(state, algorithm.stream(trial), E, torch.Generator().manual_seed(0))
+    drawn = drawn_lanes(learned["replay"], E, K * T, N * E, torch.Generator().manual_seed(0))
+    ours = algorithm.model.beliefs(state["model"], drawn).mean[:, -1]
+    played = algorithm.beliefs(state, trial)[0][:, :, -1, -1].flatten(0, 1)
+    assert sorted(ours.sum(dim=1).tolist()) == pytest.approx(sorted(played.sum(dim=1).tolist()), abs=1e-5)
+    assert ours.std(dim=0).min() > 1e-3
 
 
 def test_a_belief_is_a_function_of_the_past() -> None:
@@ -147,7 +191,8 @@ def written_out(algorithm: Any, model: Params, lane: Rollout, prefix: list[int],
     action = one_hot(lane.action, A).double() if lane.action.dim() == 1 else lane.action
     for t in range(len(lane.mask)):
         if lane.mask[t]:
-            x = torch.cat([lane.next_observation[t], action[t], lane.reward[t : t + 1]])
+            ended = (lane.terminated[t : t + 1] | lane.truncated[t : t + 1]).double()
+            x = torch.cat([lane.next_observation[t], action[t], lane.reward[t : t + 1], ended])
             embedded = torch.relu(linear(x, model["encoder.embedding.weight"], model["encoder.embedding.bias"]))
             hidden = torch.func.functional_call(cell, weights, (embedded, hidden))
         previous, now = now, belief(hidden)
