@@ -7,6 +7,7 @@ come from the environment.
 from dataclasses import dataclass
 from typing import Literal
 
+from metarl.core.errors import InputError
 from metarl.core.options import check_ranges, number
 
 __all__ = ["check_ranges", "number"]  # for methods from elsewhere
@@ -104,6 +105,14 @@ class EMAMLConfig(MAMLTRPOConfig):
     """Weight of that credit. The unbiased estimate of the whole gradient has the weight episodes · σ_R / σ_A: σ_R the
     spread of the tasks' returns, σ_A the standard deviation by which advantages are normalised."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.inner_objective != "log_likelihood":
+            raise InputError(
+                f"algo.inner_objective is {self.inner_objective}, whose curvature credits the sampling already, and"
+                " E-MAML would once more — leave it at log_likelihood"
+            )
+
 
 @dataclass(frozen=True)
 class IMAMLConfig(MAMLTRPOConfig):
@@ -120,6 +129,10 @@ class IMAMLConfig(MAMLTRPOConfig):
     """Gradient steps of the solver."""
     implicit_iterations: int = number(5, least=1)
     """Conjugate-gradient steps of a product with the solution's derivative."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_first_order(self, "the way to a solution is never differentiated")
 
 
 @dataclass(frozen=True)
@@ -172,3 +185,13 @@ class ReptileConfig(AdamConfig):
 
     learning_rate: float = number(0.01, above=0)
     """Step size of the meta-update."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_first_order(self, "Reptile differentiates no inner step")
+
+
+def refuse_first_order(config: InnerLoopConfig, reason: str) -> None:
+    """Raises: InputError where `first_order` is asked of a method that has nothing to leave out."""
+    if config.first_order:
+        raise InputError(f"algo.first_order is True, but {reason} — leave it out")
