@@ -159,6 +159,9 @@ class MAMLVPGConfig(AdamConfig):
 class MAMLPPOConfig(AdamConfig):
     """MAML with a clipped meta-objective (PPO) by Adam."""
 
+    inner_objective: Literal["log_likelihood", "likelihood_ratio", "dice"] = "likelihood_ratio"
+    """What an inner step climbs. After the first epoch the initial policy is no longer the one that sampled the round,
+    which a ratio corrects; the log-likelihood would go on climbing as if it were."""
     epochs: int = number(5, least=1)
     """Meta-gradient steps an iteration."""
     clip: float = number(0.3, above=0)
@@ -167,10 +170,8 @@ class MAMLPPOConfig(AdamConfig):
 
 @dataclass(frozen=True)
 class ProMPConfig(MAMLPPOConfig):
-    """Proximal meta-policy search (Rothfuss et al. 2019)."""
+    """Proximal meta-policy search (Rothfuss et al. 2019), whose low-variance curvature is the likelihood ratio's."""
 
-    inner_objective: Literal["log_likelihood", "likelihood_ratio", "dice"] = "likelihood_ratio"
-    """What an inner step climbs; the likelihood ratio is ProMP's low-variance curvature surrogate."""
     kl_coefficient: float = number(5e-4, least=0)
     """Weight of the KL divergence of the pre-update policies (at the start, where adaptive)."""
     adaptive_kl: bool = False
