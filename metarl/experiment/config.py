@@ -31,7 +31,8 @@ class TrainConfig:
     episodes: int = 20
     """Episodes E of each task and round, played side by side (labelled data have `env.shots` instead)."""
     normalise_observations: bool = False
-    """Show policies observations in units of their spread so far (means and deviations are learned with them)."""
+    """Show policies observations in units of their spread so far (means and deviations are learned with them, first of
+    all in two rounds before the first iteration)."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where adaptation and updates are computed; physics always runs on the CPU."""
     threads: int = 0
