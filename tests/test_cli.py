@@ -32,6 +32,7 @@ BAD_NAMES = {
         "point-nav e-maml --algo.inner-objective likelihood_ratio",
         ["algo.inner_objective is likelihood_ratio", "log_likelihood"],
     ),
+    "a method by a name that promised more": ("point-nav maml++", ["maml++", "'lslr'"]),
     "a typo in the variant": ("point-nav --env.variant pearll", ["pearll", "did you mean 'pearl'?"]),
     "a variant where there is none": ("{user}:Line --env.variant pearl", ["variant"]),
     "options before the names": ("--seed 3 point-nav", ["metarl train ENV [ALGO]"]),

@@ -81,7 +81,7 @@ class ANILConfig(MAMLTRPOConfig):
 
 @dataclass(frozen=True)
 class MetaSGDConfig(MAMLTRPOConfig):
-    """MAML with learned inner rates (Li et al. 2017; MAML++, Antoniou et al. 2019)."""
+    """MAML with learned inner rates (Li et al. 2017; LSLR, Antoniou et al. 2019)."""
 
     inner_lr: float = number(0.1, above=0)
     """First value of the learned inner rates."""

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import yaml
 
 from envs.errors import InputError, nearest
+from metarl.algorithms import RENAMED
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,7 @@ def to_yaml(config: RunConfig) -> str:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Plain values of a `config.yaml`.
+    """Plain values of a `config.yaml`; a method that was renamed since has its new name.
 
     Raises:
         InputError: no such file, or not a run's config.
@@ -190,4 +191,4 @@ def read_yaml(path: Path) -> dict[str, Any]:
     rooms = {"environment": str, "algorithm": str, "train": dict, "env": dict, "algo": dict}
     if not isinstance(values, dict) or not all(isinstance(values.get(room), rooms[room]) for room in rooms):
         raise InputError(f"{path} is not the config of a run — is {path.parent} a run directory?")
-    return values
+    return values | {"algorithm": RENAMED.get(values["algorithm"], values["algorithm"])}
