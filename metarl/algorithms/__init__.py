@@ -119,7 +119,7 @@ def config_class(name: str) -> type:
     if name in ALGORITHMS:
         return ALGORITHMS[name].config
     if name in RENAMED:
-        raise InputError(f"'{name}' promised more than it does — it is called '{RENAMED[name]}' now")
+        raise InputError(f"'{name}' promised more than it does — give its new name, '{RENAMED[name]}'")
     if ":" not in name:
         raise InputError(f"unknown algorithm '{name}'" + nearest(name, ALGORITHMS))
     config: type = algorithm_class(name).Config
