@@ -28,6 +28,11 @@ BAD_NAMES = {
     "a typo in the algorithm": ("point-nav maml-trop", ["maml-trop", "did you mean 'maml-trpo'?"]),
     "an algorithm's module that does not exist": ("point-nav no_such:Method", ["no_such"]),
     "an attribute that is no algorithm": ("point-nav json:JSONDecoder", ["json:JSONDecoder", "Algorithm"]),
+    "an objective that this algorithm cannot follow": (
+        "point-nav e-maml --algo.inner-objective likelihood_ratio",
+        ["algo.inner_objective is likelihood_ratio", "log_likelihood"],
+    ),
+    "a method by a name that promised more": ("point-nav maml++", ["maml++", "'lslr'"]),
     "a typo in the variant": ("point-nav --env.variant pearll", ["pearll", "did you mean 'pearl'?"]),
     "a variant where there is none": ("{user}:Line --env.variant pearl", ["variant"]),
     "options before the names": ("--seed 3 point-nav", ["metarl train ENV [ALGO]"]),
@@ -157,6 +162,7 @@ for arguments in (
     ["--help"], ["list"], ["train", "point-nav", "--help"], ["evaluate", "--help"], ["train", "point-nva"],
     ["train", "point-nav", "prompt"], ["train", "point-nav", "--iterations", "0"],
     ["train", "point-nav", "--algo.inner-lr", "nan"], ["train", "point-nav", "--env.varaint", "pearl"],
+    ["train", "point-nav", "e-maml", "--algo.inner-objective", "dice"],
 ):
     try:
         main(arguments)

@@ -48,10 +48,10 @@ ALGORITHMS = {
         configs.MetaSGDConfig,
         "learns a rate for every number of the policy (Li et al. 2017)",
     ),
-    "maml++": Entry(
-        "metarl.algorithms.meta_sgd:MAMLPlusPlus",
+    "lslr": Entry(
+        "metarl.algorithms.meta_sgd:LSLR",
         configs.MetaSGDConfig,
-        "learns a rate for every layer and step (Antoniou et al. 2019)",
+        "learns a rate for every layer and step, as MAML++ does (Antoniou et al. 2019)",
     ),
     "cavia": Entry(
         "metarl.algorithms.cavia:CAVIA",
@@ -106,6 +106,9 @@ ALGORITHMS = {
     ),
 }
 
+RENAMED = {"maml++": "lslr"}
+"""What runs of former days call a method: of MAML++ it never was more than the rates."""
+
 
 def config_class(name: str) -> type:
     """The options of a registered method or of a `module:attribute` (its `Config`).
@@ -115,6 +118,8 @@ def config_class(name: str) -> type:
     """
     if name in ALGORITHMS:
         return ALGORITHMS[name].config
+    if name in RENAMED:
+        raise InputError(f"'{name}' promised more than it does — give its new name, '{RENAMED[name]}'")
     if ":" not in name:
         raise InputError(f"unknown algorithm '{name}'" + nearest(name, ALGORITHMS))
     config: type = algorithm_class(name).Config

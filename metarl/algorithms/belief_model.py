@@ -50,7 +50,9 @@ class BeliefModel:
         before = self.observation_size + self.action_size
         known = self.observation_size + (before if config.reward_from_action else 0)
         modules: dict[str, nn.Module] = {
-            "encoder": recurrent_core("gru", before + 1, config.embedding_size, config.memory_size),
+            "encoder": recurrent_core(
+                "gru", before + 1 + config.episode_starts, config.embedding_size, config.memory_size
+            ),
             "head": Linear(config.memory_size, 2 * Z),
             "reward_decoder": MLP(Z + known, config.decoder_hidden, 1, "relu"),
         }
@@ -91,7 +93,8 @@ class BeliefModel:
             InputError: the replay is too small for one trial.
             NonFiniteError: a gradient or the parameters after the last step are not finite.
         """
-        told = stream._replace(action=self.as_input(stream.action))
+        ended = stream.terminated | stream.truncated  # of the two flags a replay holds one
+        told = stream._replace(action=self.as_input(stream.action), terminated=ended)
         replay = write_trial(state["replay"], Trial([Rollout(*(field.unflatten(0, (-1, lanes)) for field in told))]))
         config, measured, device, finite = self.config, list[Bound](), stream.mask.device, Finite()
         steps = AdamSteps(state["model"], state["model_optimiser"], config.model_learning_rate)
@@ -133,8 +136,12 @@ class BeliefModel:
         return negative_bound(self.beliefs(model, trials), trials.mask, prefix, noise, error, self.config.kl_weight)
 
     def inputs(self, steps: Rollout) -> torch.Tensor:
-        """What the encoder is told of steps, `[..., X]`: where they led, what was done, and the reward."""
-        return torch.cat([steps.next_observation, self.as_input(steps.action), steps.reward[..., None]], dim=-1)
+        """What the encoder is told of steps, `[..., X]`: where they led, what was done, the reward, and if asked,
+        whether the episode ended."""
+        told = [steps.next_observation, self.as_input(steps.action), steps.reward[..., None]]
+        if self.config.episode_starts:
+            told.append((steps.terminated | steps.truncated)[..., None].to(steps.reward.dtype))
+        return torch.cat(told, dim=-1)
 
     def as_input(self, action: torch.Tensor) -> torch.Tensor:
         """Actions as floats `[..., A]`: one-hot where they are discrete; floats, as a replay holds, are left alone."""

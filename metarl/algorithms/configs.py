@@ -7,6 +7,7 @@ come from the environment.
 from dataclasses import dataclass
 from typing import Literal
 
+from metarl.core.errors import InputError
 from metarl.core.options import check_ranges, number
 
 __all__ = ["check_ranges", "number"]  # for methods from elsewhere
@@ -80,7 +81,7 @@ class ANILConfig(MAMLTRPOConfig):
 
 @dataclass(frozen=True)
 class MetaSGDConfig(MAMLTRPOConfig):
-    """MAML with learned inner rates (Li et al. 2017; MAML++, Antoniou et al. 2019)."""
+    """MAML with learned inner rates (Li et al. 2017; LSLR, Antoniou et al. 2019)."""
 
     inner_lr: float = number(0.1, above=0)
     """First value of the learned inner rates."""
@@ -104,6 +105,14 @@ class EMAMLConfig(MAMLTRPOConfig):
     """Weight of that credit. The unbiased estimate of the whole gradient has the weight episodes · σ_R / σ_A: σ_R the
     spread of the tasks' returns, σ_A the standard deviation by which advantages are normalised."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.inner_objective != "log_likelihood":
+            raise InputError(
+                f"algo.inner_objective is {self.inner_objective}, whose curvature credits the sampling already, and"
+                " E-MAML would once more — leave it at log_likelihood"
+            )
+
 
 @dataclass(frozen=True)
 class IMAMLConfig(MAMLTRPOConfig):
@@ -120,6 +129,10 @@ class IMAMLConfig(MAMLTRPOConfig):
     """Gradient steps of the solver."""
     implicit_iterations: int = number(5, least=1)
     """Conjugate-gradient steps of a product with the solution's derivative."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_first_order(self, "the way to a solution is never differentiated")
 
 
 @dataclass(frozen=True)
@@ -146,6 +159,9 @@ class MAMLVPGConfig(AdamConfig):
 class MAMLPPOConfig(AdamConfig):
     """MAML with a clipped meta-objective (PPO) by Adam."""
 
+    inner_objective: Literal["log_likelihood", "likelihood_ratio", "dice"] = "likelihood_ratio"
+    """What an inner step climbs. After the first epoch the initial policy is no longer the one that sampled the round,
+    which a ratio corrects; the log-likelihood would go on climbing as if it were."""
     epochs: int = number(5, least=1)
     """Meta-gradient steps an iteration."""
     clip: float = number(0.3, above=0)
@@ -154,10 +170,8 @@ class MAMLPPOConfig(AdamConfig):
 
 @dataclass(frozen=True)
 class ProMPConfig(MAMLPPOConfig):
-    """Proximal meta-policy search (Rothfuss et al. 2019)."""
+    """Proximal meta-policy search (Rothfuss et al. 2019), whose low-variance curvature is the likelihood ratio's."""
 
-    inner_objective: Literal["log_likelihood", "likelihood_ratio", "dice"] = "likelihood_ratio"
-    """What an inner step climbs; the likelihood ratio is ProMP's low-variance curvature surrogate."""
     kl_coefficient: float = number(5e-4, least=0)
     """Weight of the KL divergence of the pre-update policies (at the start, where adaptive)."""
     adaptive_kl: bool = False
@@ -172,3 +186,13 @@ class ReptileConfig(AdamConfig):
 
     learning_rate: float = number(0.01, above=0)
     """Step size of the meta-update."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_first_order(self, "Reptile differentiates no inner step")
+
+
+def refuse_first_order(config: InnerLoopConfig, reason: str) -> None:
+    """Raises: InputError where `first_order` is asked of a method that has nothing to leave out."""
+    if config.first_order:
+        raise InputError(f"algo.first_order is True, but {reason} — leave it out")

@@ -3,8 +3,7 @@
 The return after adaptation depends on the initial policy in two ways: through the inner step, which MAML
 differentiates, and through the experience that the step was taken on, which the initial policy chose. E-MAML adds the
 second: the log-probability of that experience, weighted with the return that it led to. With several inner steps only
-the first round is credited; and the inner objective must be the log-likelihood, since the others hold the sampling
-already.
+the first round is credited; and the inner objective is the log-likelihood, since the others hold the sampling already.
 """
 
 import torch

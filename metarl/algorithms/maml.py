@@ -3,7 +3,8 @@
 Inner loop: one policy-gradient step a round of experience. Meta-update, from the returns after adaptation:
 
 * `MAMLTRPO`: a natural-gradient step within a trust region on the adapted policies (the paper's choice);
-* `MAMLPPO`: several epochs of Adam on the clipped objective;
+* `MAMLPPO`: several epochs of Adam on the clipped objective, by likelihood-ratio steps, as the round they are taken on
+  grows old meanwhile;
 * `MAMLVPG`: one Adam step on the policy gradient.
 
 All differentiate through the inner loop; `first_order` cuts that path.

@@ -108,6 +108,8 @@ class VariBADConfig(ProximalConfig):
 
     hidden: tuple[int, ...] = (64,)
     """Units of each hidden layer of the policy, and likewise of the value function."""
+    episode_starts: bool = True
+    """Tell the encoder where episodes end, and the policy where they start (published, for trials of several)."""
     latent_size: int = number(5, least=1, most=10_000)
     """Numbers Z of the latent that stands for a task."""
     embedding_size: int = number(32, least=0, most=100_000)

@@ -1,8 +1,10 @@
-"""Learned inner rates: Meta-SGD (Li, Zhou, Chen & Li 2017) and MAML++ (Antoniou, Edwards & Storkey 2019, section 4).
+"""Learned inner rates: Meta-SGD (Li, Zhou, Chen & Li 2017) and LSLR (Antoniou, Edwards & Storkey 2019, section 4).
 
 * Inner loop: gradient steps whose rates are meta-parameters, one for every number of the policy (`MetaSGD`), or one for
-  every tensor in every step (`MAMLPlusPlus`).
+  every tensor in every step (`LSLR`, "learning per-layer per-step learning rates").
 * Meta-update: MAML's, of the policy's initial parameters and the rates together.
+
+Of MAML++, which LSLR is a part of, there is neither the multi-step loss nor the annealing of the derivative's order.
 """
 
 import torch
@@ -28,7 +30,7 @@ class MetaSGD(MAMLTRPO):
         return super().policy_metrics(policy, adapted, query) | {"policy/inner_rate": float(rates.mean())}
 
 
-class MAMLPlusPlus(MetaSGD):
+class LSLR(MetaSGD):
     """MAML that learns a rate for every tensor of the policy in every inner step."""
 
     def inner_loop(self) -> GradientSteps:

@@ -1,15 +1,16 @@
 """VariBAD: Zintgraf et al. 2020. A policy acts on what it believes of its task: exploration that is Bayes-adaptive.
 
 A recurrent encoder turns every step of a trial, through all its episodes, into a belief: a Gaussian over a latent from
-which the whole trial can be predicted (`belief_model.py`). The policy sees the observation with the belief's mean and
-log standard deviation, and learns by proximal policy optimisation on whole trials; no gradient of it reaches the
-encoder, which learns from replay.
+which the whole trial can be predicted (`belief_model.py`). The policy sees the observation, whether an episode starts,
+and the belief's mean and log standard deviation; it learns by proximal policy optimisation on whole trials; no gradient
+of it reaches the encoder, which learns from replay.
 
 The belief is there to be seen: `belief` at any moment of acting, `beliefs` at every step of a recorded trial.
 
 What differs from the publication: returns are those of a finite game, with nothing bootstrapped at a trial's end, so
 the value function (only that) also sees how much of the trial is over; rewards are decoded with a squared error for
-discrete worlds too; replay holds meetings, as PEARL's does (`core/replay.py`), and is part of the state.
+discrete worlds too; replay holds meetings, as PEARL's does (`core/replay.py`), and is part of the state; the flag of an
+episode's end is an input of the encoder, not a part of observations that decoders would predict as well.
 
 Letters beside the house's: Z latent · B = N·E lanes, each one trial · L = K·T steps of a trial.
 """
@@ -45,6 +46,7 @@ class BeliefMemory(NamedTuple):
     encoder: Params
     head: Params
     hidden: torch.Tensor  # [N, E, H]
+    first: torch.Tensor  # [N, E], one where an episode is about to start
 
 
 class VariBAD:
@@ -69,7 +71,8 @@ class VariBAD:
     ) -> None:
         self.config, self.device = config, device
         self.model = BeliefModel(config, observation_space, action_space)
-        seen = Box(-np.inf, np.inf, (size_of_observation(observation_space) + 2 * config.latent_size,))
+        known = size_of_observation(observation_space) + config.episode_starts
+        seen = Box(-np.inf, np.inf, (known + 2 * config.latent_size,))
         self.actor = make_policy(seen, action_space, config.hidden, "tanh", config.initial_std, ACTOR_GAIN)
         self.critic = MLP(seen.shape[0] + 1, config.hidden, 1)
 
@@ -93,27 +96,29 @@ class VariBAD:
         return {"policy": policy, "optimiser": adam_state(policy), "return_scale": scale, **learned}
 
     def begin(self, state: State, addresses: Sequence[Address], lanes_per_task: int) -> BeliefMemory:
-        """The prior: what the encoder says before it has seen anything."""
+        """The prior: what the encoder says before it has seen anything. An episode is about to start."""
         params = {name: value.cpu() for name, value in {**state["policy"], **state["model"]}.items()}
+        actor, encoder, head = (part_of(params, name) for name in ("actor", "encoder", "head"))
         hidden = torch.zeros(len(addresses), lanes_per_task, self.config.memory_size)
-        return BeliefMemory(part_of(params, "actor"), part_of(params, "encoder"), part_of(params, "head"), hidden)
+        return BeliefMemory(actor, encoder, head, hidden, torch.ones(hidden.shape[:2]))
 
     def act(
         self, state: State, memory: BeliefMemory, observation: torch.Tensor, noise: torch.Tensor
     ) -> tuple[Action, BeliefMemory]:
         """Sample from the policy at observation `[N, E, O]` and each lane's belief."""
         belief = self.model.belief(memory.head, memory.hidden)
-        distribution = apply(self.actor, memory.actor, torch.cat([observation, *belief], dim=-1))
+        distribution = apply(self.actor, memory.actor, torch.cat(self.seen(observation, memory.first, *belief), dim=-1))
         action = distribution.sample(noise)
         return Action(action, distribution.log_probability(action)), memory
 
     def observe(self, state: State, memory: BeliefMemory, transition: Transition) -> BeliefMemory:
         """Move the belief in the lanes that played the step."""
-        return memory._replace(hidden=self.model.step(memory.encoder, memory.hidden, transition))
+        hidden = self.model.step(memory.encoder, memory.hidden, transition)
+        return memory._replace(hidden=hidden, first=torch.where(transition.mask > 0, 0.0, memory.first))
 
     def adapt(self, state: State, memory: BeliefMemory, rollout: Rollout) -> BeliefMemory:
-        """Nothing: everything was learned step by step, and an episode's end says nothing of the task."""
-        return memory
+        """Only say that a new episode starts: everything was learned step by step."""
+        return memory._replace(first=torch.ones_like(memory.first))
 
     def belief(self, memory: BeliefMemory) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and variance of what each lane believes now, `[N, E, Z]` both."""
@@ -186,7 +191,7 @@ class VariBAD:
         belief = self.model.beliefs(state["model"], stream)
         L = stream.mask.shape[1]
         over = torch.arange(L, device=self.device).div(L).expand_as(stream.mask)[..., None]
-        seen = torch.cat([stream.observation, *(x[:, :-1] for x in belief), over], dim=-1)
+        seen = torch.cat([*self.seen(stream.observation, stream.first, *(x[:, :-1] for x in belief)), over], dim=-1)
         value = self.value(state["policy"], seen)
         targets = trial_targets(
             stream.reward, value, stream.mask, state["return_scale"], self.config.discount, self.config.gae_lambda
@@ -200,6 +205,11 @@ class VariBAD:
             mask=stream.mask,
         )
         return batch, targets.scale, targets.explained_variance
+
+    def seen(self, observation: torch.Tensor, first: torch.Tensor, *belief: torch.Tensor) -> list[torch.Tensor]:
+        """What the policy is given: `[..., O]`, if asked whether an episode starts `[..., 1]`, and the belief."""
+        start = [first[..., None].to(observation.dtype)] if self.config.episode_starts else []
+        return [observation, *start, *belief]
 
     def value(self, policy: Params, seen: torch.Tensor) -> torch.Tensor:
         """In units of the returns' scale, `[B, L]`."""

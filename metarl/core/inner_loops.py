@@ -7,7 +7,7 @@ policies and supervised models adapt through the same functions.
 * `GradientSteps`: MAML (Finn et al. 2017) and, first order, FOMAML.
 * `HeadSteps`: ANIL (Raghu et al. 2020), steps in the last layer alone.
 * `LearnedRates`: Meta-SGD (Li et al. 2017), a learned rate for every single parameter.
-* `LearnedStepRates`: MAML++ (Antoniou et al. 2019), a learned rate for every tensor in every step.
+* `LearnedStepRates`: LSLR (Antoniou et al. 2019), a learned rate for every tensor in every step.
 * `ContextSteps`: CAVIA (Zintgraf et al. 2019), steps in a context that the model takes beside its input.
 * `ProximalSteps`: iMAML (Rajeswaran et al. 2019), the solution of a problem that pulls back to where it started.
 """

@@ -67,7 +67,7 @@ def trial_targets(
 
     Args:
         reward: of each step.
-        value: in units of the new scale.
+        value: in units of the known scale, which the value function was fitted in; of the first one, before that.
         mask: which steps were played.
         known_scale: the scale until now, zero before the first update.
         discount: γ.
@@ -79,7 +79,7 @@ def trial_targets(
     returns = discounted_returns(reward, mask, discount)
     size = masked_mean(returns.square(), mask).sqrt()
     scale = torch.where(known_scale > 0, torch.lerp(size, known_scale, SCALE_MEMORY), size).clamp(min=1e-8)
-    value = value * scale
+    value = value * torch.where(known_scale > 0, known_scale, scale)
     advantage = generalised_advantages(reward, value, mask, discount, gae_lambda)
     require_finite("trial", {"return": returns, "advantage": advantage})
     centred = returns - masked_mean(returns, mask)

@@ -21,6 +21,7 @@ class Purpose(IntEnum):
     ACTIONS = 5
     UPDATE = 6
     AGENT = 7  # what an agent itself draws while it meets a task
+    MOMENTS = 8  # rounds before the first iteration, where observations are normalised
 
 
 class Address:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import yaml
 
 from envs.errors import InputError, nearest
+from metarl.algorithms import RENAMED
 from metarl.experiment.migrations import SCHEMA, values_of_then
 
 
@@ -32,7 +33,8 @@ class TrainConfig:
     episodes: int = 20
     """Episodes E of each task and round, played side by side (labelled data have `env.shots` instead)."""
     normalise_observations: bool = False
-    """Show policies observations in units of their spread so far (means and deviations are learned with them)."""
+    """Show policies observations in units of their spread so far (means and deviations are learned with them, first of
+    all in two rounds before the first iteration)."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where adaptation and updates are computed; physics always runs on the CPU."""
     threads: int = 0
@@ -177,7 +179,7 @@ def to_yaml(config: RunConfig, **facts: Any) -> str:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Plain values of a `config.yaml`, with its `schema`.
+    """Plain values of a `config.yaml`, with its `schema`; a method that was renamed since has its new name.
 
     Raises:
         InputError: no such file, not a run's config, or one of a newer metarl.
@@ -195,7 +197,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is damaged (schema is {schema!r}) — train again")
     if schema > SCHEMA:
         raise InputError(f"{path} is of schema {schema}, this metarl knows up to {SCHEMA} — use a newer metarl")
-    return values
+    return values | {"algorithm": RENAMED.get(values["algorithm"], values["algorithm"])}
 
 
 def options_of_then(values: dict[str, Any], kinds: dict[str, type]) -> dict[str, dict[str, Any]]:

@@ -38,7 +38,7 @@ from metarl.experiment.run_directory import RunDirectory
 from metarl.experiment.worlds import is_few_shot
 from metarl.sampling.collect import blaming_environment, torch_threads
 from metarl.sampling.groups import collect_in_groups, first_tasks
-from metarl.sampling.normalisation import MOMENTS, initial_moments, updated_moments
+from metarl.sampling.normalisation import MOMENTS, initial_moments, outweighed, updated_moments
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,12 @@ class Setup:
 
     def iterate(self, state: State, address: Address) -> tuple[State, Metrics, int]:
         """One meta-update: the new state, what was measured, and the environment steps that it took."""
+        before = 0
+        if MOMENTS in state and not state[MOMENTS]["count"]:
+            state, before = with_first_moments(self, state, address.at(Purpose.MOMENTS))
         state, trial, metrics = train_iteration(self, state, address)
         # ranks on unlike processors would drift apart by last bits
-        return tensors_of_first(state), metrics, count_steps(trial)
+        return tensors_of_first(state), metrics, before + count_steps(trial)
 
 
 @runtime_checkable
@@ -250,15 +253,9 @@ def recording(
 
 def train_iteration(setup: Setup, state: State, address: Address) -> tuple[State, Trial, Metrics]:
     """One meta-update: new tasks, a trial on each, an update from all."""
-    envs, algorithm = setup.envs, setup.algorithm
+    algorithm, before = setup.algorithm, state
     start = time.perf_counter()
-    first_task = rank() * sum(env.num_tasks for env in envs)
-    for env, first in zip(envs, first_tasks(envs, first_task), strict=True):
-        set_new_tasks(env, address, first_task=first)
-    before = state
-    trial = setup.within_memory(
-        lambda: collect_in_groups(envs, algorithm, before, algorithm.rounds, address, first_task)
-    )
+    trial = meet_new_tasks(setup, before, algorithm.rounds, address)
     collected = time.perf_counter()
     state, metrics = setup.within_memory(lambda: algorithm.update(before, trial, address.at(Purpose.UPDATE)))
     if MOMENTS in state:
@@ -274,6 +271,29 @@ def train_iteration(setup: Setup, state: State, address: Address) -> tuple[State
         "time/steps_per_second": count_steps(trial) / (finished - start),
     }
     return state, trial, metrics
+
+
+def with_first_moments(setup: Setup, state: State, address: Address) -> tuple[State, int]:
+    """The state with moments of observations that its policy has never been without, and the steps that it took.
+
+    Two rounds: the first shows the untrained policy observations as they are, which makes another policy of it; so its
+    moments only serve to see the second, and are outweighed by that.
+    """
+    steps = 0
+    for number in range(2):
+        trial = meet_new_tasks(setup, state, 1, address.at(number))
+        state = {**state, MOMENTS: updated_moments(outweighed(state[MOMENTS]), trial)}
+        steps += count_steps(trial)
+    return state, steps
+
+
+def meet_new_tasks(setup: Setup, state: State, rounds: int, address: Address) -> Trial:
+    """A trial of so many rounds on a new task for every place of the meta-batch."""
+    envs = setup.envs
+    first_task = rank() * sum(env.num_tasks for env in envs)
+    for env, first in zip(envs, first_tasks(envs, first_task), strict=True):
+        set_new_tasks(env, address, first_task=first)
+    return setup.within_memory(lambda: collect_in_groups(envs, setup.algorithm, state, rounds, address, first_task))
 
 
 def set_new_tasks(env: TaskEnv, address: Address, split: str = "train", first_task: int = 0) -> None:

@@ -15,7 +15,8 @@ class LearnerConfig:
     activation: Literal["tanh", "relu"] = "relu"
     """Activation of these layers."""
     filters: int = number(64, least=1, most=10_000)
-    """Filters of each of the four convolutions, where inputs are images."""
+    """Filters of each of the four convolutions, where inputs are images. Each is followed by normalisation over the
+    batch at hand, a task's query set too: an answer depends on what else is asked (transductive, as in Finn et al.)."""
     learning_rate: float = number(1e-3, above=0)
     """Step size of the meta-update, by Adam."""
     learning_rate_decay: float = number(1.0, above=0, most=1)

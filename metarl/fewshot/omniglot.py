@@ -6,7 +6,8 @@ The folder holds the archives of brendenlake/omniglot (`python/`), or what unpac
 
 * Full data: characters are shuffled into 1100 for training, 100 for validation and 423 for tests, whatever their
   alphabet (the split of Santoro et al. 2016 and Finn et al. 2017).
-* Small data, or where `test_alphabets` says so: characters of other alphabets than those trained on.
+* Small data, or where `test_alphabets` says so: alphabets of their own for training, validation (what choices are made
+  on) and tests (what is told of them).
 
 In training a character turned by 90°, 180° or 270° is a character of its own; if asked to, its mirror image is, too.
 """
@@ -36,7 +37,7 @@ SMALL = {
 }
 DRAWERS, SIZE = 20, 28
 TRAIN, VALIDATION = 1100, 100  # characters of the published split; the other 423 are for tests
-SMALL_TEST_ALPHABETS = ("Greek", "Latin")
+SMALL_TEST_ALPHABETS, SMALL_VALIDATION_ALPHABETS = ("Greek", "Latin"), ("Early_Aramaic",)
 SHUFFLE = 0  # seed of the published split's shuffle
 
 
@@ -58,6 +59,9 @@ class OmniglotConfig:
     """Train on mirrored characters, too, as characters of their own (not so published; where characters are few)."""
     test_alphabets: tuple[str, ...] = ()
     """Alphabets to hold out for tests (default: the published split of characters; Greek and Latin of small data)."""
+    validation_alphabets: tuple[str, ...] | None = None
+    """Alphabets to make choices on, by `--split validation` (None: Early_Aramaic where the test alphabets are the
+    default of small data, else none)."""
 
     def __post_init__(self) -> None:
         check_ranges(self, "env")
@@ -85,10 +89,11 @@ class Omniglot:
         self.outputs = config.ways
         sources = find_sources(config.data)
         characters = prepared(sources, Path(config.cache or config.data))
-        if not config.test_alphabets and not FULL.keys() <= sources.keys():
-            config = replace(config, test_alphabets=SMALL_TEST_ALPHABETS)
-        self.config = config
-        members = split(characters, config.test_alphabets)
+        test, validation = config.test_alphabets, config.validation_alphabets
+        if not test and not FULL.keys() <= sources.keys():
+            test, validation = SMALL_TEST_ALPHABETS, SMALL_VALIDATION_ALPHABETS if validation is None else validation
+        self.config = replace(config, test_alphabets=test, validation_alphabets=validation or ())
+        members = split(characters, test, validation or ())
         self.splits = tuple(members)
         self.characters = {name: characters.images[indices] for name, indices in members.items()}
         for name, images in self.characters.items():
@@ -122,22 +127,31 @@ def _examples(drawn: np.ndarray, order: np.ndarray | None = None) -> Examples:
     return Examples(inputs, targets) if order is None else Examples(inputs[order], targets[order])
 
 
-def split(characters: Characters, test_alphabets: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Which characters are in which split.
+def split(
+    characters: Characters, test_alphabets: tuple[str, ...], validation_alphabets: tuple[str, ...] = ()
+) -> dict[str, np.ndarray]:
+    """Which characters are in which split; no character is in two, and no alphabet that is named.
 
     Raises:
-        InputError: an alphabet that is not there.
+        InputError: an alphabet that is not there, one that is named for two splits, or for validation alone.
     """
     if not test_alphabets:
+        if validation_alphabets:
+            raise InputError("env.validation_alphabets, but tests are of the published split — name env.test_alphabets")
         order = np.random.Generator(np.random.Philox(SHUFFLE)).permutation(len(characters.images))
         parts = np.split(order, [TRAIN, TRAIN + VALIDATION])
         return dict(zip(("train", "validation", "test"), parts, strict=True))
     known = sorted(set(characters.alphabets))
-    for alphabet in test_alphabets:
-        if alphabet not in known:
-            raise InputError(f"env.test_alphabets names '{alphabet}' — there are {', '.join(known)}")
-    held = np.isin(characters.alphabets, test_alphabets)
-    return {"train": np.flatnonzero(~held), "test": np.flatnonzero(held)}
+    held = {"validation": validation_alphabets, "test": test_alphabets}
+    for name, alphabets in held.items():
+        for alphabet in alphabets:
+            if alphabet not in known:
+                raise InputError(f"env.{name}_alphabets names '{alphabet}' — there are {', '.join(known)}")
+            if name == "validation" and alphabet in test_alphabets:
+                raise InputError(f"env.validation_alphabets names '{alphabet}', which is for tests — choose another")
+    members = {name: np.isin(characters.alphabets, alphabets) for name, alphabets in held.items() if alphabets}
+    rest = ~np.any(list(members.values()), axis=0)
+    return {name: np.flatnonzero(chosen) for name, chosen in {"train": rest, **members}.items()}
 
 
 def find_sources(data: str) -> dict[str, Path]:

@@ -2,6 +2,9 @@
 
 `collect` shows agents, and records, `(o − mean) / standard deviation`; the moments of an iteration are those of all
 iterations before it, so that a rollout and the update on it use the same ones. They are part of the run's state.
+
+Before the first iteration the untrained policy plays for moments alone (`experiment/trainer.py`), so that already the
+first update is on what the policy will be shown.
 """
 
 import torch
@@ -49,6 +52,12 @@ def updated_moments(moments: State, trial: Trial) -> State:
         "mean": moments["mean"] + shift * count / total,
         "squares": moments["squares"] + squares + shift.square() * moments["count"] * count / total,
     }
+
+
+def outweighed(moments: State) -> State:
+    """The same mean and deviation, with the weight of a single observation; nothing seen stays nothing."""
+    count = moments["count"]
+    return {"count": count.clamp(max=1), "mean": moments["mean"], "squares": moments["squares"] / count.clamp(min=1)}
 
 
 class Normaliser:

@@ -58,6 +58,22 @@ def test_values_just_outside_of_their_range_are_refused(name: str, field: str, v
         ALGORITHMS[name].config(**{field: value})
 
 
+@pytest.mark.parametrize(
+    "name, field, value, words",
+    [
+        # Stadie et al. 2018, eq. 6, has the sampling's gradient as a term of its own; these objectives have it, too.
+        ("e-maml", "inner_objective", "likelihood_ratio", "algo.inner_objective is likelihood_ratio, .* — leave it"),
+        ("e-maml", "inner_objective", "dice", "algo.inner_objective is dice, .* — leave it"),
+        ("imaml", "first_order", True, "algo.first_order is True, .* — leave it out"),
+        ("reptile", "first_order", True, "algo.first_order is True, .* — leave it out"),
+    ],
+)
+def test_what_a_method_could_not_follow_is_refused(name: str, field: str, value: object, words: str) -> None:
+    with pytest.raises(InputError, match=f"^{words}"):
+        ALGORITHMS[name].config(**{field: value})
+    ALGORITHMS[name].config(**{field: getattr(ALGORITHMS[name].config(), field)})
+
+
 def test_the_ends_of_the_ranges_are_allowed() -> None:
     zero = {"later_inner_lr": 0.0, "discount": 0.0, "gae_lambda": 0.0}
     ALGORITHMS["maml-trpo"].config(cg_damping=0.0, curvature_share=1.0, **zero)

@@ -26,6 +26,7 @@ import torch
 from gymnasium.spaces import Discrete
 from trials import make
 
+from metarl.algorithms.configs import EMAMLConfig
 from metarl.core.adaptation import for_tasks
 from metarl.core.meta_gradient import meta_gradient
 from metarl.core.types import Batch, Params
@@ -226,7 +227,11 @@ def test_emaml_has_the_whole_gradient_and_maml_a_part(lanes: int) -> None:
 
 
 @pytest.mark.parametrize("objective", ["likelihood_ratio", "dice"])
-def test_emaml_counts_the_sampling_twice_with_a_curvature_that_counts_it_too(objective: str) -> None:
+def test_emaml_would_count_the_sampling_twice_with_a_curvature_that_counts_it_too(
+    objective: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Which is why it refuses these objectives.
+    monkeypatch.setattr(EMAMLConfig, "__post_init__", lambda config: None)
     # All objectives take the same on-policy step, so J is the same.
     problem, plain = Sampled(objective), Sampled("log_likelihood")
     torch.testing.assert_close(problem.adapted(THETA), plain.adapted(THETA))
@@ -300,3 +305,25 @@ def test_fomaml_has_the_gradient_at_the_adapted_policy(steps: int, objective: st
     exact = problem.gradients(problem.way(THETA)[-1]).mean(dim=0)
     assert relative_difference(problem.gradient("fomaml"), exact) < 1e-12
     assert relative_difference(exact, central_differences(problem.value)) > 0.1
+
+
+@pytest.mark.parametrize("name", ["maml-ppo", "promp"])
+def test_after_the_first_epoch_steps_on_the_old_round_are_those_of_the_policy_in_force(name: str) -> None:
+    # From the second of several epochs on, the initial policy is another one than the one that sampled the round:
+    # THETA there, `moved` in force. With one decision a trajectory, weighing it with its action's ratio is exact.
+    # With three, the ratio of an action does not know how likely it has become to get there (nor does a later one), as
+    # in PPO's own objective: an error remains, of the same order, that is smaller. The log-likelihood knows nothing.
+    moved = THETA + 0.4 * torch.randn(P, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    errors = {}
+    for horizon in (1, 3):
+        problem = Expected("likelihood_ratio")
+        problem.process = process = Process(horizon)
+        exact = problem.gradients(moved.expand(M, P))  # of the return, at `moved`
+        round_ = process.everything(THETA.expand(M, P), torch.arange(M))
+        for chosen in ({}, {"inner_objective": "log_likelihood"}):
+            algorithm = make(name, Discrete(A), hidden=(), **chosen)
+            slope = for_tasks(torch.func.grad(algorithm.inner_loss), shared=[0])(parameters(moved), round_)
+            ours = -horizon * torch.cat([value.flatten(1) for value in slope.values()], dim=1)
+            errors[horizon, bool(chosen)] = relative_difference(ours, exact)
+    assert errors[1, False] < 1e-12 and errors[1, True] > 0.1
+    assert errors[3, False] < 0.5 * errors[3, True] and errors[3, True] > 0.1

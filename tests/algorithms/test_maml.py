@@ -84,7 +84,8 @@ def test_first_order_is_the_gradient_after_adaptation() -> None:
 
 def test_the_clipped_objective_starts_with_the_policy_gradient() -> None:
     # Ratios are one at the old parameters, so nothing is clipped and both gradients are mean ∇log π A.
-    vpg, ppo = make("maml-vpg", inner_lr=0.3), make("maml-ppo", inner_lr=0.3, epochs=1, clip=1e6)
+    inner = {"inner_lr": 0.3, "inner_objective": "log_likelihood"}
+    vpg, ppo = make("maml-vpg", **inner), make("maml-ppo", epochs=1, clip=1e6, **inner)
     state = ppo.initial_state(START)
     support, query = ppo.batches(navigate(ppo, state))
     gradients = [meta_gradient(a.objective, state["policy"], support, query)[0] for a in (vpg, ppo)]

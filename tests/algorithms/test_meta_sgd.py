@@ -1,4 +1,4 @@
-"""Meta-SGD and MAML++: their rates begin as MAML's, and are learned."""
+"""Meta-SGD and LSLR: their rates begin as MAML's, and are learned."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from trials import ADDRESSES, E, imagine, make
 from metarl.core.inner_loops import RATE
 from metarl.core.randomness import Address
 
-BOTH = pytest.mark.parametrize("name", ["meta-sgd", "maml++"])
+BOTH = pytest.mark.parametrize("name", ["meta-sgd", "lslr"])
 
 
 @BOTH

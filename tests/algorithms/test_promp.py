@@ -14,8 +14,8 @@ START, UPDATE = Address(0), Address(2)
 
 
 @pytest.mark.parametrize("inner_steps", [1, 2])
-def test_without_its_penalty_and_surrogate_it_is_maml_ppo(inner_steps: int) -> None:
-    options = {"inner_steps": inner_steps, "inner_objective": "log_likelihood", "epochs": 3}
+def test_without_its_penalty_it_is_maml_ppo(inner_steps: int) -> None:
+    options = {"inner_steps": inner_steps, "epochs": 3}
     ppo, promp = make("maml-ppo", **options), make("promp", kl_coefficient=0.0, **options)
     state = promp.initial_state(START)
     trial = navigate(promp, state)

@@ -7,7 +7,7 @@ import torch
 from gymnasium.spaces import Discrete
 from torch.distributions import Independent, Normal, kl_divergence
 from torch.nn.functional import linear, one_hot
-from trials import ADDRESSES, E, N, make, navigate, same, tensors, uneven
+from trials import ADDRESSES, E, N, make, navigate, same, tensors, uneven, with_rewards
 
 import envs
 from metarl.algorithms.belief_model import drawn_lanes
@@ -51,7 +51,7 @@ def test_stored_log_probabilities_are_those_that_training_computes(actions: Disc
     difference = (distribution.log_probability(batch.action) - batch.log_probability) * batch.mask
     assert difference.abs().max() <= 1e-6
     # ... and they depend on the belief: without it they would differ.
-    blind = torch.cat([batch.observation[..., :2], torch.zeros(N * E, K * T, 2 * Z)], dim=-1)
+    blind = torch.cat([batch.observation[..., :3], torch.zeros(N * E, K * T, 2 * Z)], dim=-1)
     distribution = apply(algorithm.actor, part_of(state["policy"], "actor"), blind)
     assert ((distribution.log_probability(batch.action) - batch.log_probability) * batch.mask).abs().max() > 0.1
 
@@ -96,6 +96,50 @@ def test_the_beliefs_of_a_recorded_trial_are_those_that_were_acted_on(actions: D
         memory = algorithm.adapt(state, memory, rollout)
         assert same(list(held), list(algorithm.belief(memory)))
     assert same(list(start), list(algorithm.belief(algorithm.begin(state, ADDRESSES, E))))  # a new trial
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_policy_and_encoder_are_told_where_episodes_start_and_end(told: bool) -> None:
+    # As in lmzintgraf/varibad, environments/wrappers.py: there the observation holds whether an episode has ended.
+    algorithm = small(episode_starts=told)
+    state = lively(algorithm)
+    trial = uneven(algorithm, state, K, T)
+    batch, _, _ = algorithm.batch(state, algorithm.stream(trial))
+    seen = batch.observation[batch.mask > 0]
+    assert seen.shape[-1] == 2 + told + 2 * Z + 1
+    assert state["model"]["encoder.embedding.weight"].shape == (5, 2 + 2 + 1 + told)
+    starts = torch.cat([rollout.first for rollout in trial.rollouts], dim=2).flatten(0, 1)[batch.mask > 0]
+    assert starts.sum() == N * E * K and (not told or torch.equal(seen[:, 2] > 0, starts))
+    # The same steps, divided otherwise into episodes: a border less ...
+    first, second, third = trial.rollouts
+    ends = first.terminated & False, first.truncated & False
+    without = Trial([first._replace(terminated=ends[0], truncated=ends[1]), second, third])
+    before, after = (algorithm.beliefs(state, each)[0] for each in (trial, without))
+    assert told != torch.equal(before, after)
+    # ... be it one by termination, as here, or by a time limit, which say the same.
+    timed = Trial([first._replace(terminated=ends[0], truncated=first.terminated), second, third])
+    assert torch.equal(algorithm.beliefs(state, timed)[0], before)
+    # Acting: with the same belief another action is likely when an episode starts.
+    memory = algorithm.adapt(state, algorithm.begin(state, ADDRESSES, E), first)
+    observation, noise = torch.zeros(N, E, 2), torch.zeros(N, E, 2)
+    later = memory if not told else memory._replace(first=torch.zeros_like(memory.first))
+    actions = [algorithm.act(state, each, observation, noise)[0].action for each in (memory, later)]
+    assert told == bool((actions[0] != actions[1]).all())
+
+
+def test_what_is_remembered_of_episodes_comes_from_replay_as_it_was_played() -> None:
+    # The belief that the model is trained on, drawn from replay, is the one that was acted on: borders and all.
+    algorithm = small()
+    state = lively(algorithm)
+    trial = uneven(algorithm, state, K, T)
+    trial.rollouts[0].truncated.logical_or_(trial.rollouts[0].terminated)
+    trial.rollouts[0].terminated.zero_()
+    learned, _ = algorithm.model.learn(state, algorithm.stream(trial), E, torch.Generator().manual_seed(0))
+    drawn = drawn_lanes(learned["replay"], E, K * T, N * E, torch.Generator().manual_seed(0))
+    ours = algorithm.model.beliefs(state["model"], drawn).mean[:, -1]
+    played = algorithm.beliefs(state, trial)[0][:, :, -1, -1].flatten(0, 1)
+    assert sorted(ours.sum(dim=1).tolist()) == pytest.approx(sorted(played.sum(dim=1).tolist()), abs=1e-5)
+    assert ours.std(dim=0).min() > 1e-3
 
 
 def test_a_belief_is_a_function_of_the_past() -> None:
@@ -147,7 +191,8 @@ def written_out(algorithm: Any, model: Params, lane: Rollout, prefix: list[int],
     action = one_hot(lane.action, A).double() if lane.action.dim() == 1 else lane.action
     for t in range(len(lane.mask)):
         if lane.mask[t]:
-            x = torch.cat([lane.next_observation[t], action[t], lane.reward[t : t + 1]])
+            ended = (lane.terminated[t : t + 1] | lane.truncated[t : t + 1]).double()
+            x = torch.cat([lane.next_observation[t], action[t], lane.reward[t : t + 1], ended])
             embedded = torch.relu(linear(x, model["encoder.embedding.weight"], model["encoder.embedding.bias"]))
             hidden = torch.func.functional_call(cell, weights, (embedded, hidden))
         previous, now = now, belief(hidden)
@@ -259,6 +304,19 @@ def test_a_lane_that_diverged_is_left_out_of_the_whole_trial() -> None:
     updated, _ = algorithm.update(state, trial, UPDATE)
     remembered = updated["replay"]["mask"][: N * E * K * T].reshape(N, E, -1)
     assert not remembered[2, 1].any() and remembered.sum(dim=2).count_nonzero() == N * E - 1
+
+
+def test_the_value_function_is_read_in_the_unit_that_it_was_fitted_in() -> None:
+    # A reward of 8 for the last step and γ = 1: every return is 8, which is 4 in units of 2, whatever comes next.
+    algorithm = small(discount=1.0, gae_lambda=0.5)
+    state = algorithm.initial_state(START)
+    *others, last = with_rewards(uneven(algorithm, state, K, T), lambda rollout: 0 * rollout.reward).rollouts
+    trial = Trial([*others, last._replace(reward=8 * last.terminated * last.mask)])
+    policy = {key: torch.zeros_like(x) if key.startswith("critic") else x for key, x in state["policy"].items()}
+    policy = {**policy, "critic.layers.1.bias": torch.full((1,), 4.0)}
+    state = {**state, "policy": policy, "return_scale": torch.tensor(2.0)}
+    batch, scale, _ = algorithm.batch(state, algorithm.stream(trial))
+    assert scale == pytest.approx(0.9 * 2 + 0.1 * 8) and not batch.advantage.any()
 
 
 def test_the_replays_memory_is_stated() -> None:

@@ -14,6 +14,7 @@ from metarl.core.proximal import (
     normalised,
     proximal_descent,
     proximal_loss,
+    trial_targets,
 )
 from metarl.core.types import Batch, Params
 
@@ -22,6 +23,33 @@ def test_normalised_advantages_look_at_played_steps_only() -> None:
     # Played: 1 and 5, mean 3, deviation 2.
     advantage, mask = torch.tensor([[1.0, 100.0], [5.0, -7.0]]), torch.tensor([[1.0, 0.0], [1.0, 0.0]])
     torch.testing.assert_close(normalised(advantage, mask), torch.tensor([[-1.0, 0.0], [1.0, 0.0]]))
+
+
+@pytest.mark.parametrize("episodes", [1, 2])
+def test_a_critic_that_is_right_in_the_unit_it_was_fitted_in_is_right_whatever_the_returns_are_now(
+    episodes: int,
+) -> None:
+    # γ = 1/2, rewards 8, 16, 64 (an episode's end is none): returns 8 + 16/2 + 64/4 = 32, 16 + 64/2 = 48, 64. A critic
+    # that was fitted in the unit 2 says half of them. All are exact in binary: no error is 0, not nearly.
+    # Their root mean square is sqrt((32² + 48² + 64²)/3) = 16 sqrt(29/3), so the new unit is 0.9 · 2 + 0.1 · 49.7.
+    reward = torch.tensor([[8.0, 16.0, 64.0]])
+    mask = torch.ones(1, 3)
+    value = torch.tensor([[16.0, 24.0, 32.0]])
+    if episodes == 2:  # a step that was not played between them
+        reward, mask, value = (torch.cat([x[:, :2], torch.zeros(1, 1), x[:, 2:]], dim=1) for x in (reward, mask, value))
+    targets = trial_targets(reward, value, mask, torch.tensor(2.0), 0.5, 0.9)
+    unit = 0.9 * 2 + 0.1 * 16 * math.sqrt(29 / 3)
+    assert float(targets.scale) == pytest.approx(unit, rel=1e-6)
+    assert targets.explained_variance == 1.0 and not targets.advantage.any()
+    # What it is fitted to next is in the new unit.
+    torch.testing.assert_close(targets.return_[mask > 0] * unit, torch.tensor([32.0, 48.0, 64.0]))
+
+
+def test_before_the_first_update_values_are_in_the_first_unit() -> None:
+    # One return, 4: so is its root mean square. A critic that says 1 of it is right.
+    one = torch.ones(1, 1)
+    targets = trial_targets(4 * one, one, one, torch.tensor(0.0), 0.5, 0.9)
+    assert targets.scale == 4 and targets.return_ == 1 and not targets.advantage.any()
 
 
 def two_steps() -> tuple[Categorical, Batch]:

@@ -61,4 +61,5 @@ def test_purposes_keep_their_numbers() -> None:
         "ACTIONS": 5,
         "UPDATE": 6,
         "AGENT": 7,
+        "MOMENTS": 8,
     }

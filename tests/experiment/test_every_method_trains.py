@@ -163,7 +163,7 @@ PROXIMAL = {
     "embedding-size",
 }
 OWN = {
-    **dict.fromkeys(["maml-trpo", "fomaml", "anil", "meta-sgd", "maml++", "multitask", "oracle"], TRUST_REGION),
+    **dict.fromkeys(["maml-trpo", "fomaml", "anil", "meta-sgd", "lslr", "multitask", "oracle"], TRUST_REGION),
     "cavia": TRUST_REGION | {"context-size"},
     "imaml": TRUST_REGION | {"proximal-strength", "proximal-steps", "implicit-iterations"},
     "e-maml": TRUST_REGION | {"sampling-credit"},

@@ -161,3 +161,13 @@ def test_a_run_from_before_an_option_was_there_goes_on_with_its_default() -> Non
     assert difference(mine, older) is None
     changed = mine | {"train": mine["train"] | {"normalise_observations": True}}
     assert difference(changed, older) == "train.normalise_observations is True, there it is False"
+
+
+def test_a_run_of_a_method_that_was_renamed_goes_on_and_is_evaluated(metarl: Command, tmp_path: Path) -> None:
+    assert metarl(*train_arguments("whole", 2, "point-nav", "lslr")).code == 0
+    assert metarl(*train_arguments("run", 1, "point-nav", "lslr")).code == 0
+    config = tmp_path / "run/config.yaml"
+    config.write_text(config.read_text().replace("algorithm: lslr", "algorithm: maml++"))
+    assert metarl(*train_arguments("run", 2, "point-nav", "lslr"), "--resume").code == 0
+    assert end_result(tmp_path / "run") == end_result(tmp_path / "whole")
+    assert metarl("evaluate", "run", "--tasks", "2", "--json").code == 0

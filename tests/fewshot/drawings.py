@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-ALPHABETS = {"Aurebesh": 6, "Cirth": 4, "Greek": 3, "Latin": 3}
+ALPHABETS = {"Aurebesh": 6, "Early_Aramaic": 4, "Greek": 3, "Latin": 3}
 CANDIDATES = (os.environ.get("METARL_OMNIGLOT", ""), str(Path(__file__).parents[3] / "shared/data/omniglot"))
 
 

@@ -60,6 +60,8 @@ def test_classes_are_counted_too(metarl: Command, tmp_path: Path) -> None:
         record = evaluated(metarl, learner)
         shares = np.array(record["accuracy"]["per_task"]) * 6  # of 3 x 2 answers
         assert np.allclose(shares, shares.round()) and (shares >= 0).all() and (shares <= 6).all()
+    for split in ("train", "validation"):
+        assert evaluated(metarl, "maml", "--split", split)["split"] == split
     # the loss of who has read nothing is near that of guessing
     assert numbers(tmp_path / "rnn")[0]["loss/step_0"] == pytest.approx(math.log(3), abs=0.5)
 

@@ -62,3 +62,13 @@ def test_a_second_order_step_of_all_tasks_is_the_mean_of_one_after_the_other() -
             alone.append(grad(lambda meta, task=task: learner.objective(meta, task)[0])(meta)[name])
         assert relative_difference(gradient[name], torch.stack(alone).mean(dim=0)) < 1e-9, name
     assert scores["loss"].shape == scores["accuracy"].shape == (N, 2)
+
+
+def test_answers_depend_on_what_else_is_asked() -> None:
+    # Batch statistics are transductive: an image gets another answer beside other images, and alone another one.
+    network = ConvolutionalNetwork(1, CLASSES, 4)
+    params, images = initial_parameters(network, generator(0)), torch.rand(B, 28, 28, 1, generator=generator(1))
+    beside, others, alone = (
+        functional_call(network, params, (x,))[0] for x in (images[:4], images[[0, 4, 5]], images[:1])
+    )
+    assert (beside - others).abs().max() > 1e-3 and (beside - alone).abs().max() > 1e-3

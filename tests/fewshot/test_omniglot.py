@@ -22,6 +22,10 @@ def config(folder: Path) -> OmniglotConfig:
     return OmniglotConfig(data=str(folder), ways=3, shots=2, queries=4)
 
 
+def sizes(source: Omniglot) -> dict[str, int]:
+    return {name: len(images) for name, images in source.characters.items()}
+
+
 def test_drawings_become_small_images_with_ink_1(folder: Path) -> None:
     source = Omniglot(config(folder))
     images = source.characters["test"]
@@ -36,10 +40,41 @@ def test_drawings_become_small_images_with_ink_1(folder: Path) -> None:
 
 def test_small_data_hold_alphabets_out_and_say_so(folder: Path) -> None:
     source = Omniglot(config(folder))
-    assert source.config.test_alphabets == ("Greek", "Latin")
-    assert {name: len(images) for name, images in source.characters.items()} == {"train": 10, "test": 6}
-    other = Omniglot(replace(config(folder), test_alphabets=("Cirth",)))
-    assert {name: len(images) for name, images in other.characters.items()} == {"train": 12, "test": 4}
+    assert (source.config.validation_alphabets, source.config.test_alphabets) == (
+        ("Early_Aramaic",),
+        ("Greek", "Latin"),
+    )
+    assert sizes(source) == {"train": 6, "validation": 4, "test": 6}
+    other = Omniglot(replace(config(folder), test_alphabets=("Early_Aramaic",)))
+    assert sizes(other) == {"train": 12, "test": 4}  # who names test alphabets names the others, too
+    other = Omniglot(replace(config(folder), test_alphabets=("Latin",), validation_alphabets=("Greek", "Aurebesh")))
+    assert sizes(other) == {"train": 4, "validation": 9, "test": 3}
+    other = Omniglot(replace(config(folder), validation_alphabets=()))
+    assert sizes(other) == {"train": 10, "test": 6}
+    other = Omniglot(replace(config(folder), validation_alphabets=("Aurebesh",)))
+    assert sizes(other) == {"train": 4, "validation": 6, "test": 6} and other.config.test_alphabets == (
+        "Greek",
+        "Latin",
+    )
+
+
+def test_splits_share_no_alphabet_and_miss_no_character(folder: Path) -> None:
+    names = np.array(["Aurebesh"] * 6 + ["Early_Aramaic"] * 4 + ["Greek"] * 3 + ["Latin"] * 3)
+    characters = omniglot.Characters(np.zeros((16, 0)), names)
+    for test, validation in ((("Greek", "Latin"), ("Early_Aramaic",)), (("Aurebesh",), ("Latin",)), (("Latin",), ())):
+        parts = omniglot.split(characters, test, validation)
+        assert list(parts) == (["train", "validation", "test"] if validation else ["train", "test"])
+        assert sorted(np.concatenate(list(parts.values()))) == list(range(16))
+        alphabets = [alphabet for part in parts.values() for alphabet in set(names[part])]
+        assert len(alphabets) == len(set(alphabets)) == 4
+        assert set(names[parts["test"]]) == set(test) and set(names[parts.get("validation", [])]) == set(validation)
+    # A task is drawn from its split alone.
+    source = Omniglot(config(folder))
+    for number, name in enumerate(source.splits):
+        source.characters[name] = np.full_like(source.characters[name], number)
+    for number, name in enumerate(source.splits):
+        inputs = source.sample(np.random.default_rng(0), name).query.inputs
+        assert (inputs == np.float32(number) / np.float32(255)).all()
 
 
 def test_a_task_asks_for_other_drawings_than_it_shows(folder: Path) -> None:
@@ -133,8 +168,14 @@ def test_what_is_missing_is_named(folder: Path, tmp_path: Path) -> None:
     for data in ("", str(tmp_path), str(tmp_path / "nowhere")):
         with pytest.raises(InputError, match="images_background.zip and images_evaluation.zip"):
             Omniglot(OmniglotConfig(data=data))
-    with pytest.raises(InputError, match="Klingon.*Aurebesh, Cirth, Greek, Latin"):
-        Omniglot(replace(config(folder), test_alphabets=("Klingon",)))
+    for option in ("test_alphabets", "validation_alphabets"):
+        with pytest.raises(InputError, match=f"env.{option} names 'Klingon' — .*Aurebesh, Early_Aramaic, Greek, Latin"):
+            Omniglot(replace(config(folder), **{option: ("Klingon",)}))
+    with pytest.raises(InputError, match="env.validation_alphabets names 'Latin', .* — "):
+        Omniglot(replace(config(folder), validation_alphabets=("Latin",)))
+    everything = omniglot.Characters(np.zeros((1623, 0)), np.array(["Greek"] * 1623))
+    with pytest.raises(InputError, match="env.validation_alphabets.* — name env.test_alphabets"):
+        omniglot.split(everything, (), ("Greek",))  # the published split is not one of alphabets
     with pytest.raises(InputError, match="env.ways is 7.*6 characters"):
         Omniglot(replace(config(folder), ways=7))
     with pytest.raises(InputError, match="20 drawings"):
@@ -145,7 +186,7 @@ def test_what_is_missing_is_named(folder: Path, tmp_path: Path) -> None:
 
 def test_the_real_small_archive_is_what_its_authors_say(tmp_path: Path) -> None:
     source = Omniglot(OmniglotConfig(data=str(real_archive()), cache=str(tmp_path)))
-    # Balinese 24, Early Aramaic 22, Korean 40; held out Greek 24, Latin 26
-    assert {name: len(images) for name, images in source.characters.items()} == {"train": 86, "test": 50}
+    # Balinese 24 and Korean 40; for validation Early Aramaic 22; held out Greek 24, Latin 26
+    assert sizes(source) == {"train": 64, "validation": 22, "test": 50}
     ink = source.characters["train"] / 255
     assert 0.03 < ink.mean() < 0.2 and ink.max() == 1 and ink.min() == 0

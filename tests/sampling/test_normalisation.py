@@ -8,7 +8,15 @@ from metarl.algorithms import config_class, make_algorithm
 from metarl.core.randomness import Address
 from metarl.core.types import Rollout, Trial
 from metarl.sampling.collect import collect
-from metarl.sampling.normalisation import MOMENTS, SMALLEST, Normaliser, initial_moments, updated_moments
+from metarl.sampling.normalisation import (
+    MOMENTS,
+    SMALLEST,
+    Normaliser,
+    initial_moments,
+    outweighed,
+    standard_deviation,
+    updated_moments,
+)
 
 N, E, T, SIZE = 2, 3, 4, 5
 CPU = torch.device("cpu")
@@ -41,6 +49,22 @@ def test_before_anything_was_seen_observations_stay_as_they_are() -> None:
     raw = torch.randn(3, SIZE, generator=torch.Generator().manual_seed(1))
     assert torch.equal(Normaliser({MOMENTS: initial_moments(SIZE)})(raw), raw)
     assert Normaliser({})(raw) is raw
+
+
+def test_outweighed_moments_say_the_same_and_give_way() -> None:
+    # Mean 2 and variance 9 of 100 observations; then 0 and 8 in equal numbers, 12 each: mean 4, variance 16. With the
+    # weight of one, the mean is (2 + 24 · 4)/25 and the second moment (9 + 2² + 24 (16 + 4²))/25.
+    moments = {"count": torch.tensor(100.0), "mean": torch.tensor([2.0]), "squares": torch.tensor([900.0])}
+    moments = {name: value.double() for name, value in moments.items()}
+    light = outweighed(moments)
+    assert standard_deviation(light) == standard_deviation(moments) == 3 and light["mean"] == 2 and light["count"] == 1
+    raw = torch.tensor([0.0, 8.0] * (N * E * T // 2)).reshape(N, E, T, 1)
+    after = updated_moments(light, shown(raw, moments, torch.ones(N, E, T)))
+    mean = (2 + 24 * 4) / 25
+    np.testing.assert_allclose(after["mean"], [mean], rtol=1e-6)
+    np.testing.assert_allclose(standard_deviation(after) ** 2, [(13 + 24 * 32) / 25 - mean**2], rtol=1e-6)
+    nothing = outweighed(initial_moments(SIZE))
+    assert nothing["count"] == 0 and not nothing["squares"].any()
 
 
 def test_a_constant_observation_becomes_zero_and_stays_finite() -> None:
