@@ -70,14 +70,17 @@ class PEARLConfig:
     """Show the encoder where a step led to (published for tasks that differ in their dynamics)."""
     episodes_per_trial: int = number(3, least=1)
     """Rounds of a meta-training trial: the first with a latent from the prior, the others from the posterior."""
+    context_episodes: int = number(0, least=0)
+    """First episodes of a meeting that the encoder is trained on, where the others only train actor and critics (0:
+    all; published for half-cheetah-vel: those with a latent from the prior)."""
     replay_size: int = number(200_000, least=1, most=1_000_000_000)
-    """Transitions that are remembered, of the last meetings with tasks."""
+    """Transitions that are remembered, of the last meetings with tasks (published: a million of each task)."""
     warmup_iterations: int = number(0, least=0)
     """First iterations that only gather data."""
     update_ratio: float = number(0.05, least=0)
     """Gradient steps for each environment step, at least one an iteration (published for half-cheetah-vel: 0.4)."""
     meta_batch: int = number(8, least=1, most=1_000_000)
-    """Meetings that a gradient step draws from (published: 16)."""
+    """Tasks that a gradient step draws from (published: 16)."""
     batch_size: int = number(64, least=1, most=1_000_000)
     """Transitions of each of them for actor and critics (published: 256)."""
     context_size: int = number(64, least=1, most=1_000_000)

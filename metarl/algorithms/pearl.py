@@ -3,13 +3,14 @@
 * Actor and twin critics see the observation and the task's latent `z`, and learn by soft actor-critic from replay
   (`core/soft_actor_critic.py`). The critics' gradient also trains the encoder, beside an information bottleneck: the
   posterior's KL divergence from the prior. The actor takes `z` as it is.
-* Context and learning batches are drawn apart. A replay slot is one recent meeting with a task in all its lanes
-  (`core/replay.py`): context is what one of them has seen, where PEARL keeps a second, recent buffer; actor and critics
-  learn from all. With a single lane both would be the same few episodes, which a latent can tell apart by heart instead
-  of telling the task: take several (`--train.episodes`).
+* Context and learning batches are drawn apart (`core/replay.py`): actor and critics learn from all meetings with a
+  task, while context is what one lane has seen in the last of them, as PEARL clears its encoder's buffer whenever a
+  task is met again. Where every task is new there is one meeting of each; with a single lane both would then be the
+  same few episodes, which a latent can tell apart by heart instead of telling the task: take several
+  (`--train.episodes`).
 * Critics bootstrap from the policy's next action itself, as later soft actor-critics do, without a value network.
 
-Letters: beside the house's, Z latent · M meetings of a gradient step · B transitions of each.
+Letters: beside the house's, Z latent · M tasks of a gradient step · B transitions of each.
 """
 
 from typing import Any, NamedTuple
@@ -72,7 +73,7 @@ class PEARL(LatentAgent):
     @property
     def memory_bytes(self) -> int:
         """What the replay takes."""
-        return replay_bytes(self.config.replay_size, self.observation_size, self.action_size)
+        return replay_bytes(self.config.replay_size, self.observation_size, self.action_size, by_task=True)
 
     def initial_state(self, address: Address) -> State:
         """Fresh networks, targets that equal their critics, an empty replay."""
@@ -91,7 +92,7 @@ class PEARL(LatentAgent):
             **state,
             "target": {name: value.clone() for name, value in critic.items()},
             "optimiser": adam_state(learned(state)),
-            "replay": empty_replay(*sizes, self.device),
+            "replay": empty_replay(*sizes, self.device, by_task=True),
         }
 
     def update(self, state: State, trial: Trial, address: Address) -> tuple[State, Metrics]:
@@ -104,7 +105,7 @@ class PEARL(LatentAgent):
         for number, rollout in enumerate(trial.rollouts):
             taken = {name: getattr(rollout, name) for name in ("observation", "action", "reward", "next_observation")}
             require_finite(f"experience of round {number}", taken)
-        replay = write_trial(state["replay"], trial)
+        replay = write_trial(state["replay"], trial, self.config.context_episodes)
         state = {**state, "replay": replay}
         env_steps = sum(float(rollout.mask.sum()) for rollout in trial.rollouts)
         steps = max(1, round(self.config.update_ratio * env_steps))
@@ -142,17 +143,17 @@ class PEARL(LatentAgent):
         return updated, {**averages, "update/gradient_steps": float(steps)}
 
     def draw(self, slots: Slots, generator: torch.Generator) -> Draw:
-        """Meetings, transitions and noise of a gradient step."""
+        """Tasks, transitions and noise of a gradient step."""
         config, A = self.config, self.action_size
-        meetings = slots.draw_meetings(config.meta_batch, generator)
-        M, B = len(meetings), config.batch_size
+        tasks = slots.draw_tasks(config.meta_batch, generator)
+        M, B = len(tasks), config.batch_size
 
         def noise(*shape: int) -> torch.Tensor:
             return sent(torch.randn(*shape, generator=generator), self.device)
 
         return Draw(
-            context=slots.draw_of_one_lane(meetings, config.context_size, generator),
-            batch=slots.draw(meetings, B, generator),
+            context=slots.draw_context(tasks, config.context_size, generator),
+            batch=slots.draw(tasks, B, generator),
             latent_noise=noise(M, config.latent_size),
             noise=noise(M, B, A),
             next_noise=noise(M, B, A),

@@ -1,15 +1,20 @@
 """Replay as values: the transitions of the last meetings, in tensors of a fixed shape that a checkpoint holds.
 
 A *meeting* is one task met for one trial, in all its lanes. Each iteration's N meetings take the next N slots of a
-ring, over the oldest ones; a task of a fixed list that is drawn again is simply another meeting, so that listed and
-fresh tasks are alike. All meetings of a run have the same number of steps, and a slot holds just that many: a replay of
-C transitions remembers `M = C // (E · L)` meetings.
+ring, over the oldest ones. All meetings of a run have the same number of steps, and a slot holds just that many: a
+replay of C transitions remembers `M = C // (E · L)` meetings.
+
+A replay *by task* also knows which meetings were with one and the same task, as happens where tasks come from a fixed
+list. It then plays the part of PEARL's two buffers (Rakelly et al. 2019; oyster, rlkit/core/rl_algorithm.py): what a
+task has taught is pooled over all its meetings, while its context is of the last one alone.
 
 Replay is part of the state, and so of every checkpoint: a resumed run is exact. Writing returns new tensors: an update
 that fails leaves the old replay whole.
 
 Letters: C transitions · M meetings remembered · E lanes of a meeting · L steps of a lane (rounds · horizon).
 """
+
+import hashlib
 
 import torch
 
@@ -18,28 +23,40 @@ from metarl.core.errors import InputError
 from metarl.core.types import State, Trial
 
 FIELDS = ("observation", "action", "reward", "terminated", "next_observation", "mask")
-FLAGS = ("terminated", "mask")
+BY_TASK = ("task", "context")
+FLAGS = ("terminated", "mask", "context")
 
 
-def empty_replay(capacity: int, observation_size: int, action_size: int, device: torch.device) -> State:
+def empty_replay(
+    capacity: int, observation_size: int, action_size: int, device: torch.device, by_task: bool = False
+) -> State:
     """Room for `capacity` transitions: `observation` [C, O], `action` [C, A], `reward` [C], …; and `meetings`, how many
-    were ever written, on the CPU."""
-    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(FIELDS, ())
+    were ever written, on the CPU.
+
+    By task, each transition also has the name of its `task` [C], and whether it is `context` [C].
+    """
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys((*FIELDS, *(BY_TASK if by_task else ())), ())
     shapes |= {"observation": (observation_size,), "next_observation": (observation_size,), "action": (action_size,)}
+    kinds = dict.fromkeys(FLAGS, torch.bool) | {"task": torch.int64}
     room: State = {
-        name: torch.zeros(capacity, *shapes[name], dtype=torch.bool if name in FLAGS else torch.float32, device=device)
-        for name in FIELDS
+        name: torch.zeros(capacity, *shape, dtype=kinds.get(name, torch.float32), device=device)
+        for name, shape in shapes.items()
     }
     return {**room, "meetings": torch.zeros((), dtype=torch.int64)}
 
 
-def replay_bytes(capacity: int, observation_size: int, action_size: int) -> int:
-    """The memory that a replay takes: four bytes a number, one a flag."""
-    return capacity * (4 * (2 * observation_size + action_size + 1) + 2) + 8
+def replay_bytes(capacity: int, observation_size: int, action_size: int, by_task: bool = False) -> int:
+    """The memory that a replay takes: four bytes a number, one a flag; eight for the name of a task."""
+    return capacity * (4 * (2 * observation_size + action_size + 1) + 2 + (9 if by_task else 0)) + 8
 
 
-def write_trial(replay: State, trial: Trial) -> State:
+def write_trial(replay: State, trial: Trial, context_rounds: int = 0) -> State:
     """The replay with N more meetings, which the valid steps of a trial's rounds make up.
+
+    Args:
+        replay: what was written before.
+        trial: N tasks met.
+        context_rounds: by task, how many of the first rounds are context (0: all).
 
     Raises:
         InputError: the replay cannot hold one trial.
@@ -54,6 +71,13 @@ def write_trial(replay: State, trial: Trial) -> State:
             f"algo.replay_size is {len(replay['mask'])}, but a trial of {N} tasks has {N * E * L} steps"
             " — give at least that many, better a hundred times as many"
         )
+    if "task" in replay:
+        early = [
+            torch.full_like(rollout.mask, k < (context_rounds or len(trial.rollouts)))
+            for k, rollout in enumerate(trial.rollouts)
+        ]
+        fields["context"] = fields["mask"] * torch.cat(early, dim=2)
+        fields["task"] = task_names(trial, meetings)[:, None, None].expand(N, E, L)
     order = torch.argsort(fields["mask"], dim=2, descending=True, stable=True)  # valid steps first
     chosen = sent(torch.arange(meetings, meetings + N) % slots, replay["mask"].device)
     written: State = {}
@@ -61,9 +85,23 @@ def write_trial(replay: State, trial: Trial) -> State:
         index = order.reshape(N, E, L, *[1] * (value.dim() - 3)).expand_as(value)
         room = replay[name].clone()
         slot_view = room[: slots * E * L].view(slots, E, L, *value.shape[3:])
-        slot_view[chosen] = sent(value.gather(2, index).to(room.dtype), room.device)
+        slot_view[chosen] = sent(value.to(order.device).gather(2, index).to(room.dtype), room.device)
         written[name] = room
     return {**written, "meetings": replay["meetings"] + N}
+
+
+def task_names(trial: Trial, meetings: int) -> torch.Tensor:
+    """A number for each task, `[N]`: the same for the same parameters, whenever they are met.
+
+    Args:
+        trial: where its tasks are not known, each gets a name that no other has.
+        meetings: how many there were before.
+    """
+    if trial.tasks is None:
+        return -1 - torch.arange(meetings, meetings + trial.rollouts[0].mask.shape[0])
+    rows = (trial.tasks.double() + 0.0).numpy()  # −0 is 0
+    digests = [hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in rows]
+    return torch.tensor([int.from_bytes(digest, "little") >> 1 for digest in digests])
 
 
 def remembered(replay: State, steps: int) -> int:
@@ -72,7 +110,8 @@ def remembered(replay: State, steps: int) -> int:
 
 
 class Slots:
-    """The meetings of a replay that can be drawn from.
+    """The tasks of a replay that can be drawn from, numbered `0 … tasks − 1`; each meeting is one of its own where the
+    replay is not by task.
 
     Args:
         replay: what was written.
@@ -82,43 +121,57 @@ class Slots:
 
     def __init__(self, replay: State, lanes: int, steps: int) -> None:
         self.replay, self.lanes, self.steps = replay, lanes, steps
-        self.filled = min(int(replay["meetings"]), remembered(replay, lanes * steps))
-        mask = replay["mask"][: self.filled * lanes * steps]
-        self.valid = mask.view(self.filled, lanes, steps).sum(dim=2)  # [filled, E]
+        slots, written = remembered(replay, lanes * steps), int(replay["meetings"])
+        filled = min(written, slots)
+        rows, device = filled * lanes * steps, replay["mask"].device
 
-    def draw_meetings(self, count: int, generator: torch.Generator) -> torch.Tensor:
-        """`count` different meetings, or all there are if they are fewer: their slots, `[M]`."""
-        return sent(torch.randperm(self.filled, generator=generator)[:count], self.valid.device)
+        def per_lane(flag: torch.Tensor) -> torch.Tensor:
+            return flag[:rows].view(filled, lanes, steps).sum(dim=2)
 
-    def draw(self, meetings: torch.Tensor, count: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
-        """`count` valid transitions of each of `meetings`, drawn evenly with replacement: `[M, count, ...]`."""
-        lane, step = self._draw_steps(meetings, count, generator)
-        return self._rows(meetings, lane, step)
+        slot = torch.arange(filled, device=device)
+        names = replay["task"][: rows : lanes * steps] if "task" in replay else slot
+        _, name, meetings = names.unique(return_inverse=True, return_counts=True)  # [filled], [tasks]
+        number = written - 1 - (written - 1 - slot) % slots  # of the meeting that a slot holds
+        last = torch.zeros_like(meetings).scatter_reduce(0, name, number, "amax") % slots
+        self.last, by_last = last.sort()  # slots, [tasks]: where each task was met once, tasks are numbered like slots
+        task, meetings = by_last.argsort()[name], meetings[by_last]
+        self.tasks = len(meetings)
+        self.context = per_lane(replay["context" if "context" in replay else "mask"])  # [filled, E]
+        # Lanes in the order of tasks, and how many valid steps there are up to the end of each.
+        self.order = (task.argsort(stable=True)[:, None] * lanes + torch.arange(lanes, device=device)).flatten()
+        self.valid = per_lane(replay["mask"]).flatten()[self.order]
+        self.ends = self.valid.cumsum(dim=0)  # [filled · E]
+        self.end = self.ends[meetings.cumsum(dim=0) * lanes - 1]  # of a task, [tasks]
+        self.start = torch.cat([self.end.new_zeros(1), self.end[:-1]])
 
-    def draw_of_one_lane(
-        self, meetings: torch.Tensor, count: int, generator: torch.Generator
-    ) -> dict[str, torch.Tensor]:
-        """The same, of one lane of each meeting: what a single agent has seen there."""
-        lane, _ = self._draw_steps(meetings, 1, generator)  # [M, 1]
-        uniform = self._uniform(len(meetings), count, generator)
-        step = (uniform * self.valid[meetings].gather(1, lane)).long()  # [M, count]
-        return self._rows(meetings, lane, step)
+    def draw_tasks(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        """`count` different tasks, or all there are if they are fewer: `[M]`."""
+        return sent(torch.randperm(self.tasks, generator=generator)[:count], self.end.device)
 
-    def _draw_steps(
-        self, meetings: torch.Tensor, count: int, generator: torch.Generator
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Lanes and steps `[M, count]`, every valid step of a meeting being equally likely."""
-        valid = self.valid[meetings]
-        ends = valid.cumsum(dim=1)  # [M, E]
-        number = (self._uniform(len(meetings), count, generator) * ends[:, -1:]).long()  # of a valid step
-        lane = torch.searchsorted(ends, number, right=True)
-        return lane, number - (ends - valid).gather(1, lane)
+    def draw(self, tasks: torch.Tensor, count: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
+        """`count` valid transitions of each of `tasks`, drawn evenly and with replacement from all of its meetings:
+        `[M, count, ...]`."""
+        start, end = self.start[tasks, None], self.end[tasks, None]
+        number = start + (self._uniform(len(tasks), count, generator) * (end - start)).long()  # of a valid step
+        place = torch.searchsorted(self.ends, number, right=True)
+        return self._rows(self.order[place], number - (self.ends - self.valid)[place])
 
-    def _uniform(self, meetings: int, count: int, generator: torch.Generator) -> torch.Tensor:
-        return sent(torch.rand(meetings, count, generator=generator, dtype=torch.float64), self.valid.device)
+    def draw_context(self, tasks: torch.Tensor, count: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
+        """`count` transitions of context of each of `tasks`, `[M, count, ...]`: what one agent has seen in the last
+        meeting, which is one lane of it."""
+        meeting = self.last[tasks]
+        ends = self.context[meeting].cumsum(dim=1)  # [M, E]
+        number = (self._uniform(len(tasks), 1, generator) * ends[:, -1:]).long()
+        lane = torch.searchsorted(ends, number, right=True)  # [M, 1]
+        steps = self.context[meeting].gather(1, lane)
+        step = (self._uniform(len(tasks), count, generator) * steps).long()  # [M, count]
+        return self._rows(meeting[:, None] * self.lanes + lane, step)
 
-    def _rows(self, meetings: torch.Tensor, lane: torch.Tensor, step: torch.Tensor) -> dict[str, torch.Tensor]:
-        row = (meetings[:, None] * self.lanes + lane) * self.steps + step
+    def _uniform(self, tasks: int, count: int, generator: torch.Generator) -> torch.Tensor:
+        return sent(torch.rand(tasks, count, generator=generator, dtype=torch.float64), self.end.device)
+
+    def _rows(self, lane: torch.Tensor, step: torch.Tensor) -> dict[str, torch.Tensor]:
+        row = lane * self.steps + step
         return {name: self.replay[name][row] for name in FIELDS if name != "mask"}
 
 

@@ -91,6 +91,9 @@ class Trial(NamedTuple):
 
     rollouts: list[Rollout]
     diverged: int = 0  # lanes whose physics broke, left out of every batch
+    tasks: torch.Tensor | None = (
+        None  # [N, P] doubles, all parameters of each task in a row; for learning, never acting
+    )
 
     @property
     def returns(self) -> Float[torch.Tensor, "N K"]:

@@ -85,7 +85,13 @@ def collect(env: TaskEnv, agent: Agent, state: State, rounds: int, address: Addr
             diverged += broken
             if round_ + 1 < rounds:
                 memory = agent.adapt(state, memory, rollout)
-    return Trial(rollouts, diverged)
+    return Trial(rollouts, diverged, task_rows(env))
+
+
+def task_rows(env: TaskEnv) -> torch.Tensor:
+    """All parameters of each task that `env` is set to in a row, in the order of the law: doubles `[N, P]`."""
+    rows = [np.asarray(values, np.float64).reshape(env.num_tasks, -1) for values in env.tasks.values()]
+    return torch.from_numpy(np.concatenate(rows, axis=1)) if rows else torch.zeros(env.num_tasks, 0).double()
 
 
 @torch.no_grad()

@@ -56,4 +56,5 @@ def collect_in_groups(
         Rollout(*(torch.cat(fields) for fields in zip(*groups, strict=True)))
         for groups in zip(*(trial.rollouts for trial in trials), strict=True)
     ]
-    return Trial(rollouts, sum(trial.diverged for trial in trials))
+    tasks = [trial.tasks for trial in trials if trial.tasks is not None]
+    return Trial(rollouts, sum(trial.diverged for trial in trials), torch.cat(tasks))

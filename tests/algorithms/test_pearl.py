@@ -190,6 +190,29 @@ class Aim(TaskEnv):
         return np.zeros((self.num_envs, 1))
 
 
+def test_a_task_that_is_met_again_is_known_by_its_last_meeting_and_taught_by_all() -> None:
+    # A step's reward tells the meeting, since actions are continuous: two tasks, met twice.
+    env = Aim(2, 3)
+    env.set_tasks({"aim": np.array([0.5, -0.5])})
+    config = config_class("pearl")(hidden=(8,), encoder_hidden=(8,), update_ratio=0.0, batch_size=400, context_size=400)
+    algorithm: Any = make_algorithm("pearl", config, env.single_observation_space, env.single_action_space, CPU)
+    state, met = algorithm.initial_state(START), []
+    for meeting in range(2):
+        trial = collect(env, algorithm, state, algorithm.rounds, Address(1, meeting))
+        state, _ = algorithm.update(state, trial, Address(2, meeting))
+        met.append(torch.cat([rollout.reward for rollout in trial.rollouts], dim=2))  # [N, E, L]
+    draw = algorithm.draw(slots_of(state["replay"], trial), torch.Generator().manual_seed(0))
+    found = []
+    for row in range(2):
+        seen = set(draw.batch["reward"][row].tolist())
+        (task,) = (n for n in range(2) if seen <= set(torch.cat([rewards[n] for rewards in met]).flatten().tolist()))
+        found.append(task)
+        shares = [torch.isin(draw.batch["reward"][row], rewards[task]).float().mean() for rewards in met]
+        assert min(shares) > 0.4  # a half each, of 400: four standard deviations
+        assert set(draw.context["reward"][row].tolist()) in [set(lane.tolist()) for lane in met[1][task]]
+    assert sorted(found) == [0, 1]
+
+
 def test_it_learns_to_infer_its_task_and_to_act_on_it() -> None:
     # Who does not know the aim loses 5 E|aim| = 2 an episode at best, by always shooting at 0.
     env = Aim(16, 4)

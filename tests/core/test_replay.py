@@ -13,7 +13,7 @@ S = ROUNDS * E * T
 CPU = torch.device("cpu")
 
 
-def imagined(seed: int, rounds: int = ROUNDS) -> Trial:
+def imagined(seed: int, rounds: int = ROUNDS, tasks: torch.Tensor | None = None) -> Trial:
     """A trial of random numbers whose episodes end at random steps."""
     random = torch.Generator().manual_seed(seed)
     rollouts = []
@@ -33,7 +33,7 @@ def imagined(seed: int, rounds: int = ROUNDS) -> Trial:
                 next_observation=torch.randn(N, E, T, SEEN, generator=random),
             )
         )
-    return Trial(rollouts)
+    return Trial(rollouts, tasks=tasks)
 
 
 def meetings_of(trial: Trial) -> list[list[tuple[float, ...]]]:
@@ -71,7 +71,7 @@ def test_the_last_meetings_are_held_in_a_ring() -> None:
             written += 1
         assert int(replay["meetings"]) == written
         assert {slot: held(replay, slot) for slot in ring} == ring
-        assert Slots(replay, E, ROUNDS * T).filled == len(ring)
+        assert Slots(replay, E, ROUNDS * T).tasks == len(ring)
 
 
 def test_writing_leaves_the_old_replay_as_it_was() -> None:
@@ -82,7 +82,7 @@ def test_writing_leaves_the_old_replay_as_it_was() -> None:
     assert all(before[name].data_ptr() != after[name].data_ptr() for name in before)
 
 
-def test_only_valid_steps_of_the_drawn_meeting_come_out_and_all_of_them_equally_often() -> None:
+def test_only_valid_steps_of_the_drawn_task_come_out_and_all_of_them_equally_often() -> None:
     trial = imagined(3)
     slots = Slots(write_trial(empty_replay(5 * S, SEEN, A, CPU), trial), E, ROUNDS * T)
     meetings = torch.tensor([2, 0])
@@ -101,25 +101,30 @@ def test_only_valid_steps_of_the_drawn_meeting_come_out_and_all_of_them_equally_
             assert wanted[float(drawn["reward"][row, k])] == tuple(drawn["observation"][row, k].tolist())
 
 
-def test_meetings_are_drawn_without_repetition_from_the_filled_slots() -> None:
+def test_tasks_are_drawn_without_repetition_from_those_that_were_met() -> None:
     slots = Slots(write_trial(empty_replay(9 * S, SEEN, A, CPU), imagined(0)), E, ROUNDS * T)
     random = torch.Generator().manual_seed(0)
     for _ in range(20):
-        two = slots.draw_meetings(2, random).tolist()
+        two = slots.draw_tasks(2, random).tolist()
         assert len(set(two)) == 2 and set(two) <= {0, 1, 2}
-    assert sorted(slots.draw_meetings(8, random).tolist()) == [0, 1, 2]
+    assert sorted(slots.draw_tasks(8, random).tolist()) == [0, 1, 2]
 
 
-def test_a_draw_of_one_lane_holds_what_that_lane_has_seen_alone() -> None:
-    trial = imagined(5)
-    slots = slots_of(write_trial(empty_replay(5 * S, SEEN, A, CPU), trial), trial)
-    seen_by = [
-        [set(torch.cat([r.reward[n, e][r.mask[n, e] > 0] for r in trial.rollouts]).tolist()) for e in range(E)]
+def rewards_by_lane(trial: Trial, rounds: int = ROUNDS) -> list[list[set[float]]]:
+    """The rewards that were valid in the first rounds, by task and lane."""
+    return [
+        [set(torch.cat([r.reward[n, e][r.mask[n, e] > 0] for r in trial.rollouts[:rounds]]).tolist()) for e in range(E)]
         for n in range(N)
     ]
+
+
+def test_context_is_what_one_lane_has_seen_alone() -> None:
+    trial = imagined(5)
+    slots = slots_of(write_trial(empty_replay(5 * S, SEEN, A, CPU), trial), trial)
+    seen_by = rewards_by_lane(trial)
     random, lanes = torch.Generator().manual_seed(0), set()
     for _ in range(20):
-        drawn = slots.draw_of_one_lane(torch.tensor([1, 2]), 200, random)
+        drawn = slots.draw_context(torch.tensor([1, 2]), 200, random)
         for row, n in enumerate((1, 2)):
             (lane,) = (e for e in range(E) if set(drawn["reward"][row].tolist()) <= seen_by[n][e])
             assert set(drawn["reward"][row].tolist()) == seen_by[n][lane]
@@ -127,9 +132,64 @@ def test_a_draw_of_one_lane_holds_what_that_lane_has_seen_alone() -> None:
     assert lanes == {(n, e) for n in (1, 2) for e in range(E)}
 
 
+# Of three tasks, 1.0 is met in every trial, and as the trial's first, second and third task. The first trial meets 7.0
+# twice, so that only its later meeting is the last one.
+LISTED = [[[1.0], [7.0], [7.0]], [[2.0], [1.0], [3.0]], [[3.0], [2.0], [1.0]]]
+
+
+@pytest.mark.parametrize("slots", [9, 7])  # 7: the first two meetings are forgotten
+def test_a_tasks_meetings_teach_together_and_its_context_is_of_the_last_alone(slots: int) -> None:
+    replay = empty_replay(slots * S, SEEN, A, CPU, by_task=True)
+    trials = [imagined(seed, tasks=torch.tensor(rows, dtype=torch.float64)) for seed, rows in enumerate(LISTED)]
+    taught: dict[float, set[float]] = {}  # what is still remembered of each task
+    last: dict[float, list[set[float]]] = {}
+    for number, (trial, rows) in enumerate(zip(trials, LISTED, strict=True)):
+        replay = write_trial(replay, trial)
+        for n, ((name,), lanes) in enumerate(zip(rows, rewards_by_lane(trial), strict=True)):
+            last[name] = lanes
+            if number * N + n >= len(trials) * N - slots:
+                taught[name] = taught.get(name, set()).union(*lanes)
+    drawn_from = slots_of(replay, trials[0])
+    assert drawn_from.tasks == len(taught) == 4
+    random = torch.Generator().manual_seed(0)
+    every = torch.arange(4)
+    draws = 4000
+    batch = drawn_from.draw(every, draws, random)["reward"]
+    contexts = torch.stack([drawn_from.draw_context(every, 200, random)["reward"] for _ in range(20)])
+    names = []
+    for row in range(4):
+        values, counts = batch[row].unique(return_counts=True)
+        (name,) = (name for name, rewards in taught.items() if rewards == set(values.tolist()))
+        names.append(name)
+        # every step of every meeting equally often: a count is binomial with p = 1 / len, five standard deviations
+        expected = draws / len(values)
+        assert (counts - expected).abs().max() < 5 * expected**0.5
+        seen = [set(context[row].tolist()) for context in contexts]
+        assert all(context in last[name] for context in seen) and all(lane in seen for lane in last[name])
+    assert sorted(names) == sorted(taught)
+
+
+def test_context_can_be_of_the_first_rounds_alone() -> None:
+    trial = imagined(4, tasks=torch.arange(3.0)[:, None])
+    replay = write_trial(empty_replay(3 * S, SEEN, A, CPU, by_task=True), trial, context_rounds=1)
+    slots, random = slots_of(replay, trial), torch.Generator().manual_seed(0)
+    first = [lane for lanes in rewards_by_lane(trial, rounds=1) for lane in lanes]
+    assert all(set(context.tolist()) in first for context in slots.draw_context(torch.arange(3), 100, random)["reward"])
+    assert len(slots.draw(torch.arange(1), 1000, random)["reward"].unique()) in map(len, meetings_of(trial))
+
+
+def test_tasks_that_are_not_known_are_never_the_same() -> None:
+    replay = empty_replay(9 * S, SEEN, A, CPU, by_task=True)
+    for seed in range(3):
+        replay = write_trial(replay, imagined(seed))
+    assert slots_of(replay, imagined(0)).tasks == 9
+
+
 def test_its_memory_is_known_before_it_is_made() -> None:
-    replay = empty_replay(1000, 7, 3, CPU)
-    assert replay_bytes(1000, 7, 3) == sum(value.numel() * value.element_size() for value in replay.values())
+    for by_task in (False, True):
+        replay = empty_replay(1000, 7, 3, CPU, by_task)
+        taken = sum(value.numel() * value.element_size() for value in replay.values())
+        assert replay_bytes(1000, 7, 3, by_task) == taken
 
 
 def test_a_replay_that_cannot_hold_one_trial_is_refused() -> None:

@@ -231,6 +231,11 @@ def test_a_tasks_data_do_not_depend_on_the_tasks_beside_it() -> None:
         assert equal(Rollout(*(field[2:] for field in all_tasks)), some)
 
 
+def test_a_trial_knows_its_tasks_row_by_row() -> None:
+    trial = collect(Stairs([3.0, 4.0]), Witness(), {}, 1, ADDRESS)
+    assert trial.tasks is not None and trial.tasks.tolist() == [[3.0], [4.0]]
+
+
 def test_nor_do_those_of_a_policy_that_adapts() -> None:
     env = Stairs([1.0, 2.0, 3.0, 4.0])
     agent = make_algorithm(

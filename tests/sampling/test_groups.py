@@ -37,6 +37,7 @@ def test_groups_change_no_bit_of_a_trial_or_of_the_update_from_it(environment: s
     for rollout, other in zip(whole.rollouts, parts.rollouts, strict=True):
         for name, values in rollout._asdict().items():
             assert torch.equal(values, getattr(other, name)), name
+    assert whole.tasks is not None and torch.equal(whole.tasks, parts.tasks)
     for name, value in after["policy"].items():
         assert torch.equal(value, same["policy"][name]), name
     assert not torch.equal(after["policy"]["log_std"], state["policy"]["log_std"])
