@@ -72,12 +72,12 @@ def write_trial(replay: State, trial: Trial, context_rounds: int = 0) -> State:
             " — give at least that many, better a hundred times as many"
         )
     if "task" in replay:
+        fields["task"] = task_names(trial, meetings)[:, None, None].expand(N, E, L)
         early = [
             torch.full_like(rollout.mask, k < (context_rounds or len(trial.rollouts)))
             for k, rollout in enumerate(trial.rollouts)
         ]
         fields["context"] = fields["mask"] * torch.cat(early, dim=2)
-        fields["task"] = task_names(trial, meetings)[:, None, None].expand(N, E, L)
     order = torch.argsort(fields["mask"], dim=2, descending=True, stable=True)  # valid steps first
     chosen = sent(torch.arange(meetings, meetings + N) % slots, replay["mask"].device)
     written: State = {}

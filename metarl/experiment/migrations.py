@@ -23,7 +23,16 @@ class Change(NamedTuple):
     """What older runs did, as a plain value (lists, no tuples)."""
 
 
-CHANGES: tuple[Change, ...] = ()
+CHANGES: tuple[Change, ...] = (
+    Change(2, "FamilyConfig", "shared_tasks", False),
+    Change(2, "FamilyConfig", "train_list", ""),
+    Change(2, "FamilyConfig", "test_list", ""),
+    Change(2, "RobotConfig", "clip_actions", True),
+    Change(2, "HalfCheetahVelConfig", "velocities", "uniform"),
+    Change(2, "PEARLConfig", "context_episodes", 0),
+    Change(2, "VariBADConfig", "episode_starts", False),
+    Change(2, "OmniglotConfig", "validation_alphabets", []),
+)
 
 
 def values_of_then(kind: type, values: dict[str, Any], schema: int) -> dict[str, Any]:
