@@ -4,12 +4,13 @@ torch is imported by the functions that need it, once the input is known to be g
 """
 
 import contextlib
+import errno
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import IO, Annotated, Any, Literal, cast
 
 import tyro
 from rich.console import Console
@@ -28,8 +29,19 @@ EXIT_INTERRUPT, EXIT_TERMINATED = 130, 143
 
 def fail(message: str, code: int) -> int:
     """Say in one line what went wrong; returns the exit code."""
-    print(f"metarl: error: {rank()}{' '.join(message.splitlines())}", file=sys.stderr)
+    try:
+        print(f"metarl: error: {rank()}{' '.join(message.splitlines())}", file=sys.stderr, flush=True)
+    except OSError:  # the terminal was closed
+        silence(sys.stderr)
     return code
+
+
+def silence(stream: Any) -> None:
+    """Nobody reads a stream any more: let what is still written to it vanish, and what it holds back."""
+    with contextlib.suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def rank() -> str:
@@ -38,12 +50,38 @@ def rank() -> str:
 
 
 class Output(Console):
-    """Standard output that nobody has to read: when the reader of a pipe leaves, work goes on in silence."""
+    """Standard output that nobody has to read: when a pipe's reader leaves or a terminal is closed, work goes on."""
 
-    def on_broken_pipe(self) -> None:
-        """Keep rich from ending the process."""
-        with contextlib.suppress(SystemExit):
-            super().on_broken_pipe()
+    def __init__(self) -> None:
+        super().__init__(file=cast(IO[str], _Unread(sys.stdout)))
+
+
+class _Unread:
+    """A stream that falls silent when nobody is left at its other end."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self.stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        with self._quietly():
+            self.stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._quietly():
+            self.stream.flush()
+
+    @contextlib.contextmanager
+    def _quietly(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.EIO):  # the reader has left, the terminal was closed
+                raise
+            silence(self.stream)
 
 
 @dataclass(frozen=True)

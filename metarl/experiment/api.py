@@ -57,7 +57,10 @@ def train(
         train: fields of `TrainConfig`: `iterations`, `seed`, `tasks`, `episodes`, `device`, …
 
     Raises:
-        InputError: anything impossible, named.
+        InputError: anything impossible, named; also where another process is writing this run.
+        Interrupted: SIGINT, SIGTERM or SIGHUP came. The last finished iteration is saved, and then the signal does what
+            it did before: by default it raises `KeyboardInterrupt` or ends the process. This is raised only where the
+            program has a handler of its own that returns.
     """
     env, algo = env or {}, algo or {}
     defaults = default_config(environment, algorithm, env.get("variant"))
