@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import tyro
 from rich.console import Console
@@ -53,13 +53,13 @@ class Output(Console):
     """Standard output that nobody has to read: when a pipe's reader leaves or a terminal is closed, work goes on."""
 
     def __init__(self) -> None:
-        super().__init__(file=cast(IO[str], _Unread(sys.stdout)))
+        super().__init__(file=cast(Any, _Unread(sys.stdout)))
 
 
 class _Unread:
     """A stream that falls silent when nobody is left at its other end."""
 
-    def __init__(self, stream: IO[str]) -> None:
+    def __init__(self, stream: Any) -> None:
         self.stream = stream
 
     def __getattr__(self, name: str) -> Any:

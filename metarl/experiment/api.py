@@ -20,7 +20,7 @@ from metarl.experiment.fewshot import FewShotSetup, evaluate_few_shot, set_up_fe
 from metarl.experiment.logger import CURVES, curves_of, read_metrics
 from metarl.experiment.parallel import joined
 from metarl.experiment.presets import default_config
-from metarl.experiment.run_directory import RunDirectory, latest_run_path, new_run_path
+from metarl.experiment.run_directory import RunDirectory, latest_run_path, make_run_path
 from metarl.experiment.trainer import Setup, set_up
 from metarl.experiment.trainer import train as train_setup
 from metarl.experiment.worlds import algorithm_config, environment_config, is_few_shot
@@ -87,25 +87,21 @@ def train_run(config: RunConfig, out: Path | None, resume: bool, console: Consol
     """
     with joined():
         names = (config.environment, config.algorithm, config.train.seed)
-        run = None
+        run = None if out is None else RunDirectory(out)
         if rank() == 0 and resume:
             run = RunDirectory.existing(out or latest_run_path(*names))
             torch_threads = config.train.torch_threads or load_config(run).train.torch_threads
             config = dataclasses.replace(config, train=dataclasses.replace(config.train, torch_threads=torch_threads))
-        elif rank() == 0:
-            run = RunDirectory(out or new_run_path(*names))
         config = value_of_first(config)
         setup: Setup | FewShotSetup = set_up_few_shot(config) if is_few_shot(config.environment) else set_up(config)
         wait_for_all()  # every rank has found its input good
-        if run is None:
+        if rank() > 0:
             train_setup(setup, None, console)
             return value_of_first(Run(Path(), []))
-        if resume:
-            run.reopen(setup.config)
-        else:
-            run.create(setup.config)
-        console.out(setup.describe(), highlight=False)
-        train_setup(setup, run, console)
+        run = run or RunDirectory(make_run_path(*names))
+        with run.writing(setup.config, resume):
+            console.out(setup.describe(), highlight=False)
+            train_setup(setup, run, console)
         metrics = read_metrics(run.metrics_path)
         if metrics:
             console.print(_summary(metrics))
