@@ -233,23 +233,25 @@ def train_command(command: Any) -> None:
 
 def evaluate_command(command: EvaluateCommand) -> None:
     """`metarl evaluate`."""
-    import json
-
     from metarl.experiment import api
-    from metarl.experiment.evaluation_files import evaluation_table
+    from metarl.experiment.evaluation_files import FILM, PICTURE, TABLE, evaluation_table
+    from metarl.experiment.evaluation_identity import FILE, identity_of, places_of
     from metarl.experiment.fewshot import few_shot_table
+    from metarl.experiment.strict_json import as_json
 
     record = api.evaluate_run(
         command.run, command.tasks, command.rounds, command.seed, command.split, command.compare, command.film
     )
     console = Output()
     if command.json:
-        console.out(json.dumps(record), highlight=False)
+        console.out(as_json(record), highlight=False)
         return
     console.print(evaluation_table(record) if "returns" in record else few_shot_table(record))
-    for name in ("evaluation.json", "evaluation.csv", "adaptation.png", "adaptation.gif"):
-        if (command.run / name).exists():
-            console.out(f"written: {command.run / name}", highlight=False)
+    own, *newest = places_of(command.run, identity_of(record))
+    shown = newest[0] if newest else own
+    for path in (*(shown / name for name in (FILE, TABLE, PICTURE, FILM)), *([own] if newest else ())):
+        if path.exists():
+            console.out(f"written: {path}", highlight=False)
 
 
 def render_command(command: RenderCommand) -> None:
@@ -278,9 +280,8 @@ def benchmark_command(command: BenchmarkCommand) -> int:
 
 
 def _speed(command: SpeedCommand) -> None:
-    import json
-
     from metarl.experiment.benchmark import measure_speed, speed_table
+    from metarl.experiment.strict_json import as_json
 
     rows = measure_speed(
         command.environments,
@@ -295,7 +296,7 @@ def _speed(command: SpeedCommand) -> None:
         command.devices,
     )
     if command.json:
-        print(json.dumps({"rows": rows}))
+        print(as_json({"rows": rows}))
     else:
         Console().print(speed_table(rows))
 

@@ -166,6 +166,9 @@ def evaluate_run(
 ) -> dict[str, Any]:
     """Evaluate a run's last checkpoint on the tasks of a split, store the result beside it, and return it.
 
+    No evaluation replaces another: each lies in `evaluations/` below the run's folder, named for what makes it the one
+    it is (`EvaluationIdentity`), and the newest on test tasks is also `evaluation.json`.
+
     Args:
         path: the run's folder.
         tasks: how many; by default all of a fixed list, and 40 where tasks come fresh (600 of labelled data).
@@ -213,7 +216,7 @@ def evaluate_run(
         trained_other = trained(baseline_directory(run, name), other, Console(stderr=True))
         curve_of_other = evaluate(set_up(other, num_tasks=tasks), trained_other.state, rounds, seed, split)
         compared[name] = curve_record(trained_other, curve_of_other)
-    record = evaluation_record(setup, split, checkpoint, curve, beside, compared)
+    record = evaluation_record(setup, split, seed, checkpoint, curve, beside, compared)
     write_evaluation(run, record, {name: baseline_directory(run, name) for name in compared})
     if film:
         write_film(run, record, seed)

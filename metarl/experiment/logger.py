@@ -21,6 +21,7 @@ from metarl.core.errors import StorageError
 from metarl.core.types import Metrics
 from metarl.experiment.checkpoint import write_atomic
 from metarl.experiment.config import FREE_ON_RESUME
+from metarl.experiment.strict_json import as_json
 
 logger = logging.getLogger("metarl")
 
@@ -34,13 +35,13 @@ class MetricsFile:
         kept = [line for line in read_metrics(path) if line["iteration"] <= iterations_done]
         if len(kept) != iterations_done:
             logger.warning("%s has %d of the %d iterations done", path, len(kept), iterations_done)
-        write_atomic(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
+        write_atomic(path, "".join(as_json(line) + "\n" for line in kept).encode())
 
     def append(self, metrics: dict[str, Any]) -> None:
         """Add a line; it is in the file when this returns."""
         try:
             with open(self.path, "a") as file:
-                file.write(json.dumps(metrics) + "\n")
+                file.write(as_json(metrics) + "\n")
                 file.flush()
                 os.fsync(file.fileno())  # a checkpoint, which is synced, must not outlive its lines
         except OSError as error:
@@ -50,7 +51,7 @@ class MetricsFile:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a `metrics.jsonl`; a last one that was cut short does not count.
+    """The lines of a `metrics.jsonl`; a last one that was cut short does not count, and `null` is NaN.
 
     Raises:
         StorageError: there is something that is no readable file.
@@ -68,7 +69,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         except json.JSONDecodeError:
             continue
         if isinstance(line, dict) and isinstance(line.get("iteration"), int):
-            lines.append(line)
+            lines.append({name: math.nan if value is None else value for name, value in line.items()})
     return lines
 
 

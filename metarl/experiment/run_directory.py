@@ -1,5 +1,6 @@
 """A run's folder: `config.yaml`, `metrics.jsonl`, `checkpoints/`, TensorBoard events; and once it was evaluated
-`evaluation.json`, `evaluation.csv`, `adaptation.png`, `evaluation/` and, with baselines, their runs in `compare/`."""
+`evaluations/IDENTITY/` for each evaluation, the newest on unseen tasks also as `evaluation.json`, `evaluation.csv`,
+`adaptation.png` and `evaluation/`, and, with baselines, their runs in `compare/`."""
 
 import itertools
 import logging
@@ -25,10 +26,6 @@ class RunDirectory:
         self.config_path = path / "config.yaml"
         self.metrics_path = path / "metrics.jsonl"
         self.checkpoints = path / "checkpoints"
-        self.evaluation_path = path / "evaluation.json"
-        self.evaluation_table_path = path / "evaluation.csv"
-        self.adaptation_picture_path = path / "adaptation.png"
-        self.film_path = path / "adaptation.gif"
 
     @classmethod
     def existing(cls, path: Path) -> "RunDirectory":
