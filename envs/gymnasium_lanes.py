@@ -278,6 +278,7 @@ def _enter(share: Share, owner: int) -> Share:
         # processes that the environment starts would inherit SIG_IGN.
         signal.signal(signal.SIGINT, _ignore)
         signal.signal(signal.SIGTERM, _ignore)
+        signal.signal(signal.SIGHUP, _ignore)
         faulthandler.enable(2)
         faulthandler.register(signal.SIGUSR1, 2, all_threads=False)
         threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -32,27 +32,31 @@ from metarl.commands import (
     EvaluateCommand,
     ExportCommand,
     ListCommand,
-    Output,
     RenderCommand,
     ReportCommand,
     TrainCommand,
     fail,
     rank,
+    silence,
 )
 from metarl.core.errors import EnvironmentBroke, RankLost, StorageError
 from metarl.experiment.config import TrainConfig
 from metarl.experiment.presets import default_config
 from metarl.experiment.worlds import default_algorithm
 
+HANGUP = getattr(signal, "SIGHUP", None)  # which Windows lacks
+
 
 class Terminated(BaseException):
-    """SIGTERM arrived."""
+    """SIGTERM or SIGHUP arrived."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     signal.signal(signal.SIGTERM, _terminate)
+    if HANGUP and signal.getsignal(HANGUP) != signal.SIG_IGN:  # as under nohup
+        signal.signal(HANGUP, _terminate)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without · and → is no reason to stop
     errors = Console(stderr=True)
@@ -67,8 +71,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return COMMANDS[type(command).__name__](command) or 0
     except KeyboardInterrupt:
         return fail(f"interrupted — {remedy}", EXIT_INTERRUPT)
-    except Terminated:
-        return fail(f"terminated — {remedy}", EXIT_TERMINATED)
+    except Terminated as signalled:
+        (number,) = signalled.args
+        what = "hung up" if number == HANGUP else "terminated"
+        return fail(f"{what} — {remedy}", 128 + number)
     except InputError as error:
         return fail(str(error), EXIT_INPUT)
     except NonFiniteError as error:
@@ -82,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RankLost as error:
         return fail(f"{error}, then {remedy}", EXIT_TERMINATED)
     except BrokenPipeError:  # whoever reads our help has seen enough
-        Output().on_broken_pipe()
+        silence(sys.stdout)
         return 0
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
@@ -97,7 +103,7 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 
 def _terminate(signal_number: int, frame: Any) -> None:
-    raise Terminated
+    raise Terminated(signal_number)
 
 
 def parse(arguments: list[str]) -> Any:

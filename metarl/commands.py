@@ -4,12 +4,13 @@ torch is imported by the functions that need it, once the input is known to be g
 """
 
 import contextlib
+import errno
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import tyro
 from rich.console import Console
@@ -28,8 +29,19 @@ EXIT_INTERRUPT, EXIT_TERMINATED = 130, 143
 
 def fail(message: str, code: int) -> int:
     """Say in one line what went wrong; returns the exit code."""
-    print(f"metarl: error: {rank()}{' '.join(message.splitlines())}", file=sys.stderr)
+    try:
+        print(f"metarl: error: {rank()}{' '.join(message.splitlines())}", file=sys.stderr, flush=True)
+    except OSError:  # the terminal was closed
+        silence(sys.stderr)
     return code
+
+
+def silence(stream: Any) -> None:
+    """Nobody reads a stream any more: let what is still written to it vanish, and what it holds back."""
+    with contextlib.suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def rank() -> str:
@@ -38,12 +50,38 @@ def rank() -> str:
 
 
 class Output(Console):
-    """Standard output that nobody has to read: when the reader of a pipe leaves, work goes on in silence."""
+    """Standard output that nobody has to read: when a pipe's reader leaves or a terminal is closed, work goes on."""
 
-    def on_broken_pipe(self) -> None:
-        """Keep rich from ending the process."""
-        with contextlib.suppress(SystemExit):
-            super().on_broken_pipe()
+    def __init__(self) -> None:
+        super().__init__(file=cast(Any, _Unread(sys.stdout)))
+
+
+class _Unread:
+    """A stream that falls silent when nobody is left at its other end."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        with self._quietly():
+            self.stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._quietly():
+            self.stream.flush()
+
+    @contextlib.contextmanager
+    def _quietly(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.EIO):  # the reader has left, the terminal was closed
+                raise
+            silence(self.stream)
 
 
 @dataclass(frozen=True)
@@ -201,11 +239,11 @@ def train_command(command: Any) -> None:
 
 def evaluate_command(command: EvaluateCommand) -> None:
     """`metarl evaluate`."""
-    import json
-
     from metarl.experiment import api
-    from metarl.experiment.evaluation_files import evaluation_table
+    from metarl.experiment.evaluation_files import FILM, PICTURE, TABLE, evaluation_table
+    from metarl.experiment.evaluation_identity import FILE, identity_of, places_of
     from metarl.experiment.fewshot import few_shot_table
+    from metarl.experiment.strict_json import as_json
 
     record = api.evaluate_run(
         command.run,
@@ -219,12 +257,14 @@ def evaluate_command(command: EvaluateCommand) -> None:
     )
     console = Output()
     if command.json:
-        console.out(json.dumps(record), highlight=False)
+        console.out(as_json(record), highlight=False)
         return
     console.print(evaluation_table(record) if "returns" in record else few_shot_table(record))
-    for name in ("evaluation.json", "evaluation.csv", "adaptation.png", "adaptation.gif"):
-        if (command.run / name).exists():
-            console.out(f"written: {command.run / name}", highlight=False)
+    own, *newest = places_of(command.run, identity_of(record))
+    shown = newest[0] if newest else own
+    for path in (*(shown / name for name in (FILE, TABLE, PICTURE, FILM)), *([own] if newest else ())):
+        if path.exists():
+            console.out(f"written: {path}", highlight=False)
 
 
 def render_command(command: RenderCommand) -> None:
@@ -261,9 +301,8 @@ def benchmark_command(command: BenchmarkCommand) -> int:
 
 
 def _speed(command: SpeedCommand) -> None:
-    import json
-
     from metarl.experiment.benchmark import measure_speed, speed_table
+    from metarl.experiment.strict_json import as_json
 
     rows = measure_speed(
         command.environments,
@@ -278,7 +317,7 @@ def _speed(command: SpeedCommand) -> None:
         command.devices,
     )
     if command.json:
-        print(json.dumps({"rows": rows}))
+        print(as_json({"rows": rows}))
     else:
         Console().print(speed_table(rows))
 

@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,7 @@ class Claim:
 
     def release(self) -> None:
         """Leave the cell to whoever comes next, finished or not."""
-        aside = self.path.with_name(f"{self.path.name}.{os.getpid()}")
+        aside = self.path.with_name(f"{self.path.name}.{uuid.uuid4().hex}")
         try:
             aside.write_text(json.dumps({"released": True}))
             os.replace(aside, self.path)

@@ -6,7 +6,6 @@ whatever reason (kill -9 on Linux alone), nothing that it started runs on.
 """
 
 import contextlib
-import json
 import os
 import shlex
 import signal
@@ -28,6 +27,7 @@ from metarl.comparison.suite import Cell, Suite, load_suite
 from metarl.core.interruption import SIGNALS, interruptible_at_points, interruption_point
 from metarl.experiment.config import read_yaml, versions
 from metarl.experiment.continuing import mismatch, taken_up
+from metarl.experiment.evaluation_identity import EvaluationIdentity, best_known, read_evaluations
 from metarl.experiment.user_code import own_names
 
 METARL = (sys.executable, "-m", "metarl")
@@ -85,13 +85,14 @@ def check_grid(suite: Suite, grid: Path) -> None:
 
 def is_finished(suite: Suite, cell: Cell, grid: Path) -> bool:
     """Whether the cell was trained to its last iteration and evaluated there as the suite asks."""
-    try:
-        record = json.loads((grid / cell.folder / "evaluation.json").read_text())
-        rounds, tasks = len(record["returns"]["mean"]) - 1, record["tasks"]
-        at_the_end = bool(record["iteration"] == cell.config.train.iterations)
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-    return at_the_end and suite.tasks in (None, tasks) and suite.rounds in (None, rounds)
+    return evaluation_of(suite, cell, grid) is not None
+
+
+def evaluation_of(suite: Suite, cell: Cell, grid: Path) -> EvaluationIdentity | None:
+    """The evaluation of a cell that its suite asks for, on unseen tasks, by seed 0, at the last iteration; if any."""
+    known, _ = read_evaluations(grid / cell.folder)
+    found = best_known(known, cell.config.train.iterations, suite.tasks, suite.rounds)
+    return found if found and found.seed == 0 else None
 
 
 def cell_commands(suite: Suite, cell: Cell, grid: Path) -> list[list[str]]:
@@ -295,8 +296,12 @@ def learn(name: str, out: Path | None, parallel: int, console: Console) -> list[
     from metarl.comparison.records import read_record
     from metarl.comparison.results import summarise, tables, write_results
 
-    finished = [cell for cell in suite.cells if is_finished(suite, cell, grid)]
-    summary = summarise([read_record(grid / cell.folder, *cell.labels) for cell in finished])
+    finished = [
+        read_record(grid / cell.folder, *cell.labels, identity)
+        for cell in suite.cells
+        if (identity := evaluation_of(suite, cell, grid))
+    ]
+    summary = summarise(finished)
     failed = [{"cell": str(each.cell.folder), "code": each.code, "reason": each.reason} for each in failures]
     write_results(grid, {"suite": suite.name, "versions": versions(), **summary, "failed": failed})
     for table in tables(summary) if finished else ():

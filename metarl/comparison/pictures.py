@@ -156,7 +156,9 @@ def profile_picture(records: Sequence[Record], style: dict[str, Style]) -> Pictu
     rows: list[Row] = []
     for algorithm, values in scores.items():
         shares = performance_profile(values, thresholds)
-        axes.step(thresholds, shares, where="pre", label=algorithm, linewidth=1.8, **style[algorithm]._asdict())
+        axes.step(
+            thresholds, shares, where="pre", label=_verbatim(algorithm), linewidth=1.8, **style[algorithm]._asdict()
+        )
         rows += [(algorithm, *pair) for pair in zip(thresholds, shares, strict=True)]
     caption = "Unseen tasks of all seeds. Higher is better; a curve that falls late is of a method that rarely fails."
     return Picture("Performance profile", caption, _svg(figure), _csv(("algorithm", "return", "share"), rows))
@@ -185,7 +187,12 @@ def _draw(
     **line: Any,
 ) -> None:
     axes.fill_between(x, low, high, color=style.color, alpha=0.18, linewidth=0)
-    axes.plot(x, mean, label=label, linewidth=1.8, markersize=4, **style._asdict(), **line)
+    axes.plot(x, mean, label=_verbatim(label), linewidth=1.8, markersize=4, **style._asdict(), **line)
+
+
+def _verbatim(label: str) -> str:
+    """A name for a legend, which leaves out what begins with _, and takes what stands between $ for a formula."""
+    return f"{' ' * label.startswith('_')}{label}".replace("$", r"\$")
 
 
 def _svg(figure: Figure) -> str:

@@ -1,6 +1,7 @@
 """What run directories hold, read without running anything: to compare and report runs, however unfinished."""
 
-import json
+import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,9 +10,12 @@ from typing import Any
 import numpy as np
 import yaml
 
-from metarl.core.errors import InputError
+from metarl.core.errors import InputError, StorageError
 from metarl.experiment.config import FREE_ON_RESUME
+from metarl.experiment.evaluation_identity import EvaluationIdentity, best_known, read_evaluations
 from metarl.experiment.logger import read_metrics
+
+LARGEST = 1e300  # of a number that is taken for one
 
 
 @dataclass(frozen=True)
@@ -21,12 +25,21 @@ class Record:
     path: Path
     config: dict[str, Any]
     metrics: list[dict[str, Any]]
-    """A line for each finished iteration."""
-    evaluation: dict[str, Any] | None
-    """What `metarl evaluate` wrote, if anything."""
+    """A line for each finished iteration: numbers, NaN among them."""
+    evaluations: dict[EvaluationIdentity, dict[str, Any]]
+    """What `metarl evaluate` wrote, of all splits and seeds; its numbers are finite."""
+    chosen: EvaluationIdentity | None
+    """Which of them stands for the run: one on unseen tasks, if there is any."""
     environment: str
     """As results name it: with what distinguishes it where several share a name."""
     algorithm: str
+    problems: tuple[str, ...] = ()
+    """What is wrong with its files."""
+
+    @property
+    def evaluation(self) -> dict[str, Any] | None:
+        """The evaluation that stands for the run."""
+        return None if self.chosen is None else self.evaluations[self.chosen]
 
     @property
     def seed(self) -> int:
@@ -42,17 +55,21 @@ class Record:
     @property
     def is_finished(self) -> bool:
         """Whether it was evaluated at its last iteration."""
-        return self.evaluation is not None and self.evaluation.get("iteration") == self.iterations[1]
+        return self.chosen is not None and self.chosen.iteration == self.iterations[1]
 
     @property
     def status(self) -> str:
-        """Where it stands, in words."""
+        """Where it stands, and what is wrong with it, in words."""
         done, asked = self.iterations
-        if done < asked:
-            return f"unfinished: {done} of {asked} iterations"
-        if self.evaluation is None:
-            return "not evaluated"
-        return "finished" if self.is_finished else f"evaluated at iteration {self.evaluation.get('iteration')}"
+        if self.is_finished:
+            stands = "finished"
+        elif done < asked:
+            stands = f"unfinished: {done} of {asked} iterations"
+        elif self.chosen is None:
+            stands = "not evaluated on unseen tasks" if self.evaluations else "not evaluated"
+        else:
+            stands = f"evaluated at iteration {self.chosen.iteration}"
+        return "; ".join((stands, *self.problems))
 
     @property
     def measure(self) -> str:
@@ -62,17 +79,19 @@ class Record:
 
     def learning_curve(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Steps `[I]` (environment steps; iterations where there are none), and its measure before and after
-        adaptation, `[I]` each.
+        adaptation, `[I]` each, where all three are finite.
         """
         prefix = {"return": "return/round_", "loss": "loss/step_"}[self.measure]
-        rounds = sorted(
-            {name for line in self.metrics for name in line if name.startswith(prefix)},
-            key=lambda name: int(name.rsplit("_", 1)[1]),
-        )
-        lines = [line for line in self.metrics if rounds and rounds[0] in line and rounds[-1] in line]
-        steps = [line.get("env_steps") or line["iteration"] for line in lines]
-        before, after = ([line[name] for line in lines] for name in (rounds[0], rounds[-1])) if rounds else ([], [])
-        return np.array(steps, float), np.array(before, float), np.array(after, float)
+        rounds = {name for line in self.metrics for name in line if name.startswith(prefix)}
+        numbered = sorted((int(end), name) for name in rounds if (end := name.removeprefix(prefix)).isdecimal())
+        if not numbered:
+            return np.empty(0), np.empty(0), np.empty(0)
+        (_, first), (_, last) = numbered[0], numbered[-1]
+        lines = [line for line in self.metrics if first in line and last in line]
+        rows = [(line.get("env_steps") or line["iteration"], line[first], line[last]) for line in lines]
+        points = np.array(rows, float).reshape(-1, 3)
+        steps, before, after = points[np.isfinite(points).all(axis=1)].T
+        return steps, before, after
 
     def adaptation_curve(self) -> dict[str, list[float]] | None:
         """Its measure on unseen tasks after each round: `mean`, `low` and `high`, K + 1 values each."""
@@ -81,44 +100,114 @@ class Record:
         return curve if complete else None
 
 
-def read_record(path: Path, environment: str | None = None, algorithm: str | None = None) -> Record:
-    """The run at `path`.
+def read_record(
+    path: Path,
+    environment: str | None = None,
+    algorithm: str | None = None,
+    chosen: EvaluationIdentity | None = None,
+) -> Record:
+    """The run at `path`, whatever of it can be read.
 
     Args:
         environment: what to call it; by default as its config does.
         algorithm: likewise.
+        chosen: which evaluation stands for it; by default one on unseen tasks at its last iteration, if there is any.
 
     Raises:
         InputError: there is no config, or it is none of a run.
-        StorageError: something else is in the place of its metrics.
     """
-    try:
-        config = yaml.safe_load((path / "config.yaml").read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path / 'config.yaml'} cannot be read — is {path} a run directory?") from error
-    named = isinstance(config, dict) and all(isinstance(config.get(name), str) for name in ("environment", "algorithm"))
-    if not named or not isinstance(config.get("train"), dict):
-        raise InputError(f"{path / 'config.yaml'} is not the config of a run — is {path} a run directory?")
+    config = _read_config(path / "config.yaml")
+    metrics, problems = _read_metrics(path / "metrics.jsonl")
+    evaluations, broken = read_evaluations(path)
+    for identity, record in list(evaluations.items()):
+        if not _is_sound(record, identity):
+            broken.append(f"the evaluation {identity.name} holds what are no finite numbers")
+            del evaluations[identity]
+    unseen = [identity.iteration for identity in evaluations if identity.is_of_unseen_tasks]
+    last = config["train"].get("iterations")
+    if chosen is None and unseen:
+        chosen = best_known(evaluations, last if last in unseen else max(unseen))
     return Record(
         path,
         config,
-        read_metrics(path / "metrics.jsonl"),
-        _read_evaluation(path / "evaluation.json"),
+        metrics,
+        evaluations,
+        chosen if chosen in evaluations else None,
         environment or config["environment"],
         algorithm or config["algorithm"],
+        (*problems, *broken),
     )
 
 
-def _read_evaluation(path: Path) -> dict[str, Any] | None:
+def _read_config(path: Path) -> dict[str, Any]:
     try:
-        values = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
-    return values if isinstance(values, dict) else None
+        config = yaml.safe_load(path.read_text())
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise InputError(f"{path} cannot be read — is {path.parent} a run directory?") from error
+    named = isinstance(config, dict) and all(isinstance(config.get(name), str) for name in ("environment", "algorithm"))
+    if not named:
+        raise InputError(f"{path} is not the config of a run — is {path.parent} a run directory?")
+    for room in ("train", "env", "algo", "versions"):
+        config[room] = {} if config.get(room) is None and room != "train" else config.get(room)
+        if not isinstance(config[room], dict) or not all(isinstance(name, str) for name in config[room]):
+            raise InputError(f"{path} is not the config of a run: {room} — is {path.parent} a run directory?")
+    for name in ("seed", "iterations"):
+        if type(config["train"].get(name, 0)) is not int:
+            raise InputError(f"{path} says {name} {config['train'][name]!r} — a whole number belongs there")
+    return config
+
+
+def _read_metrics(path: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """The numbers of each finished iteration, and what is wrong with them."""
+    try:
+        lines = read_metrics(path)
+    except StorageError:
+        return [], [f"{path.name} cannot be read"]
+    plain = [{name: value for name, value in line.items() if type(value) in (int, float)} for line in lines]
+    numbers = [{name: value if abs(value) < LARGEST else math.nan for name, value in line.items()} for line in plain]
+    broken = sum(any(math.isnan(value) for value in line.values()) for line in numbers)
+    problems = [f"not all numbers of {broken} of {len(numbers)} iterations are finite"] if broken else []
+    return numbers, problems if path.exists() else [f"no {path.name}"]
+
+
+def _is_sound(record: dict[str, Any], identity: EvaluationIdentity) -> bool:
+    """Whether curve, tasks and levels of an evaluation are finite numbers, as many as there must be."""
+    curve = record.get("returns") or record["loss"]
+    try:
+        parts = [np.array(curve[name], float) for name in ("mean", "low", "high") if name in curve]  # [K + 1]
+        tasks = np.array(record.get("per_task") or np.empty((0, identity.rounds + 1)), float)  # [N, K + 1]
+        levels = np.array([record[name] for name in ("oracle", "random") if record.get(name) is not None], float)
+    except (ValueError, TypeError, OverflowError):
+        return False
+    sizes = all(part.shape == (identity.rounds + 1,) for part in parts) and tasks.shape[1:] == parts[0].shape
+    return sizes and levels.ndim == 1 and all(np.isfinite(values).all() for values in (*parts, tasks, levels))
+
+
+def evaluated_alike(records: Sequence[Record]) -> list[Record]:
+    """The records, each standing for itself by an evaluation as most runs of its environment have one, if it has it.
+
+    Alike are those of as many tasks and rounds by the same seed.
+    """
+    found = []
+    for record in records:
+        beside = [other for other in records if other.environment == record.environment]
+        kinds = Counter(kind for other in beside for kind in _kinds(other))
+        best = max(kinds, key=lambda kind: (kinds[kind], -kind[0], *kind[1:]), default=None)
+        found.append(replace(record, chosen=_kinds(record).get(best, record.chosen)) if best else record)
+    return found
+
+
+def _kinds(record: Record) -> dict[tuple[int, int, int], EvaluationIdentity]:
+    """Its evaluations on unseen tasks at the iteration that it stands for, by seed, tasks and rounds."""
+    return {
+        (each.seed, each.tasks, each.rounds): each
+        for each in record.evaluations
+        if record.chosen and each.is_of_unseen_tasks and each.iteration == record.chosen.iteration
+    }
 
 
 def find_runs(folders: Sequence[Path]) -> Iterator[Path]:
-    """Every run directory in or below the folders, once.
+    """Every run directory in or below the folders, once; but not those that a run was compared with, in its `compare/`.
 
     Raises:
         InputError: a folder that does not exist.
@@ -128,20 +217,33 @@ def find_runs(folders: Sequence[Path]) -> Iterator[Path]:
         if not folder.is_dir():
             raise InputError(f"no folder {folder} — give folders with runs in them")
         for config in sorted(folder.rglob("config.yaml")):
-            if config.parent.resolve() not in seen:
-                seen.add(config.parent.resolve())
-                yield config.parent
+            run = config.parent
+            if run.resolve() not in seen and not _is_of_a_comparison(run.relative_to(folder), folder):
+                seen.add(run.resolve())
+                yield run
+
+
+def _is_of_a_comparison(inside: Path, folder: Path) -> bool:
+    rooms = inside.parts
+    return any(
+        room == "compare" and (folder.joinpath(*rooms[:depth]) / "config.yaml").exists()
+        for depth, room in enumerate(rooms)
+    )
 
 
 def told_apart(records: Sequence[Record]) -> list[Record]:
     """The records, with the options in which they differ added to the names that they share."""
-    environments = _labels([(record.environment, record.config.get("env") or {}) for record in records])
+    worlds = [
+        {name: value for name, value in record.config["env"].items() if name not in FREE_ON_RESUME["env"]}
+        for record in records
+    ]
+    environments = _labels([(record.environment, world) for record, world in zip(records, worlds, strict=True)])
     named = [replace(record, environment=name) for record, name in zip(records, environments, strict=True)]
     free = FREE_ON_RESUME["train"] | {"seed", "torch_threads"}
     algorithms: list[tuple[str, dict[str, Any]]] = []
     for record in named:
         train = {name: value for name, value in record.config["train"].items() if name not in free}
-        options = {**(record.config.get("algo") or {}), **train}
+        options = {**record.config["algo"], **train}
         algorithms.append((f"{record.environment}\n{record.algorithm}", options))
     return [
         replace(record, algorithm=name.split("\n", 1)[1])
@@ -155,7 +257,7 @@ def _labels(entries: list[tuple[str, dict[str, Any]]]) -> list[str]:
     for name, options in entries:
         same_name = [others for other, others in entries if other == name]
         fields = sorted({field for others in same_name for field in others})
-        different = [field for field in fields if any(others.get(field) != options.get(field) for others in same_name)]
+        different = [field for field in fields if len({repr(others.get(field)) for others in same_name}) > 1]
         shown = ", ".join(f"{field} {options.get(field)}" for field in different)
         labels.append(f"{name} ({shown})" if shown else name)
     return labels

@@ -24,7 +24,7 @@ from metarl.comparison.pictures import (
     styles,
     with_own_ids,
 )
-from metarl.comparison.records import Record, find_runs, read_record, told_apart
+from metarl.comparison.records import Record, evaluated_alike, find_runs, read_record, told_apart
 from metarl.comparison.results import interval, summarise
 from metarl.core.errors import InputError
 from metarl.experiment.checkpoint import write_atomic
@@ -56,7 +56,7 @@ def write_report(folders: Sequence[Path], out: Path) -> None:
     if not records:
         where = ", ".join(map(str, folders)) or "no folder"
         raise InputError(f"no runs in {where} — " + (broken[0] if broken else "train some, or name another folder"))
-    write_atomic(out, page(told_apart(records), broken).encode())
+    write_atomic(out, page(evaluated_alike(told_apart(records)), broken).encode(errors="replace"))
 
 
 def page(records: Sequence[Record], broken: Sequence[str] = ()) -> str:
@@ -171,16 +171,18 @@ def _states(runs: Sequence[Record]) -> Safe:
 
 
 def _runs(records: Sequence[Record]) -> str:
-    header = ("run", "algorithm", "seed", "iterations", "environment steps", "status")
+    header = ("run", "algorithm", "seed", "iterations", "environment steps", "evaluated on", "status")
     rows = []
     for record in records:
         done, asked = record.iterations
         steps = record.metrics[-1].get("env_steps") if record.metrics else None
-        status = (
-            record.status if record.is_finished else Safe(f'<span class="open">{html.escape(record.status)}</span>')
-        )
+        is_well = record.is_finished and not record.problems
+        status = record.status if is_well else Safe(f'<span class="open">{html.escape(record.status)}</span>')
         steps_shown = f"{steps:,}" if steps is not None else "–"
-        rows.append((str(record.path), record.algorithm, record.seed, f"{done} / {asked}", steps_shown, status))
+        met = record.chosen
+        evaluated = f"{met.tasks} unseen tasks, {met.rounds} rounds, seed {met.seed}" if met else "–"
+        names = (str(record.path), record.algorithm, record.seed)
+        rows.append((*names, f"{done} / {asked}", steps_shown, evaluated, status))
     is_open = " open" if len(records) <= MANY_RUNS or not all(record.is_finished for record in records) else ""
     return f'<details class="card"{is_open}><summary>Runs ({len(records)})</summary>{_table(header, rows)}</details>'
 
@@ -201,7 +203,7 @@ def _versions(records: Sequence[Record]) -> str:
     """What the runs were made with: one row for each set of versions."""
     counted: dict[tuple[tuple[str, str], ...], int] = {}
     for record in records:
-        versions = tuple((str(name), str(value)) for name, value in (record.config.get("versions") or {}).items())
+        versions = tuple((str(name), str(value)) for name, value in record.config["versions"].items())
         counted[versions] = counted.get(versions, 0) + 1
     names = list(dict.fromkeys(name for versions in counted for name, _ in versions))
     rows = [(count, *(dict(versions).get(name, "–") for name in names)) for versions, count in counted.items()]

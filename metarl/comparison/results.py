@@ -7,10 +7,7 @@ as shares of the way from random actions (0) to knowing the task (1), where both
 import csv
 import io
 import itertools
-import json
 import math
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +25,8 @@ from metarl.comparison.statistics import (
     probability_of_improvement,
     steps_to_reach,
 )
-from metarl.core.errors import StorageError
+from metarl.experiment.checkpoint import write_atomic
+from metarl.experiment.strict_json import as_json
 
 SHARE = 0.9  # of the way from where training started to the best final return
 WINDOW = 5  # iterations that learning curves are averaged over
@@ -165,14 +163,8 @@ def write_results(folder: Path, summary: dict[str, Any]) -> None:
     Raises:
         StorageError: the file system refused.
     """
-    for name, text in (("results.json", json.dumps(summary, indent=1) + "\n"), ("results.csv", csv_text(summary))):
-        try:
-            with tempfile.NamedTemporaryFile("w", dir=folder, prefix=f".{name}.", delete=False) as file:
-                file.write(text)
-            os.chmod(file.name, 0o644)
-            os.replace(file.name, folder / name)
-        except OSError as error:
-            raise StorageError(f"{folder / name} cannot be written ({error.strerror}) — free space") from error
+    for name, text in (("results.json", as_json(summary, indent=1) + "\n"), ("results.csv", csv_text(summary))):
+        write_atomic(folder / name, text.encode())
 
 
 def interval(row: dict[str, Any], digits: int = 2) -> str:

@@ -1,63 +1,72 @@
-"""Ctrl-C and SIGTERM, taken where they do no harm.
+"""Ctrl-C, SIGTERM and SIGHUP, taken where they do no harm.
 
 Python raises them between any two bytecodes. In the midst of `torch.func` that leaves its stack of transforms broken,
-so that nothing can be saved any more, and torch's C++ may swallow the exception. So while a run trains they are noted,
-and raised at the next `interruption_point`. Threads that work for the main one stop there with `Interrupted`, and leave
-the signal to it.
+so that nothing can be saved any more, and torch's C++ may swallow the exception. And what the system does by default is
+to end the process on the spot. So while a run trains signals are noted, and the work stops with `Interrupted` at the
+next `interruption_point`. Once it has unwound, and saved what it has, they do what they would have done without us.
 """
 
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_handlers: dict[int, Any] = {}  # what a block has set aside
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 _noted: list[int] = []
 
 
-class Interrupted(Exception):
-    """A thread stopped since the main one was signalled."""
+class Interrupted(BaseException):
+    """A signal stopped the work.
+
+    It leaves `interruptible_at_points` only where the signal's own handler, which has run by then, has returned.
+    """
 
 
 @contextmanager
 def interruptible_at_points() -> Iterator[None]:
-    """Within the block a signal waits for the next `interruption_point`, or for the end; a second one does not."""
-    if threading.current_thread() is threading.main_thread():  # others get no signals
-        for number in SIGNALS:
-            if signal.getsignal(number) != signal.SIG_IGN:  # as in the background of a script
-                _handlers[number] = signal.signal(number, _note) or signal.SIG_DFL
+    """Within the block signals wait for the next `interruption_point`, and until the block has unwound.
+
+    Then they do what they do by default, or what the program's own handlers do. A second Ctrl-C stops the work at once.
+
+    Raises:
+        Interrupted: a signal came whose handler returned.
+    """
+    handlers = _set_aside() if threading.current_thread() is threading.main_thread() else {}
     try:
         yield
-        interruption_point()
     finally:
-        _restore()
+        noted = list(dict.fromkeys(_noted)) if handlers else []
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if handlers:
+            _noted.clear()
+        with ExitStack() as stack:  # all are heard, and what the first one's handler raises is what is seen
+            for number in noted:
+                stack.callback(signal.raise_signal, number)
 
 
 def interruption_point() -> None:
-    """Here the numbers are whole: let the signal that was noted, if any, do what it does by default.
+    """Here the numbers are whole: stop, if a signal was noted.
 
     Raises:
-        Interrupted: in another thread than the main one.
+        Interrupted: also in a thread that works for the main one.
     """
     if _noted:
-        if threading.current_thread() is not threading.main_thread():
-            raise Interrupted
-        number = _noted[0]
-        _restore()
-        signal.raise_signal(number)
+        raise Interrupted(f"stopped by {signal.Signals(_noted[0]).name}")
+
+
+def _set_aside() -> dict[int, Any]:
+    """Note signals from now on; returns their handlers. Those that are ignored, or not handled by Python, stay so."""
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    handlers = {number: handler for number, handler in handlers.items() if handler not in (signal.SIG_IGN, None)}
+    for number in handlers:
+        signal.signal(number, _note)
+    return handlers
 
 
 def _note(number: int, frame: FrameType | None) -> None:
     _noted.append(number)
-    if len(_noted) > 1:
+    if number == signal.SIGINT and len(_noted) > 1:  # whoever is impatient means it; a closed terminal signals twice
         interruption_point()
-
-
-def _restore() -> None:
-    for number, handler in _handlers.items():
-        signal.signal(number, handler)
-    _handlers.clear()
-    _noted.clear()

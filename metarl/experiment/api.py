@@ -29,7 +29,7 @@ from metarl.experiment.fewshot import FewShotSetup, evaluate_few_shot, set_up_fe
 from metarl.experiment.logger import CURVES, curves_of, read_metrics
 from metarl.experiment.parallel import joined
 from metarl.experiment.presets import default_config
-from metarl.experiment.run_directory import RunDirectory, latest_run_path, new_run_path
+from metarl.experiment.run_directory import RunDirectory, latest_run_path, make_run_path
 from metarl.experiment.trainer import Setup, set_up
 from metarl.experiment.trainer import train as train_setup
 from metarl.experiment.user_code import changed_files, code_of, names_to_load
@@ -69,7 +69,10 @@ def train(
         train: fields of `TrainConfig`: `iterations`, `seed`, `tasks`, `episodes`, `device`, …
 
     Raises:
-        InputError: anything impossible, named.
+        InputError: anything impossible, named; also where another process is writing this run.
+        Interrupted: SIGINT, SIGTERM or SIGHUP came. The last finished iteration is saved, and then the signal does what
+            it did before: by default it raises `KeyboardInterrupt` or ends the process. This is raised only where the
+            program has a handler of its own that returns.
     """
     env, algo = env or {}, algo or {}
     defaults = default_config(environment, algorithm, env.get("variant"))
@@ -96,24 +99,20 @@ def train_run(config: RunConfig, out: Path | None, resume: bool, console: Consol
     """
     with joined():
         names = (config.environment, config.algorithm, config.train.seed)
-        run = None
+        run = None if out is None else RunDirectory(out)
         if rank() == 0 and resume:
             run = RunDirectory.existing(out or latest_run_path(*names))
             config = taken_up(config, read_yaml(run.config_path))
-        elif rank() == 0:
-            run = RunDirectory(out or new_run_path(*names))
         config = value_of_first(config)
         setup: Setup | FewShotSetup = set_up_few_shot(config) if is_few_shot(config.environment) else set_up(config)
         wait_for_all()  # every rank has found its input good
-        if run is None:
+        if rank() > 0:
             train_setup(setup, None, console)
             return value_of_first(Run(Path(), []))
-        if resume:
-            run.reopen(setup.config)
-        else:
-            run.create(setup.config)
-        console.out(setup.describe(), highlight=False)
-        train_setup(setup, run, console)
+        run = run or RunDirectory(make_run_path(*names))
+        with run.writing(setup.config, resume):
+            console.out(setup.describe(), highlight=False)
+            train_setup(setup, run, console)
         metrics = read_metrics(run.metrics_path)
         if metrics:
             console.print(_summary(metrics))
@@ -189,6 +188,9 @@ def evaluate_run(
 ) -> dict[str, Any]:
     """Evaluate a run's last checkpoint on the tasks of a split, store the result beside it, and return it.
 
+    No evaluation replaces another: each lies in `evaluations/` below the run's folder, named for what makes it the one
+    it is (`EvaluationIdentity`), and the newest on test tasks is also `evaluation.json`.
+
     Args:
         path: the run's folder.
         tasks: how many; by default all of a fixed list, and 40 where tasks come fresh (600 of labelled data).
@@ -235,7 +237,7 @@ def evaluate_run(
         trained_other = trained(baseline_directory(run, name), other, Console(stderr=True))
         curve_of_other = evaluate(set_up(other, num_tasks=tasks), trained_other.state, rounds, seed, split)
         compared[name] = curve_record(trained_other, curve_of_other)
-    record = evaluation_record(setup, split, checkpoint, curve, beside, compared)
+    record = evaluation_record(setup, split, seed, checkpoint, curve, beside, compared)
     write_evaluation(run, record, {name: baseline_directory(run, name) for name in compared})
     if film:
         write_film(run, record, seed)

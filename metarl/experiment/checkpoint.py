@@ -10,6 +10,7 @@ import fnmatch
 import hashlib
 import json
 import os
+import uuid
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from metarl.core.errors import StorageError
 from metarl.core.types import State
 
 SEPARATOR = "/"
+PARTIAL = ".partial"  # how names of files end that are being written
 
 
 class Checkpoint(NamedTuple):
@@ -33,12 +35,14 @@ class Checkpoint(NamedTuple):
 def write_atomic(path: Path, content: bytes) -> None:
     """Write a file so that it holds either its old content or all of the new, whatever happens.
 
+    Any number of processes may do so at once: each writes aside under a name of its own.
+
     Raises:
         StorageError: the file system refused.
     """
-    aside = path.with_name(f".{path.name}.partial")
+    aside = path.with_name(f".{path.name[:40]}.{uuid.uuid4().hex}{PARTIAL}")
     try:
-        with open(aside, "wb") as file:
+        with open(aside, "xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -55,7 +55,7 @@ def trained(run: RunDirectory, config: RunConfig, console: Console) -> Checkpoin
     """A baseline's last checkpoint, after training what is left of its iterations.
 
     Raises:
-        InputError: the folder holds something else.
+        InputError: the folder holds something else, or another process is training it.
         StorageError: the file system refused, or all its checkpoints are damaged.
     """
     cpu = torch.device("cpu")
@@ -67,12 +67,9 @@ def trained(run: RunDirectory, config: RunConfig, console: Console) -> Checkpoin
         _require_same(run.path, setup, run)
     checkpoint = run.load(cpu) if old else None
     if checkpoint is None or checkpoint.iteration < config.train.iterations:
-        if old:
-            run.reopen(setup.config)
-        else:
-            run.create(setup.config)
-        console.out(f"{config.algorithm}: training {config.train.iterations} iterations to compare with")
-        train(setup, run, console)
+        with run.writing(setup.config, resume=old):
+            console.out(f"{config.algorithm}: training {config.train.iterations} iterations to compare with")
+            train(setup, run, console)
     checkpoint = run.load(setup.algorithm.device)
     assert checkpoint is not None
     return checkpoint

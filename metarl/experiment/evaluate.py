@@ -119,6 +119,7 @@ def curve_record(checkpoint: Checkpoint, curve: AdaptationCurve) -> dict[str, An
 def evaluation_record(
     setup: Setup,
     split: str,
+    seed: int,
     checkpoint: Checkpoint,
     curve: AdaptationCurve,
     beside: Levels,
@@ -135,7 +136,10 @@ def evaluation_record(
         "algo": setup.config.algorithm,
         "split": split,
         "unseen": setup.env.unseen(split),
+        "seed": seed,
         "tasks": len(curve.per_task),
+        "rounds": len(curve.mean) - 1,
+        "deterministic": False,
         **curve_record(checkpoint, curve),
         "no_adaptation": float(curve.mean[0]),
         **{name: float(known[name].mean()) if name in known else None for name in ("oracle", "random")},

@@ -1,13 +1,13 @@
 """An evaluation on disk: `evaluation.json`, `evaluation.csv`, `adaptation.png`, a film, and charts for TensorBoard.
 
-The numbers are part of the run. Pictures and charts are guests: where they fail, the evaluation stands.
-TensorBoard's files lie in a folder of their own, `evaluation/`, for their steps are rounds and not iterations, and an
-evaluation replaces the one before it.
+They lie in `evaluations/IDENTITY/`, so that none replaces another, and the newest on unseen tasks in the run's folder
+as well (`evaluation_identity.py`). The numbers are part of the run. Pictures and charts are guests: where they fail,
+the evaluation stands. TensorBoard's files lie in a folder of their own, since their steps are rounds and not
+iterations: `evaluation/`, or that of the identity.
 """
 
 import csv
 import io
-import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,14 +18,18 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
+from metarl.core.errors import StorageError
 from metarl.experiment.checkpoint import write_atomic
+from metarl.experiment.evaluation_identity import FILE, EvaluationIdentity, identity_of, places_of, read_evaluations
 from metarl.experiment.run_directory import RunDirectory
+from metarl.experiment.strict_json import as_json
 
 if TYPE_CHECKING:  # matplotlib is slow to import, and training does without it
     from matplotlib.figure import Figure
 
 logger = logging.getLogger("metarl")
 
+TABLE, PICTURE, FILM = "evaluation.csv", "adaptation.png", "adaptation.gif"
 LEVELS = {"oracle": "knowing the task", "random": "random actions"}  # in the order in which they are shown
 
 
@@ -35,18 +39,53 @@ def write_evaluation(run: RunDirectory, record: dict[str, Any], beside: dict[str
     Args:
         beside: the runs that it was compared with, by algorithm; each gets the chart of its own curve.
     """
-    write_atomic(run.evaluation_path, (json.dumps(record) + "\n").encode())
-    write_atomic(run.evaluation_table_path, csv_text(record).encode())
+    places = write_record(run, record)
+    for place in places:
+        write_atomic(place / TABLE, csv_text(record).encode())
     picture = None
     with _guest("the picture"):
-        for path in (run.adaptation_picture_path, run.film_path):
-            path.unlink(missing_ok=True)  # at worst there is none, but never another evaluation's
+        for place in places:
+            for name in (PICTURE, FILM):
+                (place / name).unlink(missing_ok=True)  # at worst there is none, but never another evaluation's
         picture = png(picture_of(record))
-        write_atomic(run.adaptation_picture_path, picture)
+        for place in places:
+            write_atomic(place / PICTURE, picture)
+    identity = identity_of(record)
     with _guest("TensorBoard"):
-        write_charts(run.path / "evaluation", record, record, picture)
+        write_charts(charts_folder(run, identity), record, record, picture)
         for name, other in beside.items():
-            write_charts(other.path / "evaluation", record["compared"][name], record, None)
+            write_charts(charts_folder(other, identity), record["compared"][name], record, None)
+
+
+def write_record(run: RunDirectory, record: dict[str, Any]) -> list[Path]:
+    """Store an evaluation's `evaluation.json`; returns the folders that it lies in, its own first.
+
+    Raises:
+        StorageError: the file system refused.
+    """
+    known, _ = read_evaluations(run.path)
+    for identity, older in known.items():
+        own, *_ = places_of(run.path, identity)
+        if not own.exists():  # the only one of a run from before evaluations had places of their own
+            _store(own, older)
+    places = places_of(run.path, identity_of(record))
+    for place in places:
+        _store(place, record)
+    return places
+
+
+def _store(folder: Path, record: dict[str, Any]) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be made ({error.strerror}) — free space or fix permissions") from error
+    write_atomic(folder / FILE, (as_json(record) + "\n").encode())
+
+
+def charts_folder(run: RunDirectory, identity: EvaluationIdentity) -> Path:
+    """Where TensorBoard finds an evaluation."""
+    own, *newest = places_of(run.path, identity)
+    return run.path / "evaluation" if newest else own
 
 
 def write_film(run: RunDirectory, record: dict[str, Any], seed: int) -> None:
@@ -57,9 +96,14 @@ def write_film(run: RunDirectory, record: dict[str, Any], seed: int) -> None:
 
     with _guest("the film"):
         rounds = len(record["returns"]["mean"]) - 1
-        render_run(run.path, run.film_path, tasks=1, rounds=rounds, split=record["split"], seed=seed)
-        with SummaryWriter(str(run.path / "evaluation")) as writer:  # its own video writer fails with today's moviepy
-            add_image(writer, "evaluation/film", run.film_path.read_bytes(), record["iteration"])
+        own, *others = places_of(run.path, identity_of(record))
+        render_run(run.path, own / FILM, tasks=1, rounds=rounds, split=record["split"], seed=seed)
+        film = (own / FILM).read_bytes()
+        for place in others:
+            write_atomic(place / FILM, film)
+        folder = charts_folder(run, identity_of(record))
+        with SummaryWriter(str(folder)) as writer:  # its own video writer fails with today's moviepy
+            add_image(writer, "evaluation/film", film, record["iteration"])
 
 
 @contextmanager
@@ -157,7 +201,7 @@ def write_charts(folder: Path, curve: dict[str, Any], record: dict[str, Any], pi
     from torch.utils.tensorboard import SummaryWriter
 
     for old in folder.glob("events.out.tfevents.*"):
-        old.unlink()
+        old.unlink(missing_ok=True)
     returns = curve["returns"]
     lines = {f"evaluation/{name}": [record[name]] * len(returns["mean"]) for name in LEVELS if record[name] is not None}
     band = {"evaluation/return": "mean", "evaluation/interval_low": "low", "evaluation/interval_high": "high"}

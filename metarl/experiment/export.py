@@ -16,7 +16,6 @@ Letters: B observations at once, O observation, A action, M numbers of a memory.
 
 import contextlib
 import hashlib
-import json
 import os
 import tempfile
 import warnings
@@ -37,6 +36,7 @@ from metarl.experiment.config import versions
 from metarl.experiment.deploy import AdaptedPolicy, load
 from metarl.experiment.evaluate import check_evaluation
 from metarl.experiment.program import Program, RememberingProgram
+from metarl.experiment.strict_json import as_json
 
 TOLERANCE = 1e-6  # between an action of the program and the policy's
 
@@ -62,7 +62,7 @@ def export_policy(adapted: AdaptedPolicy, folder: Path) -> None:
         (partial / "weights.safetensors").write_bytes(safetensors.torch.save(_used(exported, program)))
         facts = description(adapted, program)
         facts["sha256"] = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in partial.iterdir()}
-        (partial / "policy.json").write_text(json.dumps(facts, indent=1) + "\n")
+        (partial / "policy.json").write_text(as_json(facts, indent=1) + "\n")
 
 
 def export_run(

@@ -3,7 +3,6 @@
 source -> tasks (support, query) -> learner.update -> loss and accuracy after every inner step
 """
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,9 +19,9 @@ from metarl.core.randomness import Address, Purpose
 from metarl.core.ranks import world_size
 from metarl.core.tasks_at_once import WithinMemory
 from metarl.core.types import FewShot, Metrics, State
-from metarl.experiment.checkpoint import write_atomic
 from metarl.experiment.config import RunConfig, TrainConfig
 from metarl.experiment.evaluate import bootstrap_interval
+from metarl.experiment.evaluation_files import write_record
 from metarl.experiment.logger import CURVES
 from metarl.experiment.run_directory import RunDirectory
 from metarl.experiment.trainer import choose_device, resolve_hardware
@@ -158,10 +157,12 @@ def evaluate_few_shot(
         "algo": config.algorithm,
         "iteration": checkpoint.iteration,
         "split": split,
+        "seed": seed,
         "tasks": len(scores["loss"]),
+        "rounds": steps,
         **{name: with_interval(per_task) for name, per_task in scores.items()},
     }
-    write_atomic(run.evaluation_path, (json.dumps(record) + "\n").encode())
+    write_record(run, record)
     return record
 
 

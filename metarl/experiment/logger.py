@@ -22,6 +22,7 @@ from metarl.core.errors import StorageError
 from metarl.core.types import Metrics
 from metarl.experiment.checkpoint import write_atomic
 from metarl.experiment.config import FREE_ON_RESUME
+from metarl.experiment.strict_json import as_json
 
 logger = logging.getLogger("metarl")
 
@@ -53,7 +54,7 @@ class MetricsFile:
         """Add a line; it is in the file when this returns."""
         try:
             with open(self.path, "a") as file:
-                file.write(json.dumps(metrics) + "\n")
+                file.write(as_json(metrics) + "\n")
                 file.flush()
                 os.fsync(file.fileno())  # a checkpoint, which is synced, must not outlive its lines
         except OSError as error:
@@ -69,11 +70,11 @@ class MetricsFile:
 
 
 def _text(lines: list[dict[str, Any]]) -> bytes:
-    return "".join(json.dumps(line) + "\n" for line in lines).encode()
+    return "".join(as_json(line) + "\n" for line in lines).encode()
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a `metrics.jsonl`; a last one that was cut short does not count.
+    """The lines of a `metrics.jsonl`; a last one that was cut short does not count, and `null` is NaN.
 
     Raises:
         StorageError: there is something that is no readable file.
@@ -93,7 +94,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         except json.JSONDecodeError:
             continue
         if isinstance(line, dict) and isinstance(line.get("iteration"), int):
-            lines.append(line)
+            lines.append({name: math.nan if value is None else value for name, value in line.items()})
     return lines
 
 

@@ -1,18 +1,21 @@
 """A run's folder: `config.yaml`, `metrics.jsonl`, `checkpoints/`, TensorBoard events; and once it was evaluated
-`evaluation.json`, `evaluation.csv`, `adaptation.png`, `evaluation/` and, with baselines, their runs in `compare/`."""
+`evaluations/IDENTITY/` for each evaluation, the newest on unseen tasks also as `evaluation.json`, `evaluation.csv`,
+`adaptation.png` and `evaluation/`, and, with baselines, their runs in `compare/`."""
 
+import itertools
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from metarl.core.errors import InputError, StorageError
-from metarl.experiment.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, write_atomic
+from metarl.experiment.checkpoint import PARTIAL, Checkpoint, load_checkpoint, save_checkpoint, write_atomic
 from metarl.experiment.config import RunConfig, TrainConfig, options_from_dict, read_yaml, to_yaml
 from metarl.experiment.continuing import changes, mismatch
+from metarl.experiment.lock import LOCK, only_writer
 from metarl.experiment.logger import MetricsFile, read_metrics
 from metarl.experiment.user_code import code_of, under_recorded_names
 
@@ -27,10 +30,6 @@ class RunDirectory:
         self.config_path = path / "config.yaml"
         self.metrics_path = path / "metrics.jsonl"
         self.checkpoints = path / "checkpoints"
-        self.evaluation_path = path / "evaluation.json"
-        self.evaluation_table_path = path / "evaluation.csv"
-        self.adaptation_picture_path = path / "adaptation.png"
-        self.film_path = path / "adaptation.gif"
 
     @classmethod
     def existing(cls, path: Path) -> "RunDirectory":
@@ -54,6 +53,20 @@ class RunDirectory:
         """The text of `config.yaml`."""
         return self.config_path.read_text()
 
+    @contextmanager
+    def writing(self, config: RunConfig, resume: bool) -> Iterator[None]:
+        """Be the only process that writes this run within the block: a new one, or one that goes on.
+
+        Raises:
+            InputError: another process is writing it, or what `create` and `reopen` raise.
+            StorageError: the file system refused.
+        """
+        if not resume:
+            self._make_folder()
+        with only_writer(self.path, lambda: self.reopen(config) if resume else self.create(config)):
+            self._remove_partial_files()
+            yield
+
     def create(self, config: RunConfig) -> None:
         """Lay out the folder of a new run.
 
@@ -63,12 +76,37 @@ class RunDirectory:
         """
         with _blaming_storage(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
+        self._refuse_what_is_taken()
+        self._write_config(config, code_of(config, self.path))
+
+    def _make_folder(self) -> None:
+        """Make the folder, or find it empty: nothing is written to one that holds something."""
+        with _blaming_storage(self.path):
+            was_there = self.path.is_dir()
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self.path.mkdir()
+            except FileExistsError:
+                if not self.path.is_dir():
+                    raise
+                if not was_there:
+                    raise InputError(f"{self.path} was just made by another process — choose another --out") from None
+        self._refuse_what_is_taken()
+
+    def _refuse_what_is_taken(self) -> None:
+        with _blaming_storage(self.path):
             # a crash may have left a file that was being written
-            taken = any(not path.name.endswith(".partial") for path in self.path.iterdir())
+            taken = any(path.name != LOCK and not path.name.endswith(PARTIAL) for path in self.path.iterdir())
         if taken:
             resume = "add --resume to go on with it, or " if self.config_path.exists() else ""
             raise InputError(f"{self.path} is not empty — {resume}choose another --out")
-        self._write_config(config, code_of(config, self.path))
+
+    def _remove_partial_files(self) -> None:
+        """Drop what a killed writer left of files that only the one writer of a run writes."""
+        mine = [self.path.glob(f".{path.name}.*{PARTIAL}") for path in (self.config_path, self.metrics_path)]
+        with suppress(OSError):
+            for path in itertools.chain(*mine, self.checkpoints.glob(f".*{PARTIAL}")):
+                path.unlink(missing_ok=True)
 
     def reopen(self, config: RunConfig) -> None:
         """Check that `config` continues this run, say what has changed around it, and record where it now runs.
@@ -162,18 +200,28 @@ def _blaming_storage(folder: Path) -> Iterator[None]:
         raise StorageError(f"{folder} cannot be used ({error.strerror}) — choose another --out") from error
 
 
-def new_run_path(environment: str, algorithm: str, seed: int) -> Path:
-    """`runs/ENV/ALGO/seed-S`, with `-2`, `-3`, … where that is taken."""
+def make_run_path(environment: str, algorithm: str, seed: int) -> Path:
+    """Make `runs/ENV/ALGO/seed-S`, with `-2`, `-3`, … where that is taken: a folder that no other process was given.
+
+    Raises:
+        InputError: there is a file where a folder must be.
+        StorageError: the file system refused.
+    """
     base = Path("runs") / slug(environment) / slug(algorithm) / f"seed-{seed}"
     path, number = base, 1
-    while path.exists():
-        number += 1
-        path = base.with_name(f"{base.name}-{number}")
-    return path
+    with _blaming_storage(base):
+        base.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            try:
+                path.mkdir()
+                return path
+            except FileExistsError:
+                number += 1
+                path = base.with_name(f"{base.name}-{number}")
 
 
 def latest_run_path(environment: str, algorithm: str, seed: int) -> Path:
-    """The newest of those that `new_run_path` has made.
+    """The newest of those that `make_run_path` has made.
 
     Raises:
         InputError: there is none.

@@ -7,6 +7,7 @@ Every iteration starts from reset and draws from addressed streams, so a run tha
 one that was not. Where several ranks train together (`parallel.py`), each does this with its block of the tasks.
 """
 
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -39,6 +40,8 @@ from metarl.experiment.worlds import is_few_shot
 from metarl.sampling.collect import blaming_environment, torch_threads
 from metarl.sampling.groups import collect_in_groups, first_tasks
 from metarl.sampling.normalisation import MOMENTS, initial_moments, outweighed, updated_moments
+
+logger = logging.getLogger("metarl")
 
 
 @dataclass(frozen=True)
@@ -184,13 +187,16 @@ def choose_device(name: str) -> torch.device:
 def train(setup: World, run: RunDirectory | None, console: Console) -> None:
     """Train until the config's last iteration, from the run directory's last checkpoint on.
 
-    Whatever ends it early (Ctrl-C, SIGTERM, broken numbers, a broken
-    environment, a lost rank), the last finished iteration is saved first.
+    Whatever ends it early (Ctrl-C, SIGTERM, SIGHUP, broken numbers, a broken environment, a lost rank), the last
+    finished iteration is saved first. Then a signal does what it would have done.
 
     Args:
         setup: what to train.
         run: where it is written; None on the ranks that do not write.
         console: where progress is shown.
+
+    Raises:
+        Interrupted: a signal came, and the program's handler of it has returned.
     """
     config = setup.config.train
     seed = Address(config.seed)
@@ -225,7 +231,7 @@ def recording(
         yield lambda done, metrics: None
         return
     config = setup.config.train
-    newest, saved = done, done.iteration
+    newest, tried = done, done.iteration
     log = MetricsFile(run.metrics_path, done.iteration)
     if log.done_before > done.iteration:
         again = f"iterations {done.iteration + 1} to {log.done_before}, of which there is no sound checkpoint"
@@ -233,21 +239,26 @@ def recording(
     charts = Charts(run.path, run.config_text, setup.curves, done.iteration)
 
     def record(done: Checkpoint, metrics: Metrics) -> None:
-        nonlocal newest, saved
+        nonlocal newest, tried
         log.append(metrics)
         newest = done
         charts.write(metrics, done.iteration)
         if done.iteration % config.checkpoint_every == 0 or done.iteration == config.iterations:
+            tried = done.iteration
             run.save(done, config.keep_checkpoints)
-            saved = done.iteration
         progress.update(done.iteration, metrics)
 
     try:
         with ProgressLine(console, config.iterations, done.iteration) as progress:
             yield record
+    except BaseException:
+        if newest.iteration > tried:
+            try:
+                run.save(newest, config.keep_checkpoints)
+            except Exception as error:  # what ended training is what must be seen
+                logger.error("iteration %d could not be saved: %s", newest.iteration, error)
+        raise
     finally:
-        if newest.iteration > saved:
-            run.save(newest, config.keep_checkpoints)
         charts.close()
 
 

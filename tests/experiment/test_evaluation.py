@@ -80,7 +80,7 @@ def test_evaluating_between_two_halves_changes_no_bit_of_training(
     after = snapshot(tmp_path / "half")
     assert {name: content for name, content in after.items() if name in before} == before
     added = {name.split("/")[0] for name in after.keys() - before.keys()}
-    assert added == {"evaluation.json", "evaluation.csv", "adaptation.png", "evaluation"}
+    assert added == {"evaluation.json", "evaluation.csv", "adaptation.png", "evaluation", "evaluations"}
     assert metarl(*train_arguments("half", iterations=4), "--resume").code == 0
     assert end_result(tmp_path / "half") == end_result(finished_run)
 
