@@ -6,7 +6,6 @@ whatever reason (kill -9 on Linux alone), nothing that it started runs on.
 """
 
 import contextlib
-import json
 import os
 import shlex
 import signal
@@ -27,6 +26,7 @@ from metarl.comparison.claims import BEAT_SECONDS, Claim, claim
 from metarl.comparison.suite import Cell, Suite, load_suite
 from metarl.core.interruption import SIGNALS, interruptible_at_points, interruption_point
 from metarl.experiment.config import difference, read_yaml, versions
+from metarl.experiment.files import MOST_LINES, read_file, read_json
 
 METARL = (sys.executable, "-m", "metarl")
 POLL_SECONDS = 0.1
@@ -83,7 +83,7 @@ def check_grid(suite: Suite, grid: Path) -> None:
 def is_finished(suite: Suite, cell: Cell, grid: Path) -> bool:
     """Whether the cell was trained to its last iteration and evaluated there as the suite asks."""
     try:
-        record = json.loads((grid / cell.folder / "evaluation.json").read_text())
+        record = read_json(grid / cell.folder / "evaluation.json")
         rounds, tasks = len(record["returns"]["mean"]) - 1, record["tasks"]
         at_the_end = bool(record["iteration"] == cell.config.train.iterations)
     except (OSError, ValueError, KeyError, TypeError):
@@ -254,8 +254,7 @@ class Launcher:
 
 def _iterations_done(run: Path) -> int:
     try:
-        with open(run / "metrics.jsonl", "rb") as file:
-            return sum(1 for _ in file)
+        return read_file(run / "metrics.jsonl", MOST_LINES).count(b"\n")
     except OSError:
         return 0
 

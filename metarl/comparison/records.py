@@ -1,16 +1,16 @@
 """What run directories hold, read without running anything: to compare and report runs, however unfinished."""
 
-import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from metarl.core.errors import InputError
 from metarl.experiment.config import FREE_ON_RESUME
+from metarl.experiment.files import is_number, is_plain, read_json, read_yaml_file
 from metarl.experiment.logger import read_metrics
 
 
@@ -65,14 +65,17 @@ class Record:
         adaptation, `[I]` each.
         """
         prefix = {"return": "return/round_", "loss": "loss/step_"}[self.measure]
-        rounds = sorted(
-            {name for line in self.metrics for name in line if name.startswith(prefix)},
-            key=lambda name: int(name.rsplit("_", 1)[1]),
-        )
-        lines = [line for line in self.metrics if rounds and rounds[0] in line and rounds[-1] in line]
-        steps = [line.get("env_steps") or line["iteration"] for line in lines]
-        before, after = ([line[name] for line in lines] for name in (rounds[0], rounds[-1])) if rounds else ([], [])
-        return np.array(steps, float), np.array(before, float), np.array(after, float)
+        names = {name for line in self.metrics for name in line if re.fullmatch(prefix + r"\d{1,9}", name)}
+        rounds = sorted(names, key=lambda name: int(name.rsplit("_", 1)[1]))
+        if not rounds:
+            return np.empty(0), np.empty(0), np.empty(0)
+        ends = rounds[0], rounds[-1]
+        rows = [[line.get("env_steps") or line["iteration"], *map(line.get, ends)] for line in self.metrics]
+        points = np.array(rows, float)  # [I, 3]; what is missing is NaN
+        points = points[np.isfinite(points).all(axis=1)]
+        furthest = np.maximum.accumulate(points[:, 0])
+        steps, before, after = points[np.diff(furthest, prepend=-np.inf) > 0].T  # steps only ever grow
+        return steps, before, after
 
     def adaptation_curve(self) -> dict[str, list[float]] | None:
         """Its measure on unseen tasks after each round: `mean`, `low` and `high`, K + 1 values each."""
@@ -93,11 +96,10 @@ def read_record(path: Path, environment: str | None = None, algorithm: str | Non
         StorageError: something else is in the place of its metrics.
     """
     try:
-        config = yaml.safe_load((path / "config.yaml").read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        config = read_yaml_file(path / "config.yaml")
+    except (OSError, ValueError) as error:
         raise InputError(f"{path / 'config.yaml'} cannot be read — is {path} a run directory?") from error
-    named = isinstance(config, dict) and all(isinstance(config.get(name), str) for name in ("environment", "algorithm"))
-    if not named or not isinstance(config.get("train"), dict):
+    if not _is_config(config):
         raise InputError(f"{path / 'config.yaml'} is not the config of a run — is {path} a run directory?")
     return Record(
         path,
@@ -109,12 +111,47 @@ def read_record(path: Path, environment: str | None = None, algorithm: str | Non
     )
 
 
+def _is_config(values: Any) -> bool:
+    """Whether all is of its type that is read of a `config.yaml` here."""
+    if not isinstance(values, dict) or not is_plain(values):
+        return False
+    named = all(isinstance(values.get(name), str) for name in ("environment", "algorithm"))
+    rooms = all(isinstance(values.get(name) or {}, dict) for name in ("env", "algo", "versions"))
+    train = values.get("train")
+    counted = isinstance(train, dict) and all(type(train.get(name, 0)) is int for name in ("seed", "iterations"))
+    return named and rooms and counted
+
+
 def _read_evaluation(path: Path) -> dict[str, Any] | None:
+    """What `metarl evaluate` wrote; None where there is nothing, or what it never writes."""
     try:
-        values = json.loads(path.read_text())
+        values = read_json(path)
     except (OSError, ValueError):
         return None
-    return values if isinstance(values, dict) else None
+    return values if _is_evaluation(values) else None
+
+
+def _is_evaluation(values: Any) -> bool:
+    """Whether all is of its type that is read of an `evaluation.json` here."""
+    if not isinstance(values, dict):
+        return False
+    curves = [values[name] for name in ("returns", "loss") if name in values]
+    levels = [values[name] for name in ("oracle", "random") if values.get(name) is not None]
+    numbers = [values.get("iteration", 0), *levels]
+    known = bool(curves) and all(map(_is_curve, curves)) and all(map(is_number, numbers))
+    return known and _is_matrix(values.get("per_task") or [])
+
+
+def _is_curve(values: Any) -> bool:
+    """Whether its `mean`, `low` and `high` are rows of numbers, as long as each other."""
+    rows = [values.get(name) for name in ("mean", "low", "high")] if isinstance(values, dict) else []
+    return all(rows) and len(rows) > 0 and _is_matrix(rows)
+
+
+def _is_matrix(rows: Any) -> bool:
+    if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
+        return False
+    return len({len(row) for row in rows}) <= 1 and all(is_number(value) for row in rows for value in row)
 
 
 def find_runs(folders: Sequence[Path]) -> Iterator[Path]:

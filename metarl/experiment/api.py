@@ -1,6 +1,7 @@
 """Whole jobs, as the command line and Python call them: train a run, evaluate a run."""
 
 import dataclasses
+import math
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ from metarl.experiment.logger import CURVES, curves_of, read_metrics
 from metarl.experiment.parallel import joined
 from metarl.experiment.presets import default_config
 from metarl.experiment.run_directory import RunDirectory, latest_run_path, new_run_path
-from metarl.experiment.trainer import Setup, set_up
+from metarl.experiment.trainer import Setup, set_up, shapes_of_run
 from metarl.experiment.trainer import train as train_setup
 from metarl.experiment.worlds import algorithm_config, environment_config, is_few_shot
 
@@ -98,7 +99,7 @@ def train_run(config: RunConfig, out: Path | None, resume: bool, console: Consol
             train_setup(setup, None, console)
             return value_of_first(Run(Path(), []))
         if resume:
-            run.reopen(setup.config)
+            run.reopen(setup.config, shapes_of_run(setup))
         else:
             run.create(setup.config)
         console.out(setup.describe(), highlight=False)
@@ -121,7 +122,7 @@ def _summary(metrics: list[Metrics]) -> Table:
         step = prefix.split("/")[1].rstrip("_")  # "round" or "step"
         for k, name in enumerate(names):
             label = "before adaptation" if k == 0 else f"after {k} {step}{'s' if k > 1 else ''}"
-            means = [sum(line[name] for line in lines) / window for lines in (first, last)]
+            means = [sum(line.get(name, math.nan) for line in lines) / window for lines in (first, last)]
             table.add_row(label, *(format(mean, ".2f" if what == "return" else form) for mean in means))
     return table
 
@@ -198,7 +199,7 @@ def evaluate_run(
     device = "auto" if config.train.device == "cuda" else config.train.device
     config = dataclasses.replace(config, train=dataclasses.replace(config.train, device=device, threads=0))
     setup = set_up(config, num_tasks=tasks)
-    checkpoint = run.load(setup.algorithm.device)
+    checkpoint = run.load(setup.algorithm.device, shapes_of_run(setup))
     if checkpoint is None:
         raise InputError(f"{path} has no checkpoint yet — train it first: metarl train … --out {path} --resume")
     if film:

@@ -16,7 +16,7 @@ from metarl.experiment.checkpoint import Checkpoint
 from metarl.experiment.config import RunConfig, difference, read_yaml
 from metarl.experiment.presets import default_config
 from metarl.experiment.run_directory import RunDirectory, slug
-from metarl.experiment.trainer import Setup, set_up, train
+from metarl.experiment.trainer import Setup, set_up, shapes_of_run, train
 
 
 def baselines(config: RunConfig, algorithms: Sequence[str]) -> dict[str, RunConfig]:
@@ -57,20 +57,20 @@ def trained(run: RunDirectory, config: RunConfig, console: Console) -> Checkpoin
         InputError: the folder holds something else.
         StorageError: the file system refused, or all its checkpoints are damaged.
     """
-    cpu = torch.device("cpu")
-    setup = set_up(config)
+    cpu, setup = torch.device("cpu"), set_up(config)
+    shapes = shapes_of_run(setup)
     old = run.config_path.exists()
     if old:
         _require_same(run.path, setup, run)
-    checkpoint = run.load(cpu) if old else None
+    checkpoint = run.load(cpu, shapes) if old else None
     if checkpoint is None or checkpoint.iteration < config.train.iterations:
         if old:
-            run.reopen(setup.config)
+            run.reopen(setup.config, shapes)
         else:
             run.create(setup.config)
         console.out(f"{config.algorithm}: training {config.train.iterations} iterations to compare with")
         train(setup, run, console)
-    checkpoint = run.load(setup.algorithm.device)
+    checkpoint = run.load(setup.algorithm.device, shapes)
     assert checkpoint is not None
     return checkpoint
 

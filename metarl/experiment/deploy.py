@@ -27,7 +27,7 @@ from metarl.core.randomness import Address, Purpose
 from metarl.core.types import Action, Rollout, State, Transition
 from metarl.experiment.api import load_config
 from metarl.experiment.run_directory import RunDirectory
-from metarl.experiment.trainer import Setup, set_up, task_seeds
+from metarl.experiment.trainer import Setup, set_up, shapes_of_run, task_seeds
 from metarl.sampling.collect import Memory, draw_noise, play_round, single_precision, torch_threads
 from metarl.sampling.normalisation import Normaliser
 
@@ -45,7 +45,7 @@ def load(run: str | Path) -> "AdaptivePolicy":
     device = "auto" if config.train.device == "cuda" else config.train.device
     train = replace(config.train, device=device, threads=1)
     setup = set_up(replace(config, train=replace(train, episodes=1)), num_tasks=1)
-    checkpoint = directory.load(setup.algorithm.device)
+    checkpoint = directory.load(setup.algorithm.device, shapes_of_run(setup))
     if checkpoint is None:
         raise InputError(f"{run} has no checkpoint yet — train it first: metarl train … --out {run} --resume")
     return AdaptivePolicy(

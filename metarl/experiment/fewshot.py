@@ -25,7 +25,7 @@ from metarl.experiment.config import RunConfig, TrainConfig
 from metarl.experiment.evaluate import bootstrap_interval
 from metarl.experiment.logger import CURVES
 from metarl.experiment.run_directory import RunDirectory
-from metarl.experiment.trainer import choose_device, resolve_hardware
+from metarl.experiment.trainer import choose_device, resolve_hardware, shapes_of_run
 from metarl.experiment.worlds import learner_class
 from metarl.fewshot import SOURCES
 from metarl.fewshot.learner import Learner, Problem, stacked
@@ -150,7 +150,7 @@ def evaluate_few_shot(
         raise InputError("--compare is for environments — train and evaluate each learner by itself")
     device = "auto" if config.train.device == "cuda" else config.train.device
     setup = set_up_few_shot(replace(config, train=replace(config.train, device=device)))
-    checkpoint = run.load(setup.device)
+    checkpoint = run.load(setup.device, shapes_of_run(setup))
     if checkpoint is None:
         raise InputError(f"{run.path} has no checkpoint yet — train it first: metarl train … --out {run.path} --resume")
     steps = max(3, setup.learner.steps) if steps is None else steps

@@ -3,6 +3,7 @@
 `metrics.jsonl` is part of the run. Charts are guests: TensorBoard may fail, and training goes on.
 """
 
+import contextlib
 import json
 import logging
 import math
@@ -21,6 +22,7 @@ from metarl.core.errors import StorageError
 from metarl.core.types import Metrics
 from metarl.experiment.checkpoint import write_atomic
 from metarl.experiment.config import FREE_ON_RESUME
+from metarl.experiment.files import MOST_LINES, is_number, parse_json, read_file
 
 logger = logging.getLogger("metarl")
 
@@ -50,7 +52,7 @@ class MetricsFile:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a `metrics.jsonl`; a last one that was cut short does not count.
+    """The lines of a `metrics.jsonl`; one that was cut short, or that no run writes, does not count.
 
     Raises:
         StorageError: there is something that is no readable file.
@@ -58,18 +60,23 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     try:
-        content = path.read_text(errors="replace")
+        content = read_file(path, MOST_LINES)
     except OSError as error:
         raise StorageError(f"{path} cannot be read ({error.strerror}) — move it away") from error
     lines = []
-    for text in content.splitlines():
-        try:
-            line = json.loads(text)
-        except json.JSONDecodeError:
-            continue
-        if isinstance(line, dict) and isinstance(line.get("iteration"), int):
-            lines.append(line)
+    for text in content.decode(errors="replace").splitlines():
+        with contextlib.suppress(ValueError):
+            line = parse_json(text)
+            if _is_measured(line):
+                lines.append(line)
     return lines
+
+
+def _is_measured(line: Any) -> bool:
+    """Whether it is what a finished iteration leaves: names with numbers (or null, which stands for none)."""
+    if not isinstance(line, dict) or type(line.get("iteration")) is not int:
+        return False
+    return all(value is None or is_number(value) for value in line.values())
 
 
 class Charts:

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from metarl.core.errors import InputError, StorageError
-from metarl.experiment.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, write_atomic
+from metarl.experiment.checkpoint import Checkpoint, Shapes, load_checkpoint, save_checkpoint, write_atomic
 from metarl.experiment.config import RunConfig, difference, read_yaml, to_yaml
 
 logger = logging.getLogger("metarl")
@@ -47,7 +47,7 @@ class RunDirectory:
 
     @property
     def config_text(self) -> str:
-        """The text of `config.yaml`."""
+        """The text of `config.yaml`, which this process has written."""
         return self.config_path.read_text()
 
     def create(self, config: RunConfig) -> None:
@@ -66,8 +66,12 @@ class RunDirectory:
             raise InputError(f"{self.path} is not empty — {resume}choose another --out")
         self._write_config(config)
 
-    def reopen(self, config: RunConfig) -> None:
+    def reopen(self, config: RunConfig, shapes: Shapes) -> None:
         """Check that `config` continues this run, and record where it now runs.
+
+        Args:
+            config: what continues it.
+            shapes: the tensors that the config makes (`trainer.shapes_of_run`).
 
         Raises:
             InputError: it is another run, or one that is already longer.
@@ -76,7 +80,7 @@ class RunDirectory:
         mismatch = difference(config.as_dict(), read_yaml(self.config_path))
         if mismatch:
             raise InputError(f"{self.path} holds another run ({mismatch}) — choose another --out")
-        checkpoint, _ = load_checkpoint(self.checkpoints, torch.device("cpu"))
+        checkpoint, _ = load_checkpoint(self.checkpoints, torch.device("cpu"), shapes)
         done = checkpoint.iteration if checkpoint else 0
         if done > config.train.iterations:
             raise InputError(f"{self.path} has trained {done} iterations — give --iterations {done} or more")
@@ -92,9 +96,9 @@ class RunDirectory:
         """Add a checkpoint; see `checkpoint.save_checkpoint`."""
         save_checkpoint(self.checkpoints, checkpoint, keep)
 
-    def load(self, device: torch.device) -> Checkpoint | None:
-        """The newest sound checkpoint, if there is any; damaged ones are named in the log."""
-        checkpoint, damaged = load_checkpoint(self.checkpoints, device)
+    def load(self, device: torch.device, shapes: Shapes) -> Checkpoint | None:
+        """The newest sound checkpoint of such tensors, if there is any; damaged ones are named in the log."""
+        checkpoint, damaged = load_checkpoint(self.checkpoints, device, shapes)
         for line in damaged:
             logger.warning("%s; using the previous one", line)
         return checkpoint
