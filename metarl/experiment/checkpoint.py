@@ -50,16 +50,25 @@ def write_atomic(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(aside, path)
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)  # the new name itself must survive a power cut
-        finally:
-            os.close(directory)
+        sync_folder(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             aside.unlink()  # a full disk has better use for it
         reason = error.strerror or error
         raise StorageError(f"{path} cannot be written ({reason}) — free space or fix permissions") from error
+
+
+def sync_folder(path: Path) -> None:
+    """Have the names in a folder, and not only what they stand for, survive a power cut.
+
+    Raises:
+        OSError: the file system refused.
+    """
+    directory = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
 def save_checkpoint(directory: Path, checkpoint: Checkpoint, keep: int) -> None:

@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from metarl.experiment.checkpoint import write_atomic
+from metarl.experiment.logger import quiet_writers
 from metarl.experiment.run_directory import RunDirectory
 
 if TYPE_CHECKING:  # matplotlib is slow to import, and training does without it
@@ -64,6 +65,7 @@ def write_film(run: RunDirectory, record: dict[str, Any], seed: int) -> None:
 
 @contextmanager
 def _guest(what: str) -> Iterator[None]:
+    quiet_writers()
     try:
         yield
     except Exception as error:  # whatever a picture does, the numbers are there

@@ -8,9 +8,11 @@ import json
 import logging
 import math
 import os
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +89,7 @@ class Charts:
         with self._as_a_guest():
             from torch.utils.tensorboard import SummaryWriter  # slow to import
 
+            quiet_writers()
             self._writer = SummaryWriter(str(directory), purge_step=iterations_done + 1)
             self._writer.add_text("config", f"```yaml\n{config_text}\n```")
             self._write_hyperparameters(hyperparameters(config_text))
@@ -130,6 +133,26 @@ class Charts:
         except Exception as error:  # whatever a chart does, training goes on
             logger.warning("TensorBoard failed (%s); training goes on without charts", error)
             self._writer = None
+
+
+@dataclass(frozen=True)
+class _SparingWriters:
+    """An exception hook of threads that passes over those of TensorBoard."""
+
+    before: Callable[[Any], object]
+
+    def __call__(self, failure: Any) -> None:
+        if not type(failure.thread).__module__.startswith("tensorboard."):
+            self.before(failure)
+
+
+def quiet_writers() -> None:
+    """From now on TensorBoard's threads print no traceback of what stops them.
+
+    It raises that again for whoever writes next, who says it in a line.
+    """
+    if not isinstance(threading.excepthook, _SparingWriters):
+        threading.excepthook = _SparingWriters(threading.excepthook)
 
 
 CURVES = {"return": ("return/round_", ".1f"), "loss": ("loss/step_", ".3f"), "accuracy": ("accuracy/step_", ".1%")}
