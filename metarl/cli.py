@@ -13,6 +13,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import field
+from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
@@ -45,6 +46,10 @@ from metarl.experiment.presets import default_config
 from metarl.experiment.worlds import default_algorithm
 
 HANGUP = getattr(signal, "SIGHUP", None)  # which Windows lacks
+
+
+class EmptyPath(Exception):
+    """An argument that is to be a path is empty; no `ValueError`, which the parser would put into words of its own."""
 
 
 class Terminated(BaseException):
@@ -126,6 +131,8 @@ def parse(arguments: list[str]) -> Any:
     try:
         with contextlib.redirect_stderr(io.StringIO()):
             command = _parse(commands, arguments, console_outputs=False)
+    except EmptyPath:
+        raise InputError("a path is empty — name a folder or a file (is a shell's variable not set?)") from None
     except SystemExit as refusal:
         # where one of our own dataclasses refused, its line stands, without the parser's box around it
         error: BaseException | None = refusal
@@ -140,9 +147,33 @@ def parse(arguments: list[str]) -> Any:
 
 
 def _parse(commands: dict[str, Any], arguments: list[str], console_outputs: bool) -> Any:
-    return tyro.extras.subcommand_cli_from_dict(
-        commands, prog="metarl", args=arguments, console_outputs=console_outputs
+    with PATHS:
+        return tyro.extras.subcommand_cli_from_dict(
+            commands, prog="metarl", args=arguments, console_outputs=console_outputs
+        )
+
+
+PATHS = tyro.constructors.ConstructorRegistry()
+
+
+@PATHS.primitive_rule
+def _path_rule(info: tyro.constructors.PrimitiveTypeInfo) -> tyro.constructors.PrimitiveConstructorSpec[Path] | None:
+    """Paths as the parser takes them, but for the empty one: `Path("")` would be the working directory."""
+    if info.type is not Path:
+        return None
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="PATH",
+        instance_from_str=lambda words: _path(words[0]),
+        is_instance=lambda value: isinstance(value, Path),
+        str_from_instance=lambda path: [str(path)],
     )
+
+
+def _path(word: str) -> Path:
+    if not word:
+        raise EmptyPath
+    return Path(word)
 
 
 def _leading_names(arguments: list[str]) -> tuple[str, str] | None:

@@ -25,15 +25,24 @@ from metarl.fewshot import LEARNERS, SOURCES
 
 EXIT_BUG, EXIT_INPUT, EXIT_NUMBERS, EXIT_ENVIRONMENT, EXIT_STORAGE = 1, 2, 3, 4, 5
 EXIT_INTERRUPT, EXIT_TERMINATED = 130, 143
+LONGEST_LINE = 1000  # letters; the longest of ours lists all environments
 
 
 def fail(message: str, code: int) -> int:
     """Say in one line what went wrong; returns the exit code."""
     try:
-        print(f"metarl: error: {rank()}{' '.join(message.splitlines())}", file=sys.stderr, flush=True)
+        print(f"metarl: error: {rank()}{as_line(message)}", file=sys.stderr, flush=True)
     except OSError:  # the terminal was closed
         silence(sys.stderr)
     return code
+
+
+def as_line(message: str) -> str:
+    """A message in one line of bearable length, without what a terminal would obey; it may quote what others wrote."""
+    line = "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in " ".join(message.splitlines())
+    )
+    return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE // 2]} … {line[-LONGEST_LINE // 2 :]}"
 
 
 def silence(stream: Any) -> None:

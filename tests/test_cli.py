@@ -125,6 +125,23 @@ def test_what_the_parser_refuses_it_refuses_in_a_few_lines_and_nothing_is_writte
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "report ''",
+        "evaluate ''",
+        "report runs ''",
+        "export runs --out ''",
+        "train point-nav --out=",
+        "render '' --out a.gif",
+    ],
+)
+def test_an_empty_path_is_not_the_working_directory(metarl: Command, tmp_path: Path, arguments: str) -> None:
+    # what a shell makes of "$FOLDER" where FOLDER is not set
+    assert_refused(metarl(*split(arguments)), "a path is empty")
+    assert not any(tmp_path.iterdir())
+
+
 def test_running_out_of_memory_is_one_line(metarl: Command, tmp_path: Path) -> None:
     # a layer of 10^6 x 10^6 numbers takes 3.6 TiB
     result = metarl(*train_arguments("run"), "--algo.hidden", "1000000", "1000000")

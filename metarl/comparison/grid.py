@@ -28,6 +28,7 @@ from metarl.core.interruption import SIGNALS, interruptible_at_points, interrupt
 from metarl.experiment.config import read_yaml, versions
 from metarl.experiment.continuing import mismatch, taken_up
 from metarl.experiment.evaluation_identity import EvaluationIdentity, best_known, read_evaluations
+from metarl.experiment.files import MOST_LINES, read_file
 from metarl.experiment.user_code import own_names
 
 METARL = (sys.executable, "-m", "metarl")
@@ -262,8 +263,7 @@ class Launcher:
 
 def _iterations_done(run: Path) -> int:
     try:
-        with open(run / "metrics.jsonl", "rb") as file:
-            return sum(1 for _ in file)
+        return read_file(run / "metrics.jsonl", MOST_LINES).count(b"\n")
     except OSError:
         return 0
 

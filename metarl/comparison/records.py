@@ -1,6 +1,7 @@
 """What run directories hold, read without running anything: to compare and report runs, however unfinished."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -8,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from metarl.core.errors import InputError, StorageError
 from metarl.experiment.config import FREE_ON_RESUME
 from metarl.experiment.evaluation_identity import EvaluationIdentity, best_known, read_evaluations
+from metarl.experiment.files import is_plain, read_yaml_file
 from metarl.experiment.logger import read_metrics
 
 LARGEST = 1e300  # of a number that is taken for one
@@ -82,15 +83,16 @@ class Record:
         adaptation, `[I]` each, where all three are finite.
         """
         prefix = {"return": "return/round_", "loss": "loss/step_"}[self.measure]
-        rounds = {name for line in self.metrics for name in line if name.startswith(prefix)}
-        numbered = sorted((int(end), name) for name in rounds if (end := name.removeprefix(prefix)).isdecimal())
-        if not numbered:
+        names = {name for line in self.metrics for name in line if re.fullmatch(prefix + r"\d{1,9}", name)}
+        rounds = sorted(names, key=lambda name: int(name.rsplit("_", 1)[1]))
+        if not rounds:
             return np.empty(0), np.empty(0), np.empty(0)
-        (_, first), (_, last) = numbered[0], numbered[-1]
-        lines = [line for line in self.metrics if first in line and last in line]
-        rows = [(line.get("env_steps") or line["iteration"], line[first], line[last]) for line in lines]
-        points = np.array(rows, float).reshape(-1, 3)
-        steps, before, after = points[np.isfinite(points).all(axis=1)].T
+        ends = rounds[0], rounds[-1]
+        rows = [[line.get("env_steps") or line["iteration"], *map(line.get, ends)] for line in self.metrics]
+        points = np.array(rows, float)  # [I, 3]; what is missing is NaN
+        points = points[np.isfinite(points).all(axis=1)]
+        furthest = np.maximum.accumulate(points[:, 0])
+        steps, before, after = points[np.diff(furthest, prepend=-np.inf) > 0].T  # steps only ever grow
         return steps, before, after
 
     def adaptation_curve(self) -> dict[str, list[float]] | None:
@@ -141,11 +143,11 @@ def read_record(
 
 def _read_config(path: Path) -> dict[str, Any]:
     try:
-        config = yaml.safe_load(path.read_text())
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        config = read_yaml_file(path)
+    except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read — is {path.parent} a run directory?") from error
     named = isinstance(config, dict) and all(isinstance(config.get(name), str) for name in ("environment", "algorithm"))
-    if not named:
+    if not named or not is_plain(config):
         raise InputError(f"{path} is not the config of a run — is {path.parent} a run directory?")
     for room in ("train", "env", "algo", "versions"):
         config[room] = {} if config.get(room) is None and room != "train" else config.get(room)

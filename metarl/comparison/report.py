@@ -26,7 +26,7 @@ from metarl.comparison.pictures import (
 )
 from metarl.comparison.records import Record, evaluated_alike, find_runs, read_record, told_apart
 from metarl.comparison.results import interval, summarise
-from metarl.core.errors import InputError
+from metarl.core.errors import InputError, StorageError
 from metarl.experiment.checkpoint import write_atomic
 
 MANY_RUNS = 12  # a longer list is folded
@@ -51,7 +51,7 @@ def write_report(folders: Sequence[Path], out: Path) -> None:
     for path in find_runs(folders):
         try:
             records.append(read_record(path))
-        except InputError as error:
+        except (InputError, StorageError) as error:
             broken.append(str(error))
     if not records:
         where = ", ".join(map(str, folders)) or "no folder"

@@ -22,11 +22,10 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from envs.errors import InputError, nearest
 from envs.registry import environment_class
 from metarl.experiment.config import RunConfig, options_from_dict
+from metarl.experiment.files import read_yaml_file
 from metarl.experiment.presets import default_config
 from metarl.experiment.worlds import is_few_shot
 
@@ -161,9 +160,9 @@ def load_suite(name: str) -> Suite:
     elif not path.is_file():
         raise InputError(f"unknown suite '{name}'" + nearest(name, built_in()))
     try:
-        values = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = getattr(error, "strerror", None) or "not valid YAML"
+        values = read_yaml_file(path, aliases=True)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path} cannot be read ({reason}) — give a suite's YAML file") from error
     try:
         suite = _suite(path.stem, values)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import math
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +31,7 @@ from metarl.experiment.logger import CURVES, curves_of, read_metrics
 from metarl.experiment.parallel import joined
 from metarl.experiment.presets import default_config
 from metarl.experiment.run_directory import RunDirectory, latest_run_path, make_run_path
-from metarl.experiment.trainer import Setup, set_up
+from metarl.experiment.trainer import Setup, set_up, shapes_of_run
 from metarl.experiment.trainer import train as train_setup
 from metarl.experiment.user_code import changed_files, code_of, names_to_load
 from metarl.experiment.worlds import algorithm_config, environment_config, is_few_shot
@@ -110,7 +111,7 @@ def train_run(config: RunConfig, out: Path | None, resume: bool, console: Consol
             train_setup(setup, None, console)
             return value_of_first(Run(Path(), []))
         run = run or RunDirectory(make_run_path(*names))
-        with run.writing(setup.config, resume):
+        with run.writing(setup.config, resume, shapes_of_run(setup)):
             console.out(setup.describe(), highlight=False)
             train_setup(setup, run, console)
         metrics = read_metrics(run.metrics_path)
@@ -131,7 +132,7 @@ def _summary(metrics: list[Metrics]) -> Table:
         step = prefix.split("/")[1].rstrip("_")  # "round" or "step"
         for k, name in enumerate(names):
             label = "before adaptation" if k == 0 else f"after {k} {step}{'s' if k > 1 else ''}"
-            means = [sum(line[name] for line in lines) / window for lines in (first, last)]
+            means = [sum(line.get(name, math.nan) for line in lines) / window for lines in (first, last)]
             table.add_row(label, *(format(mean, ".2f" if what == "return" else form) for mean in means))
     return table
 
@@ -223,7 +224,7 @@ def evaluate_run(
     device = "auto" if config.train.device == "cuda" else config.train.device
     config = dataclasses.replace(config, train=dataclasses.replace(config.train, device=device, threads=0))
     setup = set_up(config, num_tasks=tasks)
-    checkpoint = run.require_checkpoint(setup.algorithm.device)
+    checkpoint = run.require_checkpoint(setup.algorithm.device, shapes_of_run(setup))
     if film:
         check_drawable(setup.env, ".gif")
     train = dataclasses.replace(config.train, iterations=checkpoint.iteration)

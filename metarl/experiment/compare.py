@@ -17,7 +17,7 @@ from metarl.experiment.config import RunConfig, read_yaml
 from metarl.experiment.continuing import mismatch, taken_up
 from metarl.experiment.presets import default_config
 from metarl.experiment.run_directory import RunDirectory, slug
-from metarl.experiment.trainer import Setup, set_up, train
+from metarl.experiment.trainer import Setup, set_up, shapes_of_run, train
 
 
 def baselines(config: RunConfig, algorithms: Sequence[str]) -> dict[str, RunConfig]:
@@ -63,14 +63,15 @@ def trained(run: RunDirectory, config: RunConfig, console: Console) -> Checkpoin
     if old:
         config = taken_up(config, read_yaml(run.config_path))
     setup = set_up(config)
+    shapes = shapes_of_run(setup)
     if old:
         _require_same(run.path, setup, run)
-    checkpoint = run.load(cpu) if old else None
+    checkpoint = run.load(cpu, shapes) if old else None
     if checkpoint is None or checkpoint.iteration < config.train.iterations:
-        with run.writing(setup.config, resume=old):
+        with run.writing(setup.config, old, shapes):
             console.out(f"{config.algorithm}: training {config.train.iterations} iterations to compare with")
             train(setup, run, console)
-    checkpoint = run.load(setup.algorithm.device)
+    checkpoint = run.load(setup.algorithm.device, shapes)
     assert checkpoint is not None
     return checkpoint
 

@@ -6,6 +6,7 @@ Importing this needs no torch, so that bad input is refused at once.
 import dataclasses
 import math
 import platform
+import sys
 import types
 import typing
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import yaml
 
 from envs.errors import InputError, nearest
 from metarl.algorithms import RENAMED
+from metarl.experiment.files import is_plain, read_yaml_file
 from metarl.experiment.migrations import SCHEMA, values_of_then
 
 
@@ -136,7 +138,9 @@ def _fits(value: Any, hint: Any) -> bool:
         return True
     if isinstance(value, bool):
         return origin is bool
-    return isinstance(value, int | float if origin is float else origin)
+    if origin is float:
+        return isinstance(value, int | float) and (isinstance(value, float) or abs(value) <= sys.float_info.max)
+    return isinstance(value, origin)
 
 
 def difference(mine: dict[str, Any], theirs: dict[str, Any]) -> str | None:
@@ -185,12 +189,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
         InputError: no such file, not a run's config, or one of a newer metarl.
     """
     try:
-        values = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = getattr(error, "strerror", None) or "not valid YAML"
+        values = read_yaml_file(path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path} cannot be read ({reason}) — is {path.parent} a run directory?") from error
     rooms = {"environment": str, "algorithm": str, "train": dict, "env": dict, "algo": dict}
-    if not isinstance(values, dict) or not all(isinstance(values.get(room), rooms[room]) for room in rooms):
+    told = isinstance(values, dict) and all(isinstance(values.get(room), rooms[room]) for room in rooms)
+    if not told or not is_plain(values):
         raise InputError(f"{path} is not the config of a run — is {path.parent} a run directory?")
     schema = values.setdefault("schema", 1)
     if type(schema) is not int or schema < 1:

@@ -27,7 +27,7 @@ from metarl.core.randomness import Address, Purpose
 from metarl.core.types import Action, Rollout, State, Transition
 from metarl.experiment.api import load_config
 from metarl.experiment.run_directory import RunDirectory
-from metarl.experiment.trainer import Setup, set_up, task_seeds
+from metarl.experiment.trainer import Setup, set_up, shapes_of_run, task_seeds
 from metarl.sampling.collect import Memory, draw_noise, play_round, single_precision, torch_threads
 from metarl.sampling.normalisation import Normaliser
 
@@ -49,7 +49,7 @@ def load(run: str | Path, *, trust: bool = False) -> "AdaptivePolicy":
     device = "auto" if config.train.device == "cuda" else config.train.device
     train = replace(config.train, device=device, threads=1)
     setup = set_up(replace(config, train=replace(train, episodes=1)), num_tasks=1)
-    checkpoint = directory.require_checkpoint(setup.algorithm.device)
+    checkpoint = directory.require_checkpoint(setup.algorithm.device, shapes_of_run(setup))
     return AdaptivePolicy(
         replace(setup, config=replace(setup.config, train=train)), checkpoint.state, checkpoint.iteration
     )

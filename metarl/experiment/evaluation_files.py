@@ -21,6 +21,7 @@ from rich.text import Text
 from metarl.core.errors import StorageError
 from metarl.experiment.checkpoint import write_atomic
 from metarl.experiment.evaluation_identity import FILE, EvaluationIdentity, identity_of, places_of, read_evaluations
+from metarl.experiment.logger import quiet_writers
 from metarl.experiment.run_directory import RunDirectory
 from metarl.experiment.strict_json import as_json
 
@@ -108,6 +109,7 @@ def write_film(run: RunDirectory, record: dict[str, Any], seed: int) -> None:
 
 @contextmanager
 def _guest(what: str) -> Iterator[None]:
+    quiet_writers()
     try:
         yield
     except Exception as error:  # whatever a picture does, the numbers are there

@@ -7,10 +7,11 @@ with sampled actions. Runs from before evaluations had places of their own have 
 Nothing here imports torch.
 """
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from metarl.experiment.files import read_json
 
 FOLDER, FILE = "evaluations", "evaluation.json"
 
@@ -74,7 +75,7 @@ def read_evaluations(run: Path) -> tuple[dict[EvaluationIdentity, dict[str, Any]
         if not path.is_file():
             continue
         try:
-            record = json.loads(path.read_text())
+            record = read_json(path)
             found[identity_of(record)] = record
         except (OSError, ValueError, AttributeError) as error:
             broken.append(f"{path.relative_to(run)} cannot be read ({error})")

@@ -16,6 +16,7 @@ Letters: B observations at once, O observation, A action, M numbers of a memory.
 
 import contextlib
 import hashlib
+import io
 import os
 import tempfile
 import warnings
@@ -32,6 +33,7 @@ from torch.utils import _pytree as pytree
 
 from envs.gymnasium_lanes import LaneSpaces
 from metarl.core.errors import InputError, StorageError
+from metarl.experiment.checkpoint import sync_folder
 from metarl.experiment.config import versions
 from metarl.experiment.deploy import AdaptedPolicy, load
 from metarl.experiment.evaluate import check_evaluation
@@ -53,7 +55,9 @@ def export_policy(adapted: AdaptedPolicy, folder: Path) -> None:
     program = RememberingProgram(adapted, changing) if changing else Program(adapted)
     with _aside(folder) as partial:
         exported = _exported(program, adapted)
-        torch.export.save(exported, partial / "policy.pt2")
+        content = io.BytesIO()  # torch's own file writer ends the process where a disk is full
+        torch.export.save(exported, content)
+        (partial / "policy.pt2").write_bytes(content.getbuffer())
         read = torch.export.load(partial / "policy.pt2").module()
         if isinstance(program, RememberingProgram):
             _require_equal_steps(read, program)
@@ -207,6 +211,7 @@ def _aside(folder: Path) -> Iterator[Path]:
                 with open(path, "rb") as file:
                     os.fsync(file.fileno())
             os.replace(partial, folder)
+            sync_folder(folder.absolute().parent)
     except OSError as error:
         reason = error.strerror or error
         raise StorageError(f"{folder} cannot be written ({reason}) — free space or fix permissions") from error

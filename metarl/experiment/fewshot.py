@@ -24,7 +24,7 @@ from metarl.experiment.evaluate import bootstrap_interval
 from metarl.experiment.evaluation_files import write_record
 from metarl.experiment.logger import CURVES
 from metarl.experiment.run_directory import RunDirectory
-from metarl.experiment.trainer import choose_device, resolve_hardware
+from metarl.experiment.trainer import choose_device, resolve_hardware, shapes_of_run
 from metarl.experiment.worlds import learner_class
 from metarl.fewshot import SOURCES
 from metarl.fewshot.learner import Learner, Problem, stacked
@@ -149,7 +149,7 @@ def evaluate_few_shot(
         raise InputError("--compare is for environments — train and evaluate each learner by itself")
     device = "auto" if config.train.device == "cuda" else config.train.device
     setup = set_up_few_shot(replace(config, train=replace(config.train, device=device)))
-    checkpoint = run.require_checkpoint(setup.device)
+    checkpoint = run.require_checkpoint(setup.device, shapes_of_run(setup))
     steps = max(3, setup.learner.steps) if steps is None else steps
     scores = scores_of(setup, checkpoint.state, tasks or 600, steps, seed, split)
     record = {

@@ -4,13 +4,14 @@
 """
 
 import contextlib
-import json
 import logging
 import math
 import os
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from metarl.core.errors import StorageError
 from metarl.core.types import Metrics
 from metarl.experiment.checkpoint import write_atomic
 from metarl.experiment.config import FREE_ON_RESUME
+from metarl.experiment.files import MOST_LINES, is_number, parse_json, read_file
 from metarl.experiment.strict_json import as_json
 
 logger = logging.getLogger("metarl")
@@ -74,7 +76,7 @@ def _text(lines: list[dict[str, Any]]) -> bytes:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a `metrics.jsonl`; a last one that was cut short does not count, and `null` is NaN.
+    """The lines of a `metrics.jsonl`, `null` being NaN; one that was cut short, or that no run writes, does not count.
 
     Raises:
         StorageError: there is something that is no readable file.
@@ -82,20 +84,25 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     try:
-        content = path.read_text(errors="replace")
+        content = read_file(path, MOST_LINES)
     except OSError as error:
         raise StorageError(
             f"{path} cannot be read ({error.strerror}) — fix its permissions, or move it away"
         ) from error
     lines = []
-    for text in content.splitlines():
-        try:
-            line = json.loads(text)
-        except json.JSONDecodeError:
-            continue
-        if isinstance(line, dict) and isinstance(line.get("iteration"), int):
-            lines.append({name: math.nan if value is None else value for name, value in line.items()})
+    for text in content.decode(errors="replace").splitlines():
+        with contextlib.suppress(ValueError):
+            line = parse_json(text)
+            if _is_measured(line):
+                lines.append({name: math.nan if value is None else value for name, value in line.items()})
     return lines
+
+
+def _is_measured(line: Any) -> bool:
+    """Whether it is what a finished iteration leaves: names with numbers (or null, which stands for none)."""
+    if not isinstance(line, dict) or type(line.get("iteration")) is not int:
+        return False
+    return all(value is None or is_number(value) for value in line.values())
 
 
 class Charts:
@@ -106,6 +113,7 @@ class Charts:
         with self._as_a_guest():
             from torch.utils.tensorboard import SummaryWriter  # slow to import
 
+            quiet_writers()
             self._writer = SummaryWriter(str(directory), purge_step=iterations_done + 1)
             self._writer.add_text("config", f"```yaml\n{config_text}\n```")
             self._write_hyperparameters(hyperparameters(config_text))
@@ -149,6 +157,26 @@ class Charts:
         except Exception as error:  # whatever a chart does, training goes on
             logger.warning("TensorBoard failed (%s); training goes on without charts", error)
             self._writer = None
+
+
+@dataclass(frozen=True)
+class _SparingWriters:
+    """An exception hook of threads that passes over those of TensorBoard."""
+
+    before: Callable[[Any], object]
+
+    def __call__(self, failure: Any) -> None:
+        if not type(failure.thread).__module__.startswith("tensorboard."):
+            self.before(failure)
+
+
+def quiet_writers() -> None:
+    """From now on TensorBoard's threads print no traceback of what stops them.
+
+    It raises that again for whoever writes next, who says it in a line.
+    """
+    if not isinstance(threading.excepthook, _SparingWriters):
+        threading.excepthook = _SparingWriters(threading.excepthook)
 
 
 CURVES = {"return": ("return/round_", ".1f"), "loss": ("loss/step_", ".3f"), "accuracy": ("accuracy/step_", ".1%")}

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from metarl.core.errors import InputError, StorageError
-from metarl.experiment.checkpoint import PARTIAL, Checkpoint, load_checkpoint, save_checkpoint, write_atomic
+from metarl.experiment.checkpoint import PARTIAL, Checkpoint, Shapes, load_checkpoint, save_checkpoint, write_atomic
 from metarl.experiment.config import RunConfig, TrainConfig, options_from_dict, read_yaml, to_yaml
 from metarl.experiment.continuing import changes, mismatch
 from metarl.experiment.lock import LOCK, only_writer
@@ -50,12 +50,17 @@ class RunDirectory:
 
     @property
     def config_text(self) -> str:
-        """The text of `config.yaml`."""
+        """The text of `config.yaml`, which this process has written."""
         return self.config_path.read_text()
 
     @contextmanager
-    def writing(self, config: RunConfig, resume: bool) -> Iterator[None]:
+    def writing(self, config: RunConfig, resume: bool, shapes: Shapes) -> Iterator[None]:
         """Be the only process that writes this run within the block: a new one, or one that goes on.
+
+        Args:
+            config: of the run.
+            resume: whether it goes on.
+            shapes: the tensors that the config makes (`trainer.shapes_of_run`).
 
         Raises:
             InputError: another process is writing it, or what `create` and `reopen` raise.
@@ -63,7 +68,7 @@ class RunDirectory:
         """
         if not resume:
             self._make_folder()
-        with only_writer(self.path, lambda: self.reopen(config) if resume else self.create(config)):
+        with only_writer(self.path, lambda: self.reopen(config, shapes) if resume else self.create(config)):
             self._remove_partial_files()
             yield
 
@@ -108,8 +113,12 @@ class RunDirectory:
             for path in itertools.chain(*mine, self.checkpoints.glob(f".*{PARTIAL}")):
                 path.unlink(missing_ok=True)
 
-    def reopen(self, config: RunConfig) -> None:
+    def reopen(self, config: RunConfig, shapes: Shapes) -> None:
         """Check that `config` continues this run, say what has changed around it, and record where it now runs.
+
+        Args:
+            config: what continues it.
+            shapes: the tensors that the config makes (`trainer.shapes_of_run`).
 
         Raises:
             InputError: it is another run, or one that is already longer.
@@ -121,7 +130,7 @@ class RunDirectory:
             raise InputError(
                 f"{self.path} holds another run ({different}) — repeat its options, or choose another --out"
             )
-        checkpoint, _ = load_checkpoint(self.checkpoints, torch.device("cpu"))
+        checkpoint, _ = load_checkpoint(self.checkpoints, torch.device("cpu"), shapes)
         if checkpoint is None:
             self._require_none_lost()
         done = checkpoint.iteration if checkpoint else 0
@@ -145,21 +154,21 @@ class RunDirectory:
         """Add a checkpoint; see `checkpoint.save_checkpoint`."""
         save_checkpoint(self.checkpoints, checkpoint, keep)
 
-    def load(self, device: torch.device) -> Checkpoint | None:
-        """The newest sound checkpoint, if there is any; damaged ones are named in the log."""
-        checkpoint, damaged = load_checkpoint(self.checkpoints, device)
+    def load(self, device: torch.device, shapes: Shapes) -> Checkpoint | None:
+        """The newest sound checkpoint of such tensors, if there is any; damaged ones are named in the log."""
+        checkpoint, damaged = load_checkpoint(self.checkpoints, device, shapes)
         for line in damaged:
             logger.warning("%s; using the previous one", line)
         return checkpoint
 
-    def require_checkpoint(self, device: torch.device) -> Checkpoint:
-        """The newest sound checkpoint.
+    def require_checkpoint(self, device: torch.device, shapes: Shapes) -> Checkpoint:
+        """The newest sound checkpoint of such tensors.
 
         Raises:
             InputError: there is none yet.
             StorageError: those that there were are gone, or all are damaged.
         """
-        checkpoint = self.load(device)
+        checkpoint = self.load(device, shapes)
         if checkpoint is None:
             self._require_none_lost()
             raise InputError(

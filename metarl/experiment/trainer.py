@@ -31,7 +31,7 @@ from metarl.core.randomness import Address, Purpose
 from metarl.core.ranks import gather, rank, sum_over_ranks, tensors_of_first, value_of_first, world_size
 from metarl.core.tasks_at_once import WithinMemory
 from metarl.core.types import Metrics, State, Trial
-from metarl.experiment.checkpoint import Checkpoint
+from metarl.experiment.checkpoint import Checkpoint, Shapes, shapes_of
 from metarl.experiment.config import RunConfig, TrainConfig
 from metarl.experiment.logger import Charts, MetricsFile, ProgressLine
 from metarl.experiment.parallel import groups_of_tasks, threads_of_rank
@@ -165,6 +165,11 @@ def set_up(config: RunConfig, num_tasks: int | None = None) -> Setup:
     return Setup(replace(config, train=train, env=envs[0].config), envs, algorithm, within_memory)
 
 
+def shapes_of_run(setup: World) -> Shapes:
+    """The tensors of a run's checkpoints: those that it starts from, whatever their values have become."""
+    return shapes_of(setup.initial_state(Address(setup.config.train.seed).at(Purpose.PARAMETERS)))
+
+
 def resolve_hardware(train: TrainConfig) -> TrainConfig:
     """The config with its thread counts written out."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -201,7 +206,7 @@ def train(setup: World, run: RunDirectory | None, console: Console) -> None:
     config = setup.config.train
     seed = Address(config.seed)
     keep_freed_memory()
-    found = value_of_first(run.load(torch.device("cpu")) if run else None)
+    found = value_of_first(run.load(torch.device("cpu"), shapes_of_run(setup)) if run else None)
     done = starting_point(setup, found, seed.at(Purpose.PARAMETERS))
     with (
         interruptible_at_points(),

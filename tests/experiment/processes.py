@@ -3,6 +3,7 @@
 import contextlib
 import multiprocessing
 import os
+import resource
 import signal
 import sys
 import time
@@ -21,11 +22,14 @@ the file of this name. Or a signal to send where it hurts, in the midst of `torc
 
 
 class Job:
-    """A running `metarl` command; what it prints goes to `log`."""
+    """A running `metarl` command; what it prints goes to `log`. No file of its may be longer than `most_bytes`."""
 
-    def __init__(self, arguments: list[str], log: Path, sabotage: Sabotage | None = None) -> None:
+    def __init__(
+        self, arguments: list[str], log: Path, sabotage: Sabotage | None = None, most_bytes: int | None = None
+    ) -> None:
         self.log = log
-        self.process: BaseProcess = CONTEXT.Process(target=_work, args=(arguments, str(log), sabotage), daemon=True)
+        work = (arguments, str(log), sabotage, most_bytes)
+        self.process: BaseProcess = CONTEXT.Process(target=_work, args=work, daemon=True)
         self.process.start()
 
     def wait_for(self, ready: Callable[[], bool]) -> None:
@@ -56,7 +60,7 @@ class Job:
         raise AssertionError("it left processes behind")
 
 
-def _work(arguments: list[str], log: str, sabotage: Sabotage | None) -> None:
+def _work(arguments: list[str], log: str, sabotage: Sabotage | None, most_bytes: int | None) -> None:
     os.setsid()  # whatever it starts is in its group
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have said to ignore it
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -64,6 +68,8 @@ def _work(arguments: list[str], log: str, sabotage: Sabotage | None) -> None:
     os.dup2(file, 2)
     from metarl.cli import main
 
+    if most_bytes is not None:  # of a file: beyond it writing fails, as on a full disk
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, resource.RLIM_INFINITY))
     if isinstance(sabotage, int):
         _signal_within_torch_func(sabotage)
     elif sabotage:

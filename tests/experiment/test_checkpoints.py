@@ -9,6 +9,7 @@ import torch
 from experiment.command import Command, assert_refused, end_result, snapshot, train_arguments
 
 from metarl.core.errors import StorageError
+from metarl.experiment import files
 from metarl.experiment.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 CPU = torch.device("cpu")
@@ -164,14 +165,14 @@ def test_a_checkpoint_that_is_pruned_while_it_is_read_is_no_damage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save_checkpoint(tmp_path, checkpoint(1), keep=1)
-    read_bytes, saved = Path.read_bytes, []
+    read_file, saved = files.read_file, []
 
-    def slow_read_bytes(path: Path) -> bytes:
+    def slow_read_file(path: Path, at_most: int | None = None) -> bytes:
         if path.suffix == ".safetensors" and not saved:  # the manifest is read; now a training run gets on
             saved.append(2)
             save_checkpoint(tmp_path, checkpoint(2), keep=1)
-        return read_bytes(path)
+        return read_file(path, at_most)
 
-    monkeypatch.setattr(Path, "read_bytes", slow_read_bytes)
+    monkeypatch.setattr("metarl.experiment.checkpoint.read_file", slow_read_file)
     loaded, damaged = load_checkpoint(tmp_path, CPU)
     assert loaded is not None and loaded.iteration == 2 and damaged == []
