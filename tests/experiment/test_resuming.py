@@ -86,7 +86,7 @@ class Unreadable:
     """A path that the file system refuses to show, as it does to whoever is not root where the mode is 000."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
-        listdir, read_bytes = os.listdir, Path.read_bytes
+        listdir, open_file = os.listdir, os.open
 
         def refuse(asked: Any) -> None:
             if Path(asked).absolute() == path.absolute():
@@ -96,12 +96,12 @@ class Unreadable:
             refuse(asked)
             return listdir(asked)
 
-        def refusing_read_bytes(asked: Path) -> bytes:
+        def refusing_open(asked: Any, *arguments: Any, **options: Any) -> int:
             refuse(asked)
-            return read_bytes(asked)
+            return open_file(asked, *arguments, **options)
 
         monkeypatch.setattr(os, "listdir", refusing_listdir)
-        monkeypatch.setattr(Path, "read_bytes", refusing_read_bytes)
+        monkeypatch.setattr(os, "open", refusing_open)
 
 
 @pytest.mark.parametrize("name", ["", "iteration-000004.json", "iteration-000004.safetensors"])
