@@ -21,11 +21,28 @@ the file of this name. Or a signal to send where it hurts, in the midst of `torc
 
 
 class Job:
-    """A running `metarl` command; what it prints goes to `log`."""
+    """A running `metarl` command, or a function that is another program; what it prints goes to `log`."""
 
-    def __init__(self, arguments: list[str], log: Path, sabotage: Sabotage | None = None) -> None:
+    def __init__(
+        self,
+        work: list[str] | Callable[[], int],
+        log: Path,
+        sabotage: Sabotage | None = None,
+        terminal: str = "",
+        hangs_up: bool = True,
+    ) -> None:
+        """Start it, in a session of its own.
+
+        Args:
+            work: the command's arguments, or what returns an exit code and can be pickled.
+            log: a file.
+            sabotage: what happens to it.
+            terminal: the name of the terminal that it runs in, instead of a log.
+            hangs_up: whether it heeds the terminal's end; without, it ignores it, as under nohup.
+        """
         self.log = log
-        self.process: BaseProcess = CONTEXT.Process(target=_work, args=(arguments, str(log), sabotage), daemon=True)
+        parts = (work, terminal or str(log), sabotage, hangs_up)
+        self.process: BaseProcess = CONTEXT.Process(target=_work, args=parts, daemon=True)
         self.process.start()
 
     def wait_for(self, ready: Callable[[], bool]) -> None:
@@ -56,19 +73,21 @@ class Job:
         raise AssertionError("it left processes behind")
 
 
-def _work(arguments: list[str], log: str, sabotage: Sabotage | None) -> None:
-    os.setsid()  # whatever it starts is in its group
+def _work(work: list[str] | Callable[[], int], log: str, sabotage: Sabotage | None, hangs_up: bool) -> None:
+    os.setsid()  # whatever it starts is in its group; and the terminal that it opens is its own
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have said to ignore it
-    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL if hangs_up else signal.SIG_IGN)
+    file = os.open(log, os.O_RDWR | os.O_CREAT | os.O_APPEND)
     os.dup2(file, 1)
     os.dup2(file, 2)
+    sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))  # noqa: SIM115
     from metarl.cli import main
 
     if isinstance(sabotage, int):
         _signal_within_torch_func(sabotage)
     elif sabotage:
         _kill_at(*sabotage)
-    sys.exit(main(arguments))
+    sys.exit(main(work) if isinstance(work, list) else work())
 
 
 def _signal_within_torch_func(number: int) -> None:
