@@ -9,7 +9,7 @@ next `interruption_point`. Once it has unwound, and saved what it has, they do w
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -42,9 +42,7 @@ def interruptible_at_points() -> Iterator[None]:
             signal.signal(number, handler)
         if handlers:
             _noted.clear()
-        with ExitStack() as stack:  # all are heard, and what the first one's handler raises is what is seen
-            for number in noted:
-                stack.callback(signal.raise_signal, number)
+        _hear(noted)
 
 
 def interruption_point() -> None:
@@ -64,6 +62,15 @@ def _set_aside() -> dict[int, Any]:
     for number in handlers:
         signal.signal(number, _note)
     return handlers
+
+
+def _hear(numbers: list[int]) -> None:
+    """Let each signal do what it does; what the first one's handler raises is what is seen."""
+    if numbers:
+        try:
+            _hear(numbers[1:])
+        finally:
+            signal.raise_signal(numbers[0])
 
 
 def _note(number: int, frame: FrameType | None) -> None:

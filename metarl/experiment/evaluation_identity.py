@@ -76,8 +76,10 @@ def read_evaluations(run: Path) -> tuple[dict[EvaluationIdentity, dict[str, Any]
             continue
         try:
             record = read_json(path)
+            if not isinstance(record, dict):
+                raise ValueError("it is no table")
             found[identity_of(record)] = record
-        except (OSError, ValueError, AttributeError) as error:
+        except (OSError, ValueError) as error:
             broken.append(f"{path.relative_to(run)} cannot be read ({error})")
     return found, broken
 

@@ -264,6 +264,23 @@ def test_a_dry_run_prints_the_commands_of_each_cell_that_is_not_finished(metarl:
         assert parse(train[1:]).out == parse(evaluate[1:]).run == bench.grid / cell.folder
 
 
+def test_only_the_evaluation_that_the_suite_asks_for_finishes_a_cell(bench: Bench) -> None:
+    cell = bench.suite.cells[0]
+    asked = {"iteration": 2, "split": "test", "seed": 0, "tasks": 3, "returns": {"mean": [0.0, 1.0]}}
+    others = [{"split": "train"}, {"seed": 1}, {"tasks": 4}, {"returns": {"mean": [0.0]}}, {"iteration": 1}]
+    for number, changes in enumerate([*others, {"deterministic": True}]):
+        place = bench.grid / cell.folder / "evaluations" / str(number)
+        place.mkdir(parents=True)
+        (place / "evaluation.json").write_text(json.dumps(asked | changes))
+        assert not is_finished(bench.suite, cell, bench.grid)
+    own = bench.grid / cell.folder / "evaluations" / "asked"
+    own.mkdir()
+    (own / "evaluation.json").write_text(json.dumps(asked))
+    newest = bench.grid / cell.folder / "evaluation.json"
+    newest.write_text(json.dumps(asked | {"tasks": 9}))  # by hand, later
+    assert is_finished(bench.suite, cell, bench.grid)
+
+
 # Claims
 
 

@@ -22,14 +22,30 @@ the file of this name. Or a signal to send where it hurts, in the midst of `torc
 
 
 class Job:
-    """A running `metarl` command; what it prints goes to `log`. No file of its may be longer than `most_bytes`."""
+    """A running `metarl` command, or a function that is another program; what it prints goes to `log`."""
 
     def __init__(
-        self, arguments: list[str], log: Path, sabotage: Sabotage | None = None, most_bytes: int | None = None
+        self,
+        work: list[str] | Callable[[], int],
+        log: Path,
+        sabotage: Sabotage | None = None,
+        most_bytes: int | None = None,
+        terminal: str = "",
+        hangs_up: bool = True,
     ) -> None:
+        """Start it, in a session of its own.
+
+        Args:
+            work: the command's arguments, or what returns an exit code and can be pickled.
+            log: a file.
+            sabotage: what happens to it.
+            most_bytes: no file of its may be longer.
+            terminal: the name of the terminal that it runs in, instead of a log.
+            hangs_up: whether it heeds the terminal's end; without, it ignores it, as under nohup.
+        """
         self.log = log
-        work = (arguments, str(log), sabotage, most_bytes)
-        self.process: BaseProcess = CONTEXT.Process(target=_work, args=work, daemon=True)
+        parts = (work, terminal or str(log), sabotage, most_bytes, hangs_up)
+        self.process: BaseProcess = CONTEXT.Process(target=_work, args=parts, daemon=True)
         self.process.start()
 
     def wait_for(self, ready: Callable[[], bool]) -> None:
@@ -60,12 +76,16 @@ class Job:
         raise AssertionError("it left processes behind")
 
 
-def _work(arguments: list[str], log: str, sabotage: Sabotage | None, most_bytes: int | None) -> None:
-    os.setsid()  # whatever it starts is in its group
+def _work(
+    work: list[str] | Callable[[], int], log: str, sabotage: Sabotage | None, most_bytes: int | None, hangs_up: bool
+) -> None:
+    os.setsid()  # whatever it starts is in its group; and the terminal that it opens is its own
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have said to ignore it
-    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL if hangs_up else signal.SIG_IGN)
+    file = os.open(log, os.O_RDWR | os.O_CREAT | os.O_APPEND)
     os.dup2(file, 1)
     os.dup2(file, 2)
+    sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))  # noqa: SIM115
     from metarl.cli import main
 
     if most_bytes is not None:  # of a file: beyond it writing fails, as on a full disk
@@ -74,7 +94,7 @@ def _work(arguments: list[str], log: str, sabotage: Sabotage | None, most_bytes:
         _signal_within_torch_func(sabotage)
     elif sabotage:
         _kill_at(*sabotage)
-    sys.exit(main(arguments))
+    sys.exit(main(work) if isinstance(work, list) else work())
 
 
 def _signal_within_torch_func(number: int) -> None:

@@ -99,7 +99,8 @@ def test_a_kill_in_the_middle_of_writing_costs_nothing(
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+    ("number", "code", "word"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated"), (signal.SIGHUP, 129, "hung up")],
 )
 def test_an_interrupted_run_ends_soon_saves_what_it_has_and_goes_on(
     tmp_path: Path, number: int, code: int, word: str
