@@ -20,7 +20,7 @@ import tyro
 from rich.console import Console
 from rich.logging import RichHandler
 
-from envs.errors import InputError, NonFiniteError
+from envs.errors import InputError, NonFiniteError, nearest
 from metarl.commands import (
     COMMANDS,
     EXIT_ENVIRONMENT,
@@ -115,9 +115,11 @@ def parse(arguments: list[str]) -> Any:
     """The command that `arguments` ask for.
 
     Raises:
-        InputError: an unknown name, an impossible value, or names that do not come first.
+        InputError: an unknown command or name, an impossible value, or names that do not come first.
         SystemExit: the parser refused (code 2) or printed help (code 0).
     """
+    if arguments[:1] == ["train"] and "--" in arguments:
+        raise InputError("'--' stands for nothing among names and options — leave it out")
     names = _leading_names(arguments)
     commands = {
         "train": _train_command(names, arguments),
@@ -128,6 +130,10 @@ def parse(arguments: list[str]) -> Any:
         "report": ReportCommand,
         "list": ListCommand,
     }
+    first = arguments[0] if arguments else "--help"
+    if first not in commands and first not in ("-h", "--help") and not first.startswith("--tyro-"):
+        # the parser would say of every option that it belongs to another command
+        raise InputError(f"unknown command '{first}'" + nearest(first, commands))
     try:
         with contextlib.redirect_stderr(io.StringIO()):
             command = _parse(commands, arguments, console_outputs=False)

@@ -33,7 +33,10 @@ class Algorithm(Agent, Protocol):
         """Rounds of a meta-training trial, `K + 1`."""
 
     def initial_state(self, address: Address) -> State:
-        """What training starts from: nested dicts of tensors, all that a checkpoint holds."""
+        """What training starts from: nested dicts of tensors, all that a checkpoint holds.
+
+        An update changes their values, never their names, shapes or types.
+        """
 
     def update(self, state: State, trial: Trial, address: Address) -> tuple[State, Metrics]:
         """Learn from a trial on every task of the meta-batch.

@@ -216,7 +216,11 @@ def find_runs(folders: Sequence[Path]) -> Iterator[Path]:
     """
     seen = set()
     for folder in folders:
-        if not folder.is_dir():
+        try:
+            there = folder.is_dir()
+        except OSError as error:
+            raise InputError(f"no folder {folder} ({error.strerror}) — give folders with runs in them") from error
+        if not there:
             raise InputError(f"no folder {folder} — give folders with runs in them")
         for config in sorted(folder.rglob("config.yaml")):
             run = config.parent

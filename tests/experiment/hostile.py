@@ -158,6 +158,17 @@ class Planted:
         return os.system, (f"touch {MARKER}",)
 
 
+def names_code(room: str) -> Damage:
+    """A name that is a file in the folder, which leaves its mark when it is imported."""
+
+    def damage(run: Path) -> None:
+        path = run / "evil.py"
+        path.write_text(f"open({MARKER!r}, 'w').close()\nclass Evil:\n    class Config:\n        pass\n")
+        config(**{room: f"{path}:Evil"})(run)
+
+    return damage
+
+
 def laughs() -> str:
     """A list of lists of … of ten words each, which would be 10 ** 9 words were they written out."""
     lists = ["&a [x, x, x, x, x, x, x, x, x, x]"]
@@ -201,6 +212,8 @@ CLOSED: dict[str, Damage] = {  # cannot be opened
     "binary junk": in_place_of("config.yaml", of(bytes(range(256)) * 100)),
     "the terminal's own language": config_line("environment:", 'environment: "\\e]0;owned\\a\\e[2J"'),
     "a long name": config(environment="x" * 200_000),
+    "an environment from the folder": names_code("environment"),
+    "an algorithm from the folder": names_code("algorithm"),
     "a function of Python's": config(environment="os:system"),
     "a list for a table": config(env=["horizon", 5]),
     "a table for a number": config(train={"tasks": {"many": 1}}),

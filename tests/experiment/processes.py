@@ -1,6 +1,7 @@
 """`metarl` in processes of its own, to be killed: forked from one that has imported torch already."""
 
 import contextlib
+import itertools
 import multiprocessing
 import os
 import resource
@@ -10,15 +11,26 @@ import time
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Literal
+from types import FrameType
+from typing import Any, Literal, NamedTuple
 
 CONTEXT = multiprocessing.get_context("forkserver")
 # torch._dynamo is what the first step of an optimiser imports, for seconds
 CONTEXT.set_forkserver_preload(["metarl.experiment.api", "torch._dynamo", "torch.utils.tensorboard"])
 
-Sabotage = tuple[Literal["halfway", "before", "after"], Literal["replace", "unlink"], str] | int
+
+class WithinSave(NamedTuple):
+    """A moment within the writing of a checkpoint: before one of the calls that the operating system gets there."""
+
+    save: int  # the first checkpoint that the process writes is 1
+    call: int  # likewise
+
+
+Sabotage = tuple[Literal["halfway", "before", "after"], Literal["replace", "unlink"], str] | WithinSave | int
 """When to kill the process: before, halfway or after the call of `os.replace` or `os.unlink` that makes or removes
-the file of this name. Or a signal to send where it hurts, in the midst of `torch.func`."""
+the file of this name; or within the writing of a checkpoint, which the log then says. Or a signal to send where it
+hurts, in the midst of `torch.func`."""
+SYSTEM_CALLS = ("open", "write", "flush", "fsync", "close", "replace", "unlink", "listdir")
 
 
 class Job:
@@ -92,6 +104,8 @@ def _work(
         resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, resource.RLIM_INFINITY))
     if isinstance(sabotage, int):
         _signal_within_torch_func(sabotage)
+    elif isinstance(sabotage, WithinSave):
+        _kill_within_save(sabotage)
     elif sabotage:
         _kill_at(*sabotage)
     sys.exit(main(work) if isinstance(work, list) else work())
@@ -126,3 +140,21 @@ def _kill_at(when: str, function: str, name: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     setattr(os, function, sabotaged)
+
+
+def _kill_within_save(moment: WithinSave) -> None:
+    from metarl.experiment import run_directory
+
+    real, saves, calls = run_directory.save_checkpoint, itertools.count(1), itertools.count(1)
+
+    def watch(frame: FrameType, event: str, function: Any) -> None:
+        if event == "c_call" and function.__name__ in SYSTEM_CALLS and next(calls) == moment.call:
+            os.write(1, f"killed within the writing of a checkpoint, before {function.__name__}\n".encode())
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def sabotaged(*arguments: Any) -> None:
+        sys.setprofile(watch if next(saves) == moment.save else None)
+        real(*arguments)
+        sys.setprofile(None)
+
+    run_directory.save_checkpoint = sabotaged

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from experiment.command import end_result, numbers, train_arguments
-from experiment.processes import Job, Sabotage
+from experiment.processes import Job, Sabotage, WithinSave
 
 ITERATIONS = 6
 # small batches: what is tested is what goes from one iteration to the next
@@ -47,26 +47,40 @@ def assert_whole(run: Path, iterations: int = ITERATIONS) -> None:
     assert [line["iteration"] for line in numbers(run)] == list(range(1, iterations + 1))
 
 
-def has_iterations(run: Path, least: int) -> bool:
+def lines_of(run: Path) -> int:
     metrics = run / "metrics.jsonl"
-    return metrics.exists() and metrics.read_bytes().count(b"\n") >= least
+    return metrics.read_bytes().count(b"\n") if metrics.exists() else 0
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_a_run_that_is_killed_again_and_again_ends_like_one_that_is_not(
-    tmp_path: Path, uninterrupted: Callable[[str], Path], algorithm: str
-) -> None:
-    run, delays = tmp_path / "run", random.Random(20)
-    for kill in range(4):
+CALLS_OF_A_SAVE = 18  # of the operating system, until both of a checkpoint's files are safe
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_run_that_is_killed_again_and_again_ends_like_one_that_is_not(tmp_path: Path, seed: int) -> None:
+    # Twenty kills in all: eight before a random call within the writing of a checkpoint, which the log says, the others
+    # at random moments.
+    run, rng, log = tmp_path / "run", random.Random(seed), tmp_path / "log"
+    algorithm = list(ALGORITHMS)[seed % 2]
+    within = rng.sample(range(5), 2)
+    for kill in range(5):
         resume = ["--resume"] if (run / "config.yaml").exists() else []
-        job = Job([*arguments(run, algorithm, every=1 + kill % 2), *resume], tmp_path / "log")
-        job.wait_for((run / "config.yaml").exists)
-        time.sleep(delays.uniform(0.05, 0.35))
-        job.send(signal.SIGKILL)
-        assert job.end() in (-signal.SIGKILL, 0)
-    train(run, algorithm, "--resume")
-    assert_whole(run)
-    assert end_result(run) == end_result(uninterrupted(algorithm))
+        command = [*arguments(run, algorithm, iterations=100_000, every=rng.choice((1, 2))), *resume]
+        if kill in within:
+            moment = WithinSave(rng.randint(1, 3), rng.randint(1, CALLS_OF_A_SAVE))
+            job = Job(command, log, moment)
+        else:
+            job, lines = Job(command, log), lines_of(run) + rng.randint(0, 5)
+            job.wait_for(lambda run=run, lines=lines: lines_of(run) >= lines)
+            time.sleep(rng.uniform(0, 0.05))
+            job.send(signal.SIGKILL)
+        assert job.end() == -signal.SIGKILL, log.read_text()
+    assert log.read_text().count("killed within the writing of a checkpoint") == 2
+
+    done = max([0, *(line["iteration"] for line in numbers(run))])
+    train(run, algorithm, "--resume", iterations=done + 2)
+    train(tmp_path / "whole", algorithm, iterations=done + 2)
+    assert_whole(run, done + 2)
+    assert end_result(run) == end_result(tmp_path / "whole")
 
 
 @pytest.mark.parametrize(
@@ -107,7 +121,7 @@ def test_an_interrupted_run_ends_soon_saves_what_it_has_and_goes_on(
 ) -> None:
     run, whole = tmp_path / "run", tmp_path / "whole"
     job = Job(arguments(run, "promp", iterations=100_000, every=100_000), tmp_path / "log")
-    job.wait_for(lambda: has_iterations(run, 3))
+    job.wait_for(lambda: lines_of(run) >= 3)
     job.send(number)
     assert job.end(timeout=5) == code
     assert job.log.read_text().splitlines()[-1] == f"metarl: error: {word} — add --resume to go on"
@@ -135,7 +149,7 @@ def test_a_signal_in_the_midst_of_torch_func_breaks_nothing(tmp_path: Path) -> N
 def test_an_impatient_user_loses_at_most_what_was_not_saved(tmp_path: Path) -> None:
     run = tmp_path / "run"
     job = Job(arguments(run, "promp", iterations=100_000), tmp_path / "log")
-    job.wait_for(lambda: has_iterations(run, 3))
+    job.wait_for(lambda: lines_of(run) >= 3)
     for _ in range(3):
         job.send(signal.SIGINT)
     assert job.end(timeout=5) == 130
