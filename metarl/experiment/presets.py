@@ -331,8 +331,9 @@ PRESETS = (
         },
         source="oyster, cheetah-vel: 5 tasks an iteration, context 100, nothing forgotten; scaled: 3 x 300 units,"
         " 16 tasks x 256 transitions, 0.4 gradient steps for an environment step, 2000 steps on each of the 100 tasks"
-        " before the first. Context is of all episodes: of the first alone, as there, it learns more slowly. Rate 3e-4, discount 0.99, target rate 0.005 and"
-        " rewards times 5 (at temperature 1) need more gradient steps than minutes allow (own measurement)",
+        " before the first. Context is of all episodes: of the first alone, as there, it learns more slowly. Rate 3e-4,"
+        " discount 0.99, target rate 0.005 and rewards times 5 (at temperature 1) need more gradient steps than minutes"
+        " allow (own measurement)",
     ),
     # Labelled data.
     *(

@@ -12,6 +12,7 @@ from trials import (
     E,
     N,
     copies,
+    counted,
     imagine,
     make,
     navigate,
@@ -38,14 +39,14 @@ START, UPDATE = Address(0), Address(2)
 
 
 def assert_updates_well(algorithm: Any, state: State, trial: Trial) -> None:
-    """What an update returns; that it repeats bit for bit, writes to nothing it was given, and can go on."""
-    before = copies(state), copies(trial)
+    """What an update returns; that it repeats bit for bit, changes nothing that it was given, and can go on."""
+    before = copies(counted(state, trial)), copies(trial)
 
     updated, metrics = algorithm.update(state, trial, UPDATE)
 
     assert metrics and all(isinstance(value, float) and math.isfinite(value) for value in metrics.values())
     assert all(key.startswith(("update/", "policy/")) for key in metrics)
-    assert same(before[0], copies(state)) and same(before[1], copies(trial))  # nothing passed in was written to
+    assert same(before[0], copies(counted(state, trial))) and same(before[1], copies(trial))
     assert [(x.shape, x.dtype) for x in tensors(updated)] == [(x.shape, x.dtype) for x in tensors(state)]
     assert not same(tensors(updated["policy"]), tensors(state["policy"]))
     assert not any(tensor.requires_grad for tensor in tensors(updated))
