@@ -77,6 +77,9 @@ class EvaluateCommand:
     """Tasks as in training; held out from it; or beyond its range, where the environment has such."""
     seed: int = 0
     """Where evaluation's own randomness starts."""
+    deterministic: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Report returns of the likeliest actions (a Gaussian's mean), as PEARL and VariBAD publish them, beside those of
+    sampled ones."""
     film: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Also film the first task before and after adaptation: adaptation.gif, and in TensorBoard."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -202,7 +205,14 @@ def evaluate_command(command: EvaluateCommand) -> None:
     from metarl.experiment.fewshot import few_shot_table
 
     record = api.evaluate_run(
-        command.run, command.tasks, command.rounds, command.seed, command.split, command.compare, command.film
+        command.run,
+        command.tasks,
+        command.rounds,
+        command.seed,
+        command.split,
+        command.compare,
+        command.film,
+        command.deterministic,
     )
     console = Output()
     if command.json:

@@ -164,6 +164,7 @@ def evaluate_run(
     split: str = "test",
     compare: Sequence[str] = (),
     film: bool = False,
+    deterministic: bool = False,
 ) -> dict[str, Any]:
     """Evaluate a run's last checkpoint on the tasks of a split, store the result beside it, and return it.
 
@@ -175,6 +176,7 @@ def evaluate_run(
         split: "train", "validation", "test" or "outside"; the tasks of all but a "train" with a fixed list are unseen.
         compare: algorithms to train alike, in `compare/` below the run's folder, and to meet the same tasks with.
         film: also draw the first task before and after adaptation: `adaptation.gif`, and in TensorBoard.
+        deterministic: report returns of the likeliest actions, beside those of sampled ones (see `collect`).
 
     Raises:
         InputError: no such run, one without a checkpoint, impossible numbers, an algorithm that cannot be compared
@@ -189,6 +191,8 @@ def evaluate_run(
     if is_few_shot(config.environment):
         if film:
             raise InputError("--film is for environments — labelled data have no episodes to draw")
+        if deterministic:
+            raise InputError("--deterministic is for environments — labelled data have no actions; leave it out")
         return evaluate_few_shot(run, config, tasks, rounds, seed, split, compare)
     listed = getattr(config.env, f"{split}_tasks", 0)
     if tasks is not None and 0 < listed < tasks:
@@ -207,12 +211,14 @@ def evaluate_run(
     others = baselines(dataclasses.replace(config, train=train), compare)
     if rounds is None:
         rounds = max(3, setup.algorithm.rounds - 1)
-    curve = evaluate(setup, checkpoint.state, rounds, seed, split)
+    curve = evaluate(setup, checkpoint.state, rounds, seed, split, deterministic)
     beside = levels(setup, seed)
     compared = {}
     for name, other in others.items():
         trained_other = trained(baseline_directory(run, name), other, Console(stderr=True))
-        curve_of_other = evaluate(set_up(other, num_tasks=tasks), trained_other.state, rounds, seed, split)
+        curve_of_other = evaluate(
+            set_up(other, num_tasks=tasks), trained_other.state, rounds, seed, split, deterministic
+        )
         compared[name] = curve_record(trained_other, curve_of_other)
     record = evaluation_record(setup, split, checkpoint, curve, beside, compared)
     write_evaluation(run, record, {name: baseline_directory(run, name) for name in compared})

@@ -3,14 +3,17 @@
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from gymnasium.spaces import Discrete
+from torch.utils._pytree import tree_map
 from trials import (
     ADDRESSES,
     GRADIENT_BASED,
     E,
     N,
+    T,
     copies,
     counted,
     imagine,
@@ -22,11 +25,13 @@ from trials import (
     with_rewards,
 )
 
+import envs
 from metarl.algorithms import ALGORITHMS, config_class, make_algorithm
 from metarl.algorithms.algorithm import Algorithm
 from metarl.core.errors import InputError, NonFiniteError
 from metarl.core.randomness import Address
 from metarl.core.types import State, Transition, Trial
+from metarl.sampling.collect import collect
 
 EVERY_METHOD = pytest.mark.parametrize("name", ALGORITHMS)
 LEARNERS = [name for name in ALGORITHMS if name != "random-init"]
@@ -124,6 +129,20 @@ def test_meeting_tasks_writes_to_nothing_and_repeats_bit_for_bit(name: str) -> N
     held = copies(observed)
     algorithm.adapt(state, observed, rollout)
     assert same(held, copies(observed)) and same(start, copies(memory))
+
+
+@pytest.mark.parametrize("name", [name for name in ALGORITHMS if name != "oracle"])
+def test_the_likeliest_actions_of_a_policy_are_its_means(name: str) -> None:
+    # Parameters of zero have the mean zero: a point that stays where it starts, at the origin, pays minus the goal's
+    # distance in each of its steps. With sampled actions it wanders.
+    algorithm = make(name)
+    env = envs.make("point-nav", num_tasks=N, lanes_per_task=E, horizon=T)
+    state = algorithm.initial_state(START)
+    state["policy"] = tree_map(torch.zeros_like, state["policy"])
+    distance = np.linalg.norm(env.tasks["goal"], axis=1)
+    for likeliest in (True, False):
+        trial = collect(env, algorithm, state, 2, Address(1), likeliest=likeliest)
+        assert np.allclose(trial.returns[:, 0], -T * distance, rtol=1e-5) == likeliest
 
 
 @LEARNERS_BY_GRADIENT_STEPS
