@@ -124,6 +124,9 @@ class EvaluateCommand:
     """Tasks as in training; held out from it; or beyond its range, where the environment has such."""
     seed: int = 0
     """Where evaluation's own randomness starts."""
+    deterministic: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Report returns of the likeliest actions (a Gaussian's mean), as PEARL and VariBAD publish them, beside those of
+    sampled ones."""
     film: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Also film the first task before and after adaptation: adaptation.gif, and in TensorBoard."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -262,6 +265,7 @@ def evaluate_command(command: EvaluateCommand) -> None:
         command.split,
         command.compare,
         command.film,
+        command.deterministic,
         trust=command.trust,
     )
     console = Output()

@@ -41,6 +41,9 @@ class Algorithm(Agent, Protocol):
     def update(self, state: State, trial: Trial, address: Address) -> tuple[State, Metrics]:
         """Learn from a trial on every task of the meta-batch.
 
+        The new state may share memory with `state` (a replay is written in place), which stays as good as it was until
+        the new one is updated.
+
         Raises:
             NonFiniteError: the numbers broke; `state` is as good as before.
         """

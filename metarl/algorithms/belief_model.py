@@ -24,7 +24,7 @@ from metarl.core.networks import MLP, Linear, apply, initial_parameters, size_of
 from metarl.core.optimiser import AdamSteps, adam_state
 from metarl.core.parts import joined, part_of
 from metarl.core.recurrent import recurrent_core
-from metarl.core.replay import empty_replay, remembered, write_trial
+from metarl.core.replay import by_slot, empty_replay, remembered, write_trial
 from metarl.core.trust_region import Finite
 from metarl.core.types import Params, Rollout, State, Transition, Trial
 from metarl.core.variational import Bound, belief_of, decoder_inputs, drawn_prefixes, negative_bound
@@ -97,10 +97,11 @@ class BeliefModel:
         told = stream._replace(action=self.as_input(stream.action), terminated=ended)
         replay = write_trial(state["replay"], Trial([Rollout(*(field.unflatten(0, (-1, lanes)) for field in told))]))
         config, measured, device, finite = self.config, list[Bound](), stream.mask.device, Finite()
+        met = stream.mask.unflatten(0, (-1, lanes)).shape  # N, E, L
         steps = AdamSteps(state["model"], state["model_optimiser"], config.model_learning_rate)
         for _ in range(config.model_updates):
             interruption_point()
-            drawn = drawn_lanes(replay, lanes, stream.mask.shape[1], config.model_batch, generator)
+            drawn = drawn_lanes(replay, met, config.model_batch, generator)
             prefix = drawn_prefixes(len(drawn.mask), drawn.mask.shape[1], config.bound_terms, generator)
             noise = torch.randn(*prefix.shape, config.latent_size, generator=generator)
             bound = self.bound(steps.params, drawn, sent(prefix, device), sent(noise, device))
@@ -150,15 +151,18 @@ class BeliefModel:
         return torch.nn.functional.one_hot(action, self.choices).to(torch.float32)
 
 
-def drawn_lanes(replay: State, lanes: int, steps: int, count: int, generator: torch.Generator) -> Rollout:
-    """`count` different lanes `[M, L, ...]` of meetings of so many lanes and steps, or all there are.
+def drawn_lanes(replay: State, met: torch.Size, count: int, generator: torch.Generator) -> Rollout:
+    """`count` different lanes `[M, L, ...]` of the meetings remembered, or all there are, where a trial is of
+    `met = (N, E, L)` tasks, lanes and steps.
 
     Their played steps come first; what a replay does not keep is zero.
     """
-    filled = lanes * min(int(replay["meetings"]), remembered(replay, lanes * steps))
-    chosen = sent(torch.randperm(filled, generator=generator)[:count], replay["mask"].device)
+    tasks, lanes, steps = met
+    slots = remembered(replay, tasks, lanes * steps)
+    number = sent(torch.randperm(len(slots) * lanes, generator=generator)[:count], slots.device)
+    slot, lane = slots[number // lanes], number % lanes
     drawn = {
-        name: room[: filled * steps].unflatten(0, (filled, steps))[chosen]
+        name: by_slot(room, lanes * steps).unflatten(1, (lanes, steps))[slot, lane]
         for name, room in replay.items()
         if name != "meetings"
     }

@@ -70,11 +70,12 @@ class PEARLConfig:
     """Show the encoder where a step led to (published for tasks that differ in their dynamics)."""
     episodes_per_trial: int = number(3, least=1)
     """Rounds of a meta-training trial: the first with a latent from the prior, the others from the posterior."""
-    context_episodes: int = number(0, least=0)
-    """First episodes of a meeting that the encoder is trained on, where the others only train actor and critics (0:
-    all; published for half-cheetah-vel: those with a latent from the prior)."""
+    pool_meetings: bool = True
+    """Learn from all meetings with a task together, and infer it from the last one (published); no: each meeting is a
+    task of its own."""
     replay_size: int = number(200_000, least=1, most=1_000_000_000)
-    """Transitions that are remembered, of the last meetings with tasks (published: a million of each task)."""
+    """Room for the transitions of the last meetings with tasks, that of an iteration being kept free (published: a
+    million of each task)."""
     warmup_iterations: int = number(0, least=0)
     """First iterations that only gather data."""
     update_ratio: float = number(0.05, least=0)
@@ -134,7 +135,7 @@ class VariBADConfig(ProximalConfig):
     model_batch: int = number(64, least=1, most=1_000_000)
     """Trials of such a step."""
     replay_size: int = number(200_000, least=1, most=1_000_000_000)
-    """Transitions that are remembered, of the last trials (published: those of 10,000 trials)."""
+    """Room for the transitions of the last trials, that of an iteration being kept free (published: 10,000 trials)."""
     discount: float = number(0.97, least=0, most=1)
     """Discount factor γ, through all episodes of a trial."""
     gae_lambda: float = number(0.9, least=0, most=1)

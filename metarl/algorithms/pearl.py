@@ -73,7 +73,8 @@ class PEARL(LatentAgent):
     @property
     def memory_bytes(self) -> int:
         """What the replay takes."""
-        return replay_bytes(self.config.replay_size, self.observation_size, self.action_size, by_task=True)
+        config = self.config
+        return replay_bytes(config.replay_size, self.observation_size, self.action_size, config.pool_meetings)
 
     def initial_state(self, address: Address) -> State:
         """Fresh networks, targets that equal their critics, an empty replay."""
@@ -92,7 +93,7 @@ class PEARL(LatentAgent):
             **state,
             "target": {name: value.clone() for name, value in critic.items()},
             "optimiser": adam_state(learned(state)),
-            "replay": empty_replay(*sizes, self.device, by_task=True),
+            "replay": empty_replay(*sizes, self.device, self.config.pool_meetings),
         }
 
     def update(self, state: State, trial: Trial, address: Address) -> tuple[State, Metrics]:
@@ -105,7 +106,7 @@ class PEARL(LatentAgent):
         for number, rollout in enumerate(trial.rollouts):
             taken = {name: getattr(rollout, name) for name in ("observation", "action", "reward", "next_observation")}
             require_finite(f"experience of round {number}", taken)
-        replay = write_trial(state["replay"], trial, self.config.context_episodes)
+        replay = write_trial(state["replay"], trial)
         state = {**state, "replay": replay}
         env_steps = sum(float(rollout.mask.sum()) for rollout in trial.rollouts)
         steps = max(1, round(self.config.update_ratio * env_steps))

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import torch
 
+LIKELIEST_GAUSSIAN, LIKELIEST_CATEGORICAL = 0.0, 1.0  # the noise that takes the likeliest action
+
 
 class Gaussian(NamedTuple):
     """Independent normal actions."""
@@ -46,7 +48,7 @@ class Categorical(NamedTuple):
     def sample(self, noise: torch.Tensor) -> torch.Tensor:
         """Actions `[...]` (int64) from uniform `noise` `[...]` in [0, 1), by the inverse distribution function.
 
-        Noise of 1, which no draw is, takes the likeliest action, as noise of 0 takes a Gaussian's.
+        Noise of 1, which no draw is, takes the likeliest action.
         """
         cumulative = torch.softmax(self.logits, dim=-1).cumsum(dim=-1)
         chosen = (noise[..., None] >= cumulative).sum(dim=-1).clamp(max=self.logits.shape[-1] - 1)

@@ -184,6 +184,7 @@ def evaluate_run(
     split: str = "test",
     compare: Sequence[str] = (),
     film: bool = False,
+    deterministic: bool = False,
     *,
     trust: bool = False,
 ) -> dict[str, Any]:
@@ -200,6 +201,7 @@ def evaluate_run(
         split: "train", "validation", "test" or "outside"; the record says whether its tasks are "unseen".
         compare: algorithms to train alike, in `compare/` below the run's folder, and to meet the same tasks with.
         film: also draw the first task before and after adaptation: `adaptation.gif`, and in TensorBoard.
+        deterministic: report returns of the likeliest actions, beside those of sampled ones (see `collect`).
         trust: whether code that it names (`path.py:Class`) may be run; never say so of a run from strangers.
 
     Raises:
@@ -215,6 +217,8 @@ def evaluate_run(
     if is_few_shot(config.environment):
         if film:
             raise InputError("--film is for environments — labelled data have no episodes to draw")
+        if deterministic:
+            raise InputError("--deterministic is for environments — labelled data have no actions; leave it out")
         return evaluate_few_shot(run, config, tasks, rounds, seed, split, compare)
     listed = listed_tasks(config, split)
     if tasks is not None and 0 < listed < tasks:
@@ -231,12 +235,14 @@ def evaluate_run(
     others = baselines(dataclasses.replace(config, train=train), compare)
     if rounds is None:
         rounds = max(3, setup.algorithm.rounds - 1)
-    curve = evaluate(setup, checkpoint.state, rounds, seed, split)
+    curve = evaluate(setup, checkpoint.state, rounds, seed, split, deterministic)
     beside = levels(setup, seed)
     compared = {}
     for name, other in others.items():
         trained_other = trained(baseline_directory(run, name), other, Console(stderr=True))
-        curve_of_other = evaluate(set_up(other, num_tasks=tasks), trained_other.state, rounds, seed, split)
+        curve_of_other = evaluate(
+            set_up(other, num_tasks=tasks), trained_other.state, rounds, seed, split, deterministic
+        )
         compared[name] = curve_record(trained_other, curve_of_other)
     record = evaluation_record(setup, split, seed, checkpoint, curve, beside, compared)
     write_evaluation(run, record, {name: baseline_directory(run, name) for name in compared})

@@ -26,9 +26,6 @@ SEPARATOR = "/"
 PARTIAL = ".partial"  # how names of files end that are being written
 MOST_HEADER = 100_000_000  # bytes, by safetensors' own rule
 
-LATER_TENSORS = ("replay/task", "replay/context")
-"""What states of before schema 2 do not have, and do without when they go on (`core/replay.py`)."""
-
 Shapes = dict[str, tuple[tuple[int, ...], torch.dtype]]
 """The tensors of a state by their names, with shapes and types."""
 
@@ -201,7 +198,7 @@ def _most_bytes(shapes: Shapes) -> int:
 def _require_fit(found: Shapes, wanted: Shapes) -> None:
     """Raises: ValueError naming the first tensor that a run's config makes otherwise."""
     for name in dict.fromkeys([*wanted, *found]):
-        if found.get(name) != wanted.get(name) and not (name in LATER_TENSORS and name not in found):
+        if found.get(name) != wanted.get(name):
             ours, theirs = (_described(shapes.get(name)) for shapes in (wanted, found))
             raise ValueError(f"{name} is {theirs}, by the run's config it would be {ours}")
 

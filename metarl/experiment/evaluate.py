@@ -39,6 +39,8 @@ class AdaptationCurve:
     """Lanes whose physics broke, left out of the returns."""
     tasks: Tasks
     """What was met, `[N, ...]` each."""
+    sampled: "AdaptationCurve | None" = None
+    """The same tasks met with sampled actions, where this curve is of the likeliest ones."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,9 @@ class Levels:
     """Uniformly random actions, one episode in every lane; None where actions have no bounds."""
 
 
-def evaluate(setup: Setup, state: State, rounds: int, seed: int, split: str = "test") -> AdaptationCurve:
+def evaluate(
+    setup: Setup, state: State, rounds: int, seed: int, split: str = "test", deterministic: bool = False
+) -> AdaptationCurve:
     """Meet `setup.env.num_tasks` tasks of a split with `rounds` rounds of adaptation.
 
     Args:
@@ -60,6 +64,7 @@ def evaluate(setup: Setup, state: State, rounds: int, seed: int, split: str = "t
         rounds: adaptations K; the curve has K + 1 points.
         seed: where evaluation's own randomness starts.
         split: "train", "test" or "outside"; of a fixed list the first N tasks are met, of a law N fresh ones.
+        deterministic: whether the curve is of the likeliest actions (see `collect`), with that of sampled ones beside.
 
     Raises:
         InputError: the environment does not have the split.
@@ -71,11 +76,15 @@ def evaluate(setup: Setup, state: State, rounds: int, seed: int, split: str = "t
         env.set_tasks({name: values[: env.num_tasks] for name, values in law.tasks.items()})
     else:
         set_new_tasks(env, address, split)
+    sampled = None
     with torch_threads(setup.config.train.torch_threads):
-        trial = collect(env, setup.algorithm, state, rounds + 1, address)
-    per_task = trial.returns.double().numpy()
-    low, high = bootstrap_interval(per_task)
-    return AdaptationCurve(per_task, per_task.mean(axis=0), low, high, trial.diverged, env.tasks)
+        for likeliest in (False, True) if deterministic else (False,):
+            trial = collect(env, setup.algorithm, state, rounds + 1, address, likeliest=likeliest)
+            per_task = trial.returns.double().numpy()
+            interval = bootstrap_interval(per_task)
+            curve = AdaptationCurve(per_task, per_task.mean(axis=0), *interval, trial.diverged, env.tasks, sampled)
+            sampled = curve
+    return curve
 
 
 def listed_tasks(config: RunConfig, split: str) -> int:
@@ -110,6 +119,13 @@ def curve_record(checkpoint: Checkpoint, curve: AdaptationCurve) -> dict[str, An
     return {
         "iteration": checkpoint.iteration,
         "env_steps": checkpoint.env_steps,
+        **_returns(curve),
+        **({"sampled": _returns(curve.sampled)} if curve.sampled else {}),
+    }
+
+
+def _returns(curve: AdaptationCurve) -> dict[str, Any]:
+    return {
         "returns": {name: getattr(curve, name).tolist() for name in ("mean", "low", "high")},
         "per_task": curve.per_task.tolist(),
         "diverged": curve.diverged,
@@ -139,7 +155,7 @@ def evaluation_record(
         "seed": seed,
         "tasks": len(curve.per_task),
         "rounds": len(curve.mean) - 1,
-        "deterministic": False,
+        "deterministic": curve.sampled is not None,
         **curve_record(checkpoint, curve),
         "no_adaptation": float(curve.mean[0]),
         **{name: float(known[name].mean()) if name in known else None for name in ("oracle", "random")},

@@ -134,12 +134,15 @@ def csv_text(record: dict[str, Any]) -> str:
     levels = record["per_task_levels"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["algo", "task", *parameters, "round", "return", *levels])
+    beside = ["return_sampled"] if "sampled" in record else []
+    writer.writerow(["algo", "task", *parameters, "round", "return", *beside, *levels])
     for algo, curve in curves(record).items():
-        for task, returns in enumerate(curve["per_task"]):
+        columns = [curve["per_task"], *([curve["sampled"]["per_task"]] if beside else [])]
+        for task, returns in enumerate(zip(*columns, strict=True)):
             of_task = [values[task] for values in parameters.values()]
             at_level = [values[task] for values in levels.values()]
-            writer.writerows([algo, task, *of_task, k, value, *at_level] for k, value in enumerate(returns))
+            of_rounds = enumerate(zip(*returns, strict=True))
+            writer.writerows([algo, task, *of_task, k, *values, *at_level] for k, values in of_rounds)
     return text.getvalue()
 
 
@@ -147,14 +150,18 @@ def evaluation_table(record: dict[str, Any]) -> Table:
     """For the terminal: mean returns and intervals after each round, of every method, and the levels beside them."""
     tasks = f"{record['tasks']} {record['split']} tasks" + ("" if record.get("unseen", True) else " (met in training)")
     title = f"{record['env']} · {record['algo']} · iteration {record['iteration']} · {tasks}"
-    shown = Table("after rounds", "mean return", "95 % interval", title=Text(title))
+    columns = ["after rounds", "mean return", "95 % interval"]
+    if "sampled" in record:
+        columns[1:] = ["mean return, likeliest actions", "95 % interval", "sampled actions"]
+    shown = Table(*columns, title=Text(title))
     for name, curve in curves(record).items():
         if curve is not record:
             shown.add_section()
             shown.add_row(Text(name), "", "")
         returns = curve["returns"]
         for k, (mean, low, high) in enumerate(zip(returns["mean"], returns["low"], returns["high"], strict=True)):
-            shown.add_row(str(k), f"{mean:.2f}", f"{low:.2f} … {high:.2f}")
+            beside = [f"{curve['sampled']['returns']['mean'][k]:.2f}"] if "sampled" in record else []
+            shown.add_row(str(k), f"{mean:.2f}", f"{low:.2f} … {high:.2f}", *beside)
     shown.add_section()
     for name, label in LEVELS.items():
         if record[name] is not None:

@@ -29,7 +29,7 @@ CHANGES: tuple[Change, ...] = (
     Change(2, "FamilyConfig", "test_list", ""),
     Change(2, "RobotConfig", "clip_actions", True),
     Change(2, "HalfCheetahVelConfig", "velocities", "uniform"),
-    Change(2, "PEARLConfig", "context_episodes", 0),
+    Change(2, "PEARLConfig", "pool_meetings", False),
     Change(2, "VariBADConfig", "episode_starts", False),
     Change(2, "OmniglotConfig", "validation_alphabets", []),
 )

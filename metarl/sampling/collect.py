@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from envs.base import TaskEnv
+from metarl.core.distributions import LIKELIEST_CATEGORICAL, LIKELIEST_GAUSSIAN
 from metarl.core.errors import EnvironmentBroke, InputError, NonFiniteError
 from metarl.core.interruption import interruption_point
 from metarl.core.randomness import Address, Purpose
@@ -58,8 +59,23 @@ def torch_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def collect(env: TaskEnv, agent: Agent, state: State, rounds: int, address: Address, first_task: int = 0) -> Trial:
+def collect(
+    env: TaskEnv,
+    agent: Agent,
+    state: State,
+    rounds: int,
+    address: Address,
+    first_task: int = 0,
+    *,
+    likeliest: bool = False,
+) -> Trial:
     """Meet the tasks that `env` is set to.
+
+    With `likeliest` actions (of a Gaussian its mean; deterministic evaluation) an agent that learns from single
+    episodes takes them in all rounds, so that they are its experience too: so do the authors of PEARL (oyster,
+    rlkit/core/rl_algorithm.py: `collect_paths`) and VariBAD (varibad, utils/evaluation.py). Any other agent needs its
+    actions' noise to learn from. It explores and adapts as ever, and what the trial holds are further episodes, one in
+    every lane and round, from the same starts and with the same memory, which nobody learns from.
 
     Args:
         env: lanes of tasks, `N = env.num_tasks`, `E = env.lanes_per_task`.
@@ -68,24 +84,35 @@ def collect(env: TaskEnv, agent: Agent, state: State, rounds: int, address: Addr
         rounds: how many rounds to play, `K + 1`.
         address: where this meeting's randomness starts; below it come purpose, task and round.
         first_task: the number of this environment's first task within the whole meta-batch.
+        likeliest: whether the trial is of the likeliest actions instead of sampled ones.
 
     Raises:
         EnvironmentBroke: the environment raised.
         NonFiniteError: an observation, reward or action was not finite.
     """
     tasks = range(first_task, first_task + env.num_tasks)
+    explores = likeliest and not getattr(agent, "adapts_after_each_episode", False)
     with torch_threads(1):  # for adaptation too, so that its numbers are the same while other groups are sampled
         memory = agent.begin(state, [address.at(Purpose.AGENT, task) for task in tasks], env.lanes_per_task)
         rollouts, diverged = [], 0
         for round_ in range(rounds):
             noise = draw_noise(env, [address.at(Purpose.ACTIONS, task, round_) for task in tasks])
             seeds = [address.at(Purpose.RESET, task, round_).seed() for task in tasks]
-            rollout, memory, broken = play_round(env, agent, state, memory, seeds, noise)
+            shown = np.full_like(noise, likeliest_noise(env)) if likeliest else noise
+            rollout, after, broken = play_round(env, agent, state, memory, seeds, shown)
             rollouts.append(rollout)
             diverged += broken
             if round_ + 1 < rounds:
-                memory = agent.adapt(state, memory, rollout)
+                if explores:
+                    rollout, after, _ = play_round(env, agent, state, memory, seeds, noise)
+                memory = agent.adapt(state, after, rollout)
     return Trial(rollouts, diverged, task_rows(env))
+
+
+def likeliest_noise(env: TaskEnv) -> float:
+    """The noise that takes the likeliest action."""
+    discrete = isinstance(env.single_action_space, gymnasium.spaces.Discrete)
+    return LIKELIEST_CATEGORICAL if discrete else LIKELIEST_GAUSSIAN
 
 
 def task_rows(env: TaskEnv) -> torch.Tensor:

@@ -3,15 +3,19 @@
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from gymnasium.spaces import Discrete
+from torch.utils._pytree import tree_map
 from trials import (
     ADDRESSES,
     GRADIENT_BASED,
     E,
     N,
+    T,
     copies,
+    counted,
     imagine,
     make,
     navigate,
@@ -21,11 +25,13 @@ from trials import (
     with_rewards,
 )
 
+import envs
 from metarl.algorithms import ALGORITHMS, config_class, make_algorithm
 from metarl.algorithms.algorithm import Algorithm
 from metarl.core.errors import InputError, NonFiniteError
 from metarl.core.randomness import Address
 from metarl.core.types import State, Transition, Trial
+from metarl.sampling.collect import collect
 
 EVERY_METHOD = pytest.mark.parametrize("name", ALGORITHMS)
 LEARNERS = [name for name in ALGORITHMS if name != "random-init"]
@@ -38,14 +44,14 @@ START, UPDATE = Address(0), Address(2)
 
 
 def assert_updates_well(algorithm: Any, state: State, trial: Trial) -> None:
-    """What an update returns; that it repeats bit for bit, writes to nothing it was given, and can go on."""
-    before = copies(state), copies(trial)
+    """What an update returns; that it repeats bit for bit, changes nothing that it was given, and can go on."""
+    before = copies(counted(state, trial)), copies(trial)
 
     updated, metrics = algorithm.update(state, trial, UPDATE)
 
     assert metrics and all(isinstance(value, float) and math.isfinite(value) for value in metrics.values())
     assert all(key.startswith(("update/", "policy/")) for key in metrics)
-    assert same(before[0], copies(state)) and same(before[1], copies(trial))  # nothing passed in was written to
+    assert same(before[0], copies(counted(state, trial))) and same(before[1], copies(trial))
     assert [(x.shape, x.dtype) for x in tensors(updated)] == [(x.shape, x.dtype) for x in tensors(state)]
     assert not same(tensors(updated["policy"]), tensors(state["policy"]))
     assert not any(tensor.requires_grad for tensor in tensors(updated))
@@ -123,6 +129,20 @@ def test_meeting_tasks_writes_to_nothing_and_repeats_bit_for_bit(name: str) -> N
     held = copies(observed)
     algorithm.adapt(state, observed, rollout)
     assert same(held, copies(observed)) and same(start, copies(memory))
+
+
+@pytest.mark.parametrize("name", [name for name in ALGORITHMS if name != "oracle"])
+def test_the_likeliest_actions_of_a_policy_are_its_means(name: str) -> None:
+    # Parameters of zero have the mean zero: a point that stays where it starts, at the origin, pays minus the goal's
+    # distance in each of its steps. With sampled actions it wanders.
+    algorithm = make(name)
+    env = envs.make("point-nav", num_tasks=N, lanes_per_task=E, horizon=T)
+    state = algorithm.initial_state(START)
+    state["policy"] = tree_map(torch.zeros_like, state["policy"])
+    distance = np.linalg.norm(env.tasks["goal"], axis=1)
+    for likeliest in (True, False):
+        trial = collect(env, algorithm, state, 2, Address(1), likeliest=likeliest)
+        assert np.allclose(trial.returns[:, 0], -T * distance, rtol=1e-5) == likeliest
 
 
 @LEARNERS_BY_GRADIENT_STEPS

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.spaces import Box, Discrete
-from trials import ADDRESSES, CPU, OBSERVATIONS, E, N, T, copies, make, navigate, same
+from trials import ADDRESSES, CPU, OBSERVATIONS, E, N, T, copies, make, navigate, same, tensors
 
 from envs.base import Outcome, TaskEnv
 from envs.tasks import TaskDistribution, Uniform
@@ -211,6 +211,18 @@ def test_a_task_that_is_met_again_is_known_by_its_last_meeting_and_taught_by_all
         assert min(shares) > 0.4  # a half each, of 400: four standard deviations
         assert set(draw.context["reward"][row].tolist()) in [set(lane.tolist()) for lane in met[1][task]]
     assert sorted(found) == [0, 1]
+
+
+def test_meetings_are_tasks_of_their_own_where_they_are_not_pooled() -> None:
+    trained = []
+    for pooled in (True, False):
+        algorithm = pearl(pool_meetings=pooled, replay_size=2000)
+        state = algorithm.initial_state(START)
+        trial = navigate(algorithm, state)
+        replay = write_trial(write_trial(state["replay"], trial), trial)
+        assert slots_of(replay, trial).tasks == (N if pooled else 2 * N)
+        trained.append(algorithm.update(state, trial, Address(2))[0]["policy"])
+    assert same(tensors(trained[0]), tensors(trained[1]))  # as long as each task was met once
 
 
 def test_it_learns_to_infer_its_task_and_to_act_on_it() -> None:

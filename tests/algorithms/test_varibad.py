@@ -278,7 +278,7 @@ def test_the_model_learns_from_whole_lanes_of_the_last_trials() -> None:
     trial = uneven(algorithm, state, K, T)
     stream = algorithm.stream(trial)
     updated, _ = algorithm.update(state, trial, UPDATE)
-    drawn = drawn_lanes(updated["replay"], E, K * T, 1000, torch.Generator().manual_seed(0))
+    drawn = drawn_lanes(updated["replay"], torch.Size((N, E, K * T)), 1000, torch.Generator().manual_seed(0))
     assert drawn.mask.shape == (N * E, K * T)
 
     def played(steps: Rollout, lane: int) -> tuple[float, ...]:

@@ -10,6 +10,7 @@ import envs
 from metarl.algorithms import ALGORITHMS, algorithm_class, config_class, make_algorithm
 from metarl.algorithms.gradient_based import GradientBased
 from metarl.core.randomness import Address
+from metarl.core.replay import by_slot, remembered
 from metarl.core.types import Rollout, State, Transition, Trial
 from metarl.sampling.collect import collect
 
@@ -103,6 +104,17 @@ def tensors(value: Any) -> list[torch.Tensor]:
 def copies(value: Any) -> list[torch.Tensor]:
     """What all tensors of a state or a trial hold now."""
     return [tensor.clone() for tensor in tensors(value)]
+
+
+def counted(state: State, trial: Trial) -> State:
+    """A state without the slots of its replay that count for nothing: room for the next trial like this one."""
+    if "replay" not in state:
+        return state
+    N, E, T = trial.rollouts[0].mask.shape
+    steps = E * T * len(trial.rollouts)
+    slots = remembered(state["replay"], N, steps)
+    rooms = {name: by_slot(room, steps)[slots] for name, room in state["replay"].items() if name != "meetings"}
+    return {**state, "replay": {**rooms, "meetings": state["replay"]["meetings"]}}
 
 
 def same(a: list[torch.Tensor], b: list[torch.Tensor]) -> bool:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from metarl.core.errors import InputError
-from metarl.core.replay import FIELDS, Slots, empty_replay, replay_bytes, slots_of, write_trial
+from metarl.core.replay import FIELDS, empty_replay, remembered, replay_bytes, slots_of, write_trial
 from metarl.core.types import Rollout, State, Trial
 
 N, E, T, A, ROUNDS = 3, 2, 4, 1, 2
@@ -59,32 +59,44 @@ def held(replay: State, slot: int) -> list[tuple[float, ...]]:
     ]
 
 
-def test_the_last_meetings_are_held_in_a_ring() -> None:
-    # 7 slots (and 5 rows too many) for 3 tasks a trial: the ring closes in the midst of the third trial
-    replay, ring = empty_replay(7 * S + 5, SEEN, A, CPU), dict[int, list[tuple[float, ...]]]()
-    written = 0
-    for seed in range(6):
+def remembered_in(replay: State) -> list[list[tuple[float, ...]]]:
+    """The valid transitions of the meetings that count, oldest first."""
+    return [held(replay, slot) for slot in remembered(replay, N, S).tolist()]
+
+
+def test_the_last_meetings_are_remembered() -> None:
+    # 10 slots (and 5 rows too many), of which 3 are there for the next trial: 7 meetings count, and the ring closes in
+    # the midst of the fourth trial
+    replay, met = empty_replay(10 * S + 5, SEEN, A, CPU), list[list[tuple[float, ...]]]()
+    for seed in range(9):
         trial = imagined(seed)
         replay = write_trial(replay, trial)
-        for meeting in meetings_of(trial):
-            ring[written % 7] = meeting
-            written += 1
-        assert int(replay["meetings"]) == written
-        assert {slot: held(replay, slot) for slot in ring} == ring
-        assert Slots(replay, E, ROUNDS * T).tasks == len(ring)
+        met += meetings_of(trial)
+        assert int(replay["meetings"]) == len(met)
+        assert remembered_in(replay) == met[-7:]
+        assert slots_of(replay, trial).tasks == min(7, len(met))
 
 
-def test_writing_leaves_the_old_replay_as_it_was() -> None:
-    before = write_trial(empty_replay(4 * S, SEEN, A, CPU), imagined(0))
-    kept = {name: value.clone() for name, value in before.items()}
-    after = write_trial(before, imagined(1))
-    assert all(torch.equal(before[name], value) for name, value in kept.items())
-    assert all(before[name].data_ptr() != after[name].data_ptr() for name in before)
+def test_writing_is_in_place_and_leaves_what_the_old_replay_remembers() -> None:
+    replay = empty_replay(7 * S, SEEN, A, CPU)
+    for seed in range(8):
+        before, old = remembered_in(replay), replay
+        replay = write_trial(old, imagined(seed))
+        assert remembered_in(old) == before
+        assert all(old[name].data_ptr() == replay[name].data_ptr() for name in FIELDS)
+        # an update that failed is tried again: with another trial, so that the first one must leave no trace
+        first = remembered_in(replay)
+        other = write_trial(old, imagined(100 + seed))
+        assert remembered_in(other)[:-N] == first[:-N] and remembered_in(other)[-N:] == meetings_of(
+            imagined(100 + seed)
+        )
+        replay = write_trial(old, imagined(seed))
+        assert remembered_in(replay) == first
 
 
 def test_only_valid_steps_of_the_drawn_task_come_out_and_all_of_them_equally_often() -> None:
     trial = imagined(3)
-    slots = Slots(write_trial(empty_replay(5 * S, SEEN, A, CPU), trial), E, ROUNDS * T)
+    slots = slots_of(write_trial(empty_replay(6 * S, SEEN, A, CPU), trial), trial)
     meetings = torch.tensor([2, 0])
     draws = 4000
     drawn = slots.draw(meetings, draws, torch.Generator().manual_seed(0))
@@ -102,7 +114,8 @@ def test_only_valid_steps_of_the_drawn_task_come_out_and_all_of_them_equally_oft
 
 
 def test_tasks_are_drawn_without_repetition_from_those_that_were_met() -> None:
-    slots = Slots(write_trial(empty_replay(9 * S, SEEN, A, CPU), imagined(0)), E, ROUNDS * T)
+    trial = imagined(0)
+    slots = slots_of(write_trial(empty_replay(9 * S, SEEN, A, CPU), trial), trial)
     random = torch.Generator().manual_seed(0)
     for _ in range(20):
         two = slots.draw_tasks(2, random).tolist()
@@ -120,7 +133,7 @@ def rewards_by_lane(trial: Trial, rounds: int = ROUNDS) -> list[list[set[float]]
 
 def test_context_is_what_one_lane_has_seen_alone() -> None:
     trial = imagined(5)
-    slots = slots_of(write_trial(empty_replay(5 * S, SEEN, A, CPU), trial), trial)
+    slots = slots_of(write_trial(empty_replay(6 * S, SEEN, A, CPU), trial), trial)
     seen_by = rewards_by_lane(trial)
     random, lanes = torch.Generator().manual_seed(0), set()
     for _ in range(20):
@@ -137,9 +150,9 @@ def test_context_is_what_one_lane_has_seen_alone() -> None:
 LISTED = [[[1.0], [7.0], [7.0]], [[2.0], [1.0], [3.0]], [[3.0], [2.0], [1.0]]]
 
 
-@pytest.mark.parametrize("slots", [9, 7])  # 7: the first two meetings are forgotten
-def test_a_tasks_meetings_teach_together_and_its_context_is_of_the_last_alone(slots: int) -> None:
-    replay = empty_replay(slots * S, SEEN, A, CPU, by_task=True)
+@pytest.mark.parametrize("kept", [9, 7])  # 7: the first two meetings are forgotten
+def test_a_tasks_meetings_teach_together_and_its_context_is_of_the_last_alone(kept: int) -> None:
+    replay = empty_replay((kept + N) * S, SEEN, A, CPU, by_task=True)
     trials = [imagined(seed, tasks=torch.tensor(rows, dtype=torch.float64)) for seed, rows in enumerate(LISTED)]
     taught: dict[float, set[float]] = {}  # what is still remembered of each task
     last: dict[float, list[set[float]]] = {}
@@ -147,7 +160,7 @@ def test_a_tasks_meetings_teach_together_and_its_context_is_of_the_last_alone(sl
         replay = write_trial(replay, trial)
         for n, ((name,), lanes) in enumerate(zip(rows, rewards_by_lane(trial), strict=True)):
             last[name] = lanes
-            if number * N + n >= len(trials) * N - slots:
+            if number * N + n >= len(trials) * N - kept:
                 taught[name] = taught.get(name, set()).union(*lanes)
     drawn_from = slots_of(replay, trials[0])
     assert drawn_from.tasks == len(taught) == 4
@@ -169,17 +182,8 @@ def test_a_tasks_meetings_teach_together_and_its_context_is_of_the_last_alone(sl
     assert sorted(names) == sorted(taught)
 
 
-def test_context_can_be_of_the_first_rounds_alone() -> None:
-    trial = imagined(4, tasks=torch.arange(3.0)[:, None])
-    replay = write_trial(empty_replay(3 * S, SEEN, A, CPU, by_task=True), trial, context_rounds=1)
-    slots, random = slots_of(replay, trial), torch.Generator().manual_seed(0)
-    first = [lane for lanes in rewards_by_lane(trial, rounds=1) for lane in lanes]
-    assert all(set(context.tolist()) in first for context in slots.draw_context(torch.arange(3), 100, random)["reward"])
-    assert len(slots.draw(torch.arange(1), 1000, random)["reward"].unique()) in map(len, meetings_of(trial))
-
-
 def test_tasks_that_are_not_known_are_never_the_same() -> None:
-    replay = empty_replay(9 * S, SEEN, A, CPU, by_task=True)
+    replay = empty_replay(12 * S, SEEN, A, CPU, by_task=True)
     for seed in range(3):
         replay = write_trial(replay, imagined(seed))
     assert slots_of(replay, imagined(0)).tasks == 9
@@ -192,7 +196,7 @@ def test_its_memory_is_known_before_it_is_made() -> None:
         assert replay_bytes(1000, 7, 3, by_task) == taken
 
 
-def test_a_replay_that_cannot_hold_one_trial_is_refused() -> None:
-    write_trial(empty_replay(N * S, SEEN, A, CPU), imagined(0))
-    with pytest.raises(InputError, match=rf"^algo.replay_size is {N * S - 1}, but a trial of 3 tasks has 48 steps — "):
-        write_trial(empty_replay(N * S - 1, SEEN, A, CPU), imagined(0))
+def test_a_replay_without_room_for_the_next_trial_is_refused() -> None:
+    write_trial(empty_replay(2 * N * S, SEEN, A, CPU), imagined(0))
+    with pytest.raises(InputError, match=rf"^algo.replay_size is {2 * N * S - 1}, but a trial of 3 tasks has 48 steps"):
+        write_trial(empty_replay(2 * N * S - 1, SEEN, A, CPU), imagined(0))

@@ -1,5 +1,6 @@
 """Evaluation: what it prints and writes, its intervals, and that training never feels it."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -27,6 +28,26 @@ def test_the_printed_object_and_the_written_file_are_the_contract(metarl: Comman
     assert np.allclose(record["returns"]["mean"], per_task.mean(axis=0), rtol=1e-12)
     low, high = np.array(record["returns"]["low"]), np.array(record["returns"]["high"])
     assert (per_task.min(axis=0) <= low).all() and (low < high).all() and (high <= per_task.max(axis=0)).all()
+
+
+def test_a_deterministic_evaluation_reports_likeliest_and_sampled_actions(metarl: Command, run: Path) -> None:
+    sizes = ("--tasks", "3", "--rounds", "1")
+    usual = json.loads(metarl("evaluate", "run", *sizes, "--json").out)
+    code, out, err = metarl("evaluate", "run", *sizes, "--deterministic", "--compare", "random-init", "--json")
+    record = json.loads(out)
+    assert code == 0 and record["deterministic"] and not usual["deterministic"] and "sampled" not in usual
+    assert record["sampled"] == {name: usual[name] for name in ("returns", "per_task", "diverged")}
+    assert np.shape(record["per_task"]) == (3, 2) and not np.isclose(record["per_task"], usual["per_task"]).any()
+    assert record["no_adaptation"] == record["returns"]["mean"][0]
+    other = record["compared"]["random-init"]
+    out = metarl("evaluate", "run", *sizes, "--deterministic", "--compare", "random-init").out
+    with open(run / "evaluation.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for algo, curve in (("maml-vpg", record), ("random-init", other)):
+        for column, returns in (("return", curve), ("return_sampled", curve["sampled"])):
+            written = [float(row[column]) for row in rows if row["algo"] == algo]
+            assert written == np.ravel(returns["per_task"]).tolist()
+            assert all(f"{mean:.2f}" in out for mean in returns["returns"]["mean"])
 
 
 def test_without_a_number_of_rounds_it_is_three_or_that_of_training(metarl: Command, run: Path) -> None:

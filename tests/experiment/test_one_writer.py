@@ -84,7 +84,7 @@ def test_of_two_that_make_one_folder_exactly_one_does(tmp_path: Path, config: Ru
 
         def make(path: Path = path, tried: threading.Barrier = tried) -> bool:
             try:
-                with RunDirectory(path).writing(config, resume=False):
+                with RunDirectory(path).writing(config, resume=False, shapes={}):
                     tried.wait(10)
                     return True
             except InputError:
@@ -145,12 +145,12 @@ def test_where_there_is_no_flock_there_is_still_one_writer(
     monkeypatch.setattr(fcntl, "flock", refuse_flock(errno.ENOSYS))
     run = RunDirectory(tmp_path / "run")
     with (
-        run.writing(config, resume=False),
+        run.writing(config, resume=False, shapes={}),
         pytest.raises(InputError, match="is writing"),
-        run.writing(config, resume=True),
+        run.writing(config, resume=True, shapes={}),
     ):
         pass
-    with run.writing(config, resume=True):
+    with run.writing(config, resume=True, shapes={}):
         pass
 
 

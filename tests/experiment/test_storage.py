@@ -6,6 +6,7 @@ import json
 import os
 import random
 import stat
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from experiment.test_checkpoints import CPU, checkpoint, iterations
 
 from metarl.core.errors import StorageError
 from metarl.experiment.checkpoint import (
+    PARTIAL,
     Checkpoint,
     _digest,
     load_checkpoint,
@@ -80,15 +82,20 @@ def test_each_file_is_synced_whole_then_moved_then_its_folder_synced_and_the_man
     assert events == expected
 
 
-def test_an_aside_is_never_written_through_what_lies_in_its_place(tmp_path: Path) -> None:
+def test_an_aside_is_never_written_through_what_lies_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     own, path = tmp_path / "own.txt", tmp_path / "metrics.jsonl"
     own.write_text("months of work")
-    aside = path.with_name(f".{path.name}.partial")
+    guessed = uuid.UUID(int=7)  # nobody can; and if somebody did
+    monkeypatch.setattr(uuid, "uuid4", lambda: guessed)
+    aside = path.with_name(f".{path.name}.{guessed.hex}{PARTIAL}")
     for plant in (lambda: aside.symlink_to(own), lambda: aside.hardlink_to(own), lambda: os.mkfifo(aside)):
         plant()
-        write_atomic(path, b"new")
-        assert path.read_bytes() == b"new" and own.read_text() == "months of work"
-        assert not os.path.lexists(aside)
+        with pytest.raises(StorageError, match="File exists"):
+            write_atomic(path, b"new")
+        assert own.read_text() == "months of work" and not path.exists()
+        aside.unlink(missing_ok=True)
 
 
 def of_many_kinds(iteration: int) -> Checkpoint:

@@ -231,6 +231,39 @@ def test_a_tasks_data_do_not_depend_on_the_tasks_beside_it() -> None:
         assert equal(Rollout(*(field[2:] for field in all_tasks)), some)
 
 
+def test_with_likeliest_actions_an_agent_explores_as_ever_and_is_then_shown_without_noise() -> None:
+    agent, usual = Witness(), Witness()
+    explored = collect(Stairs([1.0, 2.0]), usual, {}, 3, ADDRESS)
+    trial = collect(Stairs([1.0, 2.0]), agent, {}, 3, ADDRESS, likeliest=True)
+    # it learns from just what it would have learned from
+    learned, as_ever = ([call[1] for call in each.calls if call[0] == "adapt"] for each in (agent, usual))
+    assert len(learned) == 2 and all(equal(a, b) for a, b in zip(learned, as_ever, strict=True))
+    for round_, (rollout, other) in enumerate(zip(trial.rollouts, explored.rollouts, strict=True)):
+        assert torch.equal(rollout.observation[:, :, 0], other.observation[:, :, 0])  # the same starts
+        mean = round_ + 0.5 * rollout.observation[..., 1:]  # the memory counts rounds
+        played = rollout.mask[..., None] > 0
+        torch.testing.assert_close(rollout.action[played.expand_as(rollout.action)], mean[played])
+    assert trial.diverged == 6  # copy 3 of two tasks in three rounds
+
+
+def test_what_an_agent_that_learns_from_single_episodes_does_without_noise_is_its_experience() -> None:
+    class Lonely(Witness):
+        adapts_after_each_episode = True
+
+    agent = Lonely()
+    trial = collect(Stairs([1.0, 2.0]), agent, {}, 3, ADDRESS, likeliest=True)
+    assert not torch.stack(agent.noise).any() and len(agent.noise) == 3 * HORIZON
+    learned = [call[1] for call in agent.calls if call[0] == "adapt"]
+    assert len(learned) == 2 and all(equal(a, b) for a, b in zip(learned, trial.rollouts[:2], strict=True))
+
+
+def test_the_likeliest_of_discrete_actions_is_asked_for_by_noise_of_one() -> None:
+    agent = Witness(discrete=True)
+    agent.act = lambda state, memory, observation, noise: (Action((noise == 1).long(), noise), memory)
+    (rollout,) = collect(Stairs([1.0, 2.0], Discrete(3)), agent, {}, 1, ADDRESS, likeliest=True).rollouts
+    assert (rollout.action[rollout.mask > 0] == 1).all()
+
+
 def test_a_trial_knows_its_tasks_row_by_row() -> None:
     trial = collect(Stairs([3.0, 4.0]), Witness(), {}, 1, ADDRESS)
     assert trial.tasks is not None and trial.tasks.tolist() == [[3.0], [4.0]]
