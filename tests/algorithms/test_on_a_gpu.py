@@ -30,7 +30,7 @@ TRUST_REGION = 4  # the loss before, one flag of finiteness, the gradient's norm
 PROXIMAL = 4  # a flag before the epochs and the explained variance, a flag after them with the losses
 READS = {
     **dict.fromkeys(["maml-trpo", "fomaml", "anil", "cavia", "imaml", "multitask", "oracle"], TRUST_REGION),
-    **dict.fromkeys(["meta-sgd", "maml++"], TRUST_REGION + 1),  # the mean rate
+    **dict.fromkeys(["meta-sgd", "lslr"], TRUST_REGION + 1),  # the mean rate
     "e-maml": TRUST_REGION + 1,  # the value of the credit
     "maml-ppo": 4,  # a flag, the losses, the divergence, what the policy is like
     "promp": 4,
@@ -38,7 +38,7 @@ READS = {
     "reptile": 3,
     "rl2": PROXIMAL + 1,  # the standard deviation
     "varibad": PROXIMAL + 4,  # that, flags of the trial and of the belief model, what that has learned
-    "pearl": 2,  # a flag, and what was measured
+    "pearl": 3,  # which tasks the replay holds, a flag, and what was measured
     "random-init": 1,
 }
 
