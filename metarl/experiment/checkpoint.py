@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +20,15 @@ from metarl.core.errors import StorageError
 from metarl.core.types import State
 
 SEPARATOR = "/"
+TYPES = {
+    **{torch.uint64: "U64", torch.int64: "I64", torch.float64: "F64", torch.complex64: "C64"},
+    **{torch.float32: "F32", torch.uint32: "U32", torch.int32: "I32"},
+    **{torch.bfloat16: "BF16", torch.float16: "F16", torch.uint16: "U16", torch.int16: "I16"},
+    **{torch.int8: "I8", torch.uint8: "U8", torch.bool: "BOOL"},
+}
+"""What safetensors calls them, in the order in which it puts them."""
+
+Part = bytes | memoryview
 
 
 class Checkpoint(NamedTuple):
@@ -29,8 +39,12 @@ class Checkpoint(NamedTuple):
     state: State
 
 
-def write_atomic(path: Path, content: bytes) -> None:
+def write_atomic(path: Path, *content: Part) -> None:
     """Write a file so that it holds either its old content or all of the new, whatever happens.
+
+    Args:
+        path: the file.
+        content: what it is to hold, one part after the other.
 
     Raises:
         StorageError: the file system refused.
@@ -38,7 +52,7 @@ def write_atomic(path: Path, content: bytes) -> None:
     aside = path.with_name(f".{path.name}.partial")
     try:
         with open(aside, "wb") as file:
-            file.write(content)
+            file.writelines(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(aside, path)
@@ -63,11 +77,11 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint, keep: int) -> None:
         StorageError: the file system refused.
     """
     tensors = {name: value.detach().cpu().contiguous() for name, value in _flatten(checkpoint.state).items()}
-    weights = safetensors.torch.save(tensors)
+    weights = as_safetensors(tensors)
     facts = {"iteration": checkpoint.iteration, "env_steps": checkpoint.env_steps, "tensors": list(tensors)}
     manifest = facts | {"sha256": _digest(facts, weights)}
     stem = directory / f"iteration-{checkpoint.iteration:06d}"
-    write_atomic(stem.with_suffix(".safetensors"), weights)
+    write_atomic(stem.with_suffix(".safetensors"), *weights)
     write_atomic(stem.with_suffix(".json"), json.dumps(manifest, indent=1).encode())
     manifests = _manifests(directory)
     newest = manifests.index(stem.with_suffix(".json"))
@@ -100,7 +114,7 @@ def load_checkpoint(directory: Path, device: torch.device) -> tuple[Checkpoint |
 def _read(manifest: Path, device: torch.device) -> Checkpoint:
     facts = json.loads(manifest.read_bytes())
     weights = manifest.with_suffix(".safetensors").read_bytes()
-    if facts.pop("sha256") != _digest(facts, weights):
+    if facts.pop("sha256") != _digest(facts, [weights]):
         raise ValueError("it and its weights do not match their SHA-256")
     if manifest.stem != f"iteration-{int(facts['iteration']):06d}":
         raise ValueError(f"it says iteration {facts['iteration']}")
@@ -111,8 +125,27 @@ def _read(manifest: Path, device: torch.device) -> Checkpoint:
     return Checkpoint(int(facts["iteration"]), int(facts["env_steps"]), _unflatten(tensors))
 
 
-def _digest(facts: dict[str, Any], weights: bytes) -> str:
-    return hashlib.sha256(json.dumps(facts).encode() + weights).hexdigest()
+def as_safetensors(tensors: dict[str, torch.Tensor]) -> list[Part]:
+    """The file that `safetensors.torch.save` makes of tensors on the CPU, in parts: a header, and views of the tensors'
+    own memory, since a replay is too large to be copied at every checkpoint."""
+    order = list(TYPES)
+    names = sorted(tensors, key=lambda name: (order.index(tensors[name].dtype), name))
+    header, end = {}, 0
+    for name in names:
+        value = tensors[name]
+        start, end = end, end + value.nbytes
+        header[name] = {"dtype": TYPES[value.dtype], "shape": list(value.shape), "data_offsets": [start, end]}
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    views = [tensors[name].reshape(-1).view(torch.uint8).numpy().data for name in names]
+    return [len(text).to_bytes(8, "little"), text, *views]
+
+
+def _digest(facts: dict[str, Any], weights: Iterable[Part]) -> str:
+    digest = hashlib.sha256(json.dumps(facts).encode())
+    for part in weights:
+        digest.update(part)
+    return digest.hexdigest()
 
 
 def _manifests(directory: Path) -> list[Path]:

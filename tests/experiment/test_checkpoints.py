@@ -4,12 +4,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from experiment.command import Command, assert_refused, end_result, snapshot, train_arguments
 
 from metarl.core.errors import StorageError
-from metarl.experiment.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from metarl.experiment.checkpoint import TYPES, Checkpoint, as_safetensors, load_checkpoint, save_checkpoint
 
 CPU = torch.device("cpu")
 
@@ -44,6 +46,20 @@ def remove(path: Path) -> None:
 
 
 DAMAGES = [truncate, empty, flip_a_bit]
+
+
+def test_weights_are_written_byte_for_byte_as_safetensors_does_and_without_a_copy() -> None:
+    random = torch.Generator().manual_seed(0)
+    shapes = [(), (0,), (3,), (2, 3), (1, 0, 4), (5, 7)]
+    tensors = {
+        f'{kind}/{number} é"': torch.randint(0, 2, shape, generator=random).to(kind)
+        for kind in TYPES
+        for number, shape in enumerate(shapes)
+    }
+    parts = as_safetensors(tensors)
+    assert b"".join(parts) == safetensors.torch.save(tensors)
+    addresses = {np.frombuffer(part, np.uint8).ctypes.data for part in parts[2:] if len(part)}
+    assert addresses == {value.data_ptr() for value in tensors.values() if value.numel()}
 
 
 @pytest.mark.parametrize("damage", [*DAMAGES, remove])
