@@ -70,6 +70,9 @@ def memory_table() -> str:
         record = json.loads(path.read_text())
         for seed, result in record["seeds"].items():
             episodes = " / ".join(f"{value:.1f}" for value in result["unseen"])
+            if "unseen_sampled" in result:  # then the others are of mean actions, as published
+                sampled = " / ".join(f"{value:.1f}" for value in result["unseen_sampled"])
+                episodes = f"mean actions {episodes}; sampled {sampled}"
             lines.append(
                 f"| `{record['name']}`, seed {seed} | {episodes} | {result['unseen_trial']:.1f} | {record['claim']}"
                 f" | {result['env_steps'] / 1e6:.1f} M | {result['minutes']:.1f} |"

@@ -4,7 +4,8 @@
     python scripts/reproduce/memory.py --names pearl-half-cheetah-vel --runs runs/memory  # goes on where it stopped
 
 The figure of a trial is the sum of its episodes' mean returns, on unseen tasks. Of PEARL the first episode is played
-with a latent from the prior: it is the unadapted policy.
+with a latent from the prior: it is the unadapted policy. What PEARL and VariBAD published is of mean actions, and so is
+what is asked of them here; returns of sampled actions stand beside.
 """
 
 import contextlib
@@ -20,10 +21,17 @@ import tyro
 
 import metarl
 
+OF_MEAN_ACTIONS = ("pearl", "varibad")
+
 
 def improves(returns: list[float]) -> bool:
     """Whether the third episode is better than the first."""
     return returns[2] > returns[0]
+
+
+def reaches_published_velocities(returns: list[float]) -> bool:
+    """Whether the third episode is no worse than the range that is read off PEARL's figure 3."""
+    return returns[2] >= -60
 
 
 @dataclass(frozen=True)
@@ -78,17 +86,26 @@ LEVELS = {
         method="varibad",
     ),
     **{
-        f"pearl-{environment}{ending}": Level(
+        f"pearl-sparse-point-nav{ending}": Level(
             "on held-out tasks the third episode returns more than the first",
-            environment,
+            "sparse-point-nav",
             3,
             improves,
             method="pearl",
             unseen=None,
             env={"variant": f"pearl{ending}"},
         )
-        for environment, ending in (("sparse-point-nav", ""), ("sparse-point-nav", "-dense"), ("half-cheetah-vel", ""))
+        for ending in ("", "-dense")
     },
+    "pearl-half-cheetah-vel": Level(
+        "on held-out tasks the third episode returns at least -60 (published about -60 to -30)",
+        "half-cheetah-vel",
+        3,
+        reaches_published_velocities,
+        method="pearl",
+        unseen=None,
+        env={"variant": "pearl"},
+    ),
 }
 
 
@@ -121,8 +138,15 @@ def run_seed(name: str, level: Level, seed: int, options: Options) -> dict[str, 
             algo={"episodes_per_trial": level.episodes} | level.algo,
             **level.train,
         )
-        record = metarl.evaluate(run.path, tasks=level.unseen, rounds=level.episodes - 1, seed=seed)
+        record = metarl.evaluate(
+            run.path,
+            tasks=level.unseen,
+            rounds=level.episodes - 1,
+            seed=seed,
+            deterministic=level.method in OF_MEAN_ACTIONS,
+        )
     returns, curve, seconds = record["returns"]["mean"], [], 0.0
+    sampled = record["sampled"]["returns"]["mean"] if record["deterministic"] else None
     for line in run.metrics:
         seconds += line["time/sampling"] + line["time/update"]
         rounds = (round(value, 2) for name, value in line.items() if name.startswith("return/round_"))
@@ -133,6 +157,7 @@ def run_seed(name: str, level: Level, seed: int, options: Options) -> dict[str, 
         "env_steps": run.metrics[-1]["env_steps"],
         "unseen": [round(value, 3) for value in returns],
         "unseen_trial": round(sum(returns), 2),
+        **({"unseen_sampled": [round(value, 3) for value in sampled]} if sampled else {}),
         "curve": curve,
     }
 

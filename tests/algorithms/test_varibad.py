@@ -135,7 +135,7 @@ def test_what_is_remembered_of_episodes_comes_from_replay_as_it_was_played() -> 
     trial.rollouts[0].truncated.logical_or_(trial.rollouts[0].terminated)
     trial.rollouts[0].terminated.zero_()
     learned, _ = algorithm.model.learn(state, algorithm.stream(trial), E, torch.Generator().manual_seed(0))
-    drawn = drawn_lanes(learned["replay"], E, K * T, N * E, torch.Generator().manual_seed(0))
+    drawn = drawn_lanes(learned["replay"], torch.Size((N, E, K * T)), N * E, torch.Generator().manual_seed(0))
     ours = algorithm.model.beliefs(state["model"], drawn).mean[:, -1]
     played = algorithm.beliefs(state, trial)[0][:, :, -1, -1].flatten(0, 1)
     assert sorted(ours.sum(dim=1).tolist()) == pytest.approx(sorted(played.sum(dim=1).tolist()), abs=1e-5)
