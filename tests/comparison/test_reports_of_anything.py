@@ -147,6 +147,15 @@ def test_training_tasks_are_never_shown_as_unseen(metarl: Command, tmp_path: Pat
     assert list(page.tables()) == ["bandit-learning.csv"] and "7654" not in page.text
 
 
+def test_test_tasks_that_training_has_too_are_not_called_unseen(metarl: Command, tmp_path: Path) -> None:
+    for seed, unseen in enumerate((True, False)):
+        met = evaluated([[0, 1], [0, 2]]) | {"unseen": unseen}
+        write_run(tmp_path / "runs", "promp", seed, [(1, 0.0)], met)
+    text = report(metarl, tmp_path / "runs").text
+    assert "2 unseen tasks, 1 rounds" in text and "2 test tasks, 1 rounds" in text
+    assert "Test tasks of all seeds" in text
+
+
 def test_runs_are_shown_by_evaluations_that_are_alike(metarl: Command, tmp_path: Path) -> None:
     more = {
         "one-task": evaluated([[0, 1]]) | {"seed": 0},
