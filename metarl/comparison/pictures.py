@@ -160,8 +160,8 @@ def profile_picture(records: Sequence[Record], style: dict[str, Style]) -> Pictu
             thresholds, shares, where="pre", label=_verbatim(algorithm), linewidth=1.8, **style[algorithm]._asdict()
         )
         rows += [(algorithm, *pair) for pair in zip(thresholds, shares, strict=True)]
-    tasks = _tasks_of(records).capitalize()
-    caption = f"{tasks} of all seeds. Higher is better; a curve that falls late is of a method that rarely fails."
+    met = _tasks_of(records).capitalize()
+    caption = f"{met} of all seeds. Higher is better; a curve that falls late is of a method that rarely fails."
     return Picture("Performance profile", caption, _svg(figure), _csv(("algorithm", "return", "share"), rows))
 
 
