@@ -67,7 +67,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "metrics are NaN": (metrics(line(1), line(2, **{"return/round_1": NAN})), "1 of 2 iterations are finite"),
     "metrics are null": (metrics(line(1), line(2, **{"return/round_0": None})), "1 of 2 iterations are finite"),
     "steps are infinite": (metrics(line(1), line(2, env_steps=INFINITY)), "1 of 2 iterations are finite"),
-    "steps are too many": (metrics(line(1), line(2, env_steps=10**400)), "1 of 2 iterations are finite"),
+    "steps are too many": (metrics(line(1), line(2, env_steps=1e301)), "1 of 2 iterations are finite"),
     "metrics of another kind": (metrics(line(**{"return/round_1": "high", "return/round_x": 3.0})), "finished"),
     "no evaluation": (lambda run: (run / "evaluation.json").unlink(), "not evaluated"),
     "half an evaluation": (text("evaluation.json", '{"iteration": 2, "ret'), "evaluation.json cannot be read"),
