@@ -107,11 +107,11 @@ def mean_curve(curves: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndar
 
 
 def adaptation_picture(records: Sequence[Record], style: dict[str, Style]) -> Picture | None:
-    """The measure on unseen tasks after 0, 1, … rounds of adaptation, with what random actions and the best reach."""
+    """The measure on test tasks after 0, 1, … rounds of adaptation, with what random actions and the best reach."""
     measure = records[0].measure
     rows: list[Row] = []
     axis = "rounds of adaptation" if measure == "return" else "gradient steps"
-    figure, axes = _axes(axis, f"{measure} on unseen tasks")
+    figure, axes = _axes(axis, f"{measure} on {_tasks_of(records)}")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     for algorithm, runs in by_algorithm(records).items():
         curves = [curve for run in runs if (curve := run.adaptation_curve())]
@@ -141,7 +141,7 @@ def adaptation_picture(records: Sequence[Record], style: dict[str, Style]) -> Pi
 
 
 def profile_picture(records: Sequence[Record], style: dict[str, Style]) -> Picture | None:
-    """The share of unseen tasks and seeds that reach each return after the last round."""
+    """The share of test tasks and seeds that reach each return after the last round."""
     scores: dict[str, np.ndarray] = {}
     for algorithm, runs in by_algorithm(records).items():
         found = [run.evaluation["per_task"] for run in runs if run.evaluation and run.evaluation.get("per_task")]
@@ -160,8 +160,14 @@ def profile_picture(records: Sequence[Record], style: dict[str, Style]) -> Pictu
             thresholds, shares, where="pre", label=_verbatim(algorithm), linewidth=1.8, **style[algorithm]._asdict()
         )
         rows += [(algorithm, *pair) for pair in zip(thresholds, shares, strict=True)]
-    caption = "Unseen tasks of all seeds. Higher is better; a curve that falls late is of a method that rarely fails."
+    met = _tasks_of(records).capitalize()
+    caption = f"{met} of all seeds. Higher is better; a curve that falls late is of a method that rarely fails."
     return Picture("Performance profile", caption, _svg(figure), _csv(("algorithm", "return", "share"), rows))
+
+
+def _tasks_of(records: Sequence[Record]) -> str:
+    """What all evaluations are on: "unseen tasks", unless one of them is not."""
+    return min(record.tasks_met for record in records)
 
 
 def _axes(x: str, y: str) -> tuple[Figure, Axes]:

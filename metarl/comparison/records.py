@@ -73,6 +73,11 @@ class Record:
         return "; ".join((stands, *self.problems))
 
     @property
+    def tasks_met(self) -> str:
+        """What its evaluation is on: "unseen tasks", or "test tasks" where training has these as well."""
+        return "unseen tasks" if (self.evaluation or {}).get("unseen", True) else "test tasks"
+
+    @property
     def measure(self) -> str:
         """What its curves are of: "return", or "loss" where it learns from labelled data."""
         of_loss = any(name.startswith("loss/step_") for name in (self.metrics[-1] if self.metrics else ()))

@@ -67,7 +67,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "metrics are NaN": (metrics(line(1), line(2, **{"return/round_1": NAN})), "1 of 2 iterations are finite"),
     "metrics are null": (metrics(line(1), line(2, **{"return/round_0": None})), "1 of 2 iterations are finite"),
     "steps are infinite": (metrics(line(1), line(2, env_steps=INFINITY)), "1 of 2 iterations are finite"),
-    "steps are too many": (metrics(line(1), line(2, env_steps=10**400)), "1 of 2 iterations are finite"),
+    "steps are too many": (metrics(line(1), line(2, env_steps=1e301)), "1 of 2 iterations are finite"),
     "metrics of another kind": (metrics(line(**{"return/round_1": "high", "return/round_x": 3.0})), "finished"),
     "no evaluation": (lambda run: (run / "evaluation.json").unlink(), "not evaluated"),
     "half an evaluation": (text("evaluation.json", '{"iteration": 2, "ret'), "evaluation.json cannot be read"),
@@ -145,6 +145,15 @@ def test_training_tasks_are_never_shown_as_unseen(metarl: Command, tmp_path: Pat
     write_run(tmp_path / "runs", "promp", 0, [(1, 0.0)], evaluated([[0, 7654.3]]) | {"split": "train"})
     page = report(metarl, tmp_path / "runs")
     assert list(page.tables()) == ["bandit-learning.csv"] and "7654" not in page.text
+
+
+def test_test_tasks_that_training_has_too_are_not_called_unseen(metarl: Command, tmp_path: Path) -> None:
+    for seed, unseen in enumerate((True, False)):
+        met = evaluated([[0, 1], [0, 2]]) | {"unseen": unseen}
+        write_run(tmp_path / "runs", "promp", seed, [(1, 0.0)], met)
+    text = report(metarl, tmp_path / "runs").text
+    assert "2 unseen tasks, 1 rounds" in text and "2 test tasks, 1 rounds" in text
+    assert "Test tasks of all seeds" in text
 
 
 def test_runs_are_shown_by_evaluations_that_are_alike(metarl: Command, tmp_path: Path) -> None:
