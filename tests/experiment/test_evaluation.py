@@ -41,7 +41,8 @@ def test_a_deterministic_evaluation_reports_likeliest_and_sampled_actions(metarl
     assert record["no_adaptation"] == record["returns"]["mean"][0]
     other = record["compared"]["random-init"]
     out = metarl("evaluate", "run", *sizes, "--deterministic", "--compare", "random-init").out
-    with open(run / "evaluation.csv", newline="") as file:
+    (table,) = (line.removeprefix("written: ") for line in out.splitlines() if line.endswith("evaluation.csv"))
+    with open(run.parent / table, newline="") as file:
         rows = list(csv.DictReader(file))
     for algo, curve in (("maml-vpg", record), ("random-init", other)):
         for column, returns in (("return", curve), ("return_sampled", curve["sampled"])):
