@@ -145,7 +145,7 @@ class Running(Job):
 
     def __init__(self, arguments: list[str], log: Path) -> None:
         self.log = log
-        self.process = CONTEXT.Process(target=_work, args=(arguments, str(log), None), daemon=False)
+        self.process = CONTEXT.Process(target=_work, args=(arguments, str(log), None, None, True), daemon=False)
         self.process.start()
 
 
