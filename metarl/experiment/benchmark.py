@@ -97,6 +97,7 @@ def measure_speed(
             whole = _whole(setups[0])
             parts = [_environment_rows(whole, repeats)]
         if not (only_environments or every_update):
+            setups = [_settled(setup) for setup in setups]
             parts += [_sampling_row(setups[0], repeats), _gymnasium_rows(environment, whole)]
             parts += [_iteration_rows(setup, repeats) for setup in setups]
         for row in itertools.chain(*parts):
@@ -122,13 +123,23 @@ def _setup(
 
 def _whole(setup: Setup) -> Setup:
     """The same with all tasks in one group, whose physics anything can be compared with."""
-    return setup if len(setup.envs) == 1 else set_up(setup.config, num_tasks=setup.config.train.tasks)
+    whole = setup.divisions.settled and len(setup.envs) == 1
+    return setup if whole else set_up(setup.config, num_tasks=setup.config.train.tasks)
 
 
 def _physics_of(setup: Setup) -> MujocoTasks:
     env = _whole(setup).env
     assert isinstance(env, MujocoTasks)  # refused in measure_speed
     return env
+
+
+def _settled(setup: Setup) -> Setup:
+    """The same, when it has found out which division of its tasks is the fastest."""
+    state: State = setup.algorithm.initial_state(Address(0))
+    with torch_threads(setup.config.train.torch_threads):
+        while not setup.divisions.settled:
+            train_iteration(setup, state, Address(0))
+    return setup
 
 
 def _play(setup: Setup, repeat: int) -> tuple[float, Trial, Address]:

@@ -43,7 +43,7 @@ class TrainConfig:
     """Physics threads of a machine (0: one for each core). Never changes a result."""
     groups: int = 0
     """Groups that an iteration's tasks are sampled in, side by side: one acts and adapts while another's physics runs
-    (0: two where that is faster, else one). Never changes a result."""
+    (0: one or two; the first iterations find out what is faster here). Never changes a result."""
     tasks_at_once: int = 0
     """Tasks that an update works on at once; fewer need less memory, and more time (0: all, but half as many whenever
     torch finds no memory for them). Never changes a result."""

@@ -22,8 +22,8 @@ from metarl.core.errors import InputError
 from metarl.core.ranks import rank, world_size
 from metarl.experiment.config import TrainConfig
 
-WORTH_DIVIDING = 200
-"""Lanes from which on two groups are faster than one."""
+WORTH_TRYING = 50
+"""Lanes from which on two groups may be faster than one, by enough to be worth finding out."""
 PATIENCE = timedelta(minutes=30)
 """How long a rank waits for one that is slower, or for a machine that vanished without closing its connections."""
 
@@ -75,10 +75,10 @@ def threads_of_rank(threads: int) -> int:
     return max(1, threads // int(os.environ["LOCAL_WORLD_SIZE"])) if world_size() > 1 else threads
 
 
-def groups_of_tasks(family: type[TaskEnv], algorithm: str, train: TrainConfig) -> list[int]:
-    """How many tasks each group of this rank's part of an iteration has.
+def ways_to_group(family: type[TaskEnv], algorithm: str, train: TrainConfig) -> list[list[int]]:
+    """Ways to divide this rank's part of an iteration's tasks into groups: how many tasks each group has.
 
-    Two groups are faster where there are several threads, and steps that leave Python to the other group.
+    Two groups can be faster than one where there are several threads, and steps that leave Python to the other group.
 
     Raises:
         InputError: more groups than tasks, or an algorithm that does not promise the same numbers in groups.
@@ -89,7 +89,7 @@ def groups_of_tasks(family: type[TaskEnv], algorithm: str, train: TrainConfig) -
         raise InputError(f"--groups is {groups}, of {tasks} tasks — give at most {tasks}, or 0")
     if groups > 1 and not divides:
         raise InputError(f"--groups is {groups}, but {algorithm} samples its tasks in one — leave it out")
-    if groups == 0:
-        pays = divides and family.native_steps and threads_of_rank(train.threads) > 1
-        groups = 2 if pays and tasks * train.episodes >= WORTH_DIVIDING and tasks > 1 else 1
-    return [tasks // groups + (group < tasks % groups) for group in range(groups)]
+    counts = [groups or 1]
+    if groups == 0 and divides and family.native_steps and threads_of_rank(train.threads) > 1 and tasks > 1:
+        counts = [1, 2] if tasks * train.episodes >= WORTH_TRYING else [1]
+    return [[tasks // count + (group < tasks % count) for group in range(count)] for count in counts]

@@ -34,11 +34,11 @@ from metarl.core.types import Metrics, State, Trial
 from metarl.experiment.checkpoint import Checkpoint, Shapes, shapes_of
 from metarl.experiment.config import RunConfig, TrainConfig
 from metarl.experiment.logger import Charts, MetricsFile, ProgressLine
-from metarl.experiment.parallel import groups_of_tasks, threads_of_rank
+from metarl.experiment.parallel import threads_of_rank, ways_to_group
 from metarl.experiment.run_directory import RunDirectory
 from metarl.experiment.worlds import is_few_shot
 from metarl.sampling.collect import blaming_environment, torch_threads
-from metarl.sampling.groups import collect_in_groups, first_tasks
+from metarl.sampling.groups import Divisions, collect_in_groups, first_tasks
 from metarl.sampling.normalisation import MOMENTS, initial_moments, outweighed, updated_moments
 
 logger = logging.getLogger("metarl")
@@ -49,14 +49,19 @@ class Setup:
     """Everything that a config says, made real."""
 
     config: RunConfig
-    envs: tuple[TaskEnv, ...]
-    """Groups of an iteration's tasks that are sampled side by side; a single one unless training gains by more."""
+    divisions: Divisions
+    """Ways to sample an iteration's tasks, in one group or in several side by side."""
     algorithm: Algorithm
     within_memory: WithinMemory
     """Has parts of the tasks worked on where memory does not hold all."""
 
     counted = "env_steps"
     """What is counted as the run's experience."""
+
+    @property
+    def envs(self) -> tuple[TaskEnv, ...]:
+        """The groups that are met next."""
+        return self.divisions.envs
 
     @property
     def env(self) -> TaskEnv:
@@ -150,10 +155,15 @@ def set_up(config: RunConfig, num_tasks: int | None = None) -> Setup:
         raise InputError(f"{config.algorithm} does not divide its tasks over ranks — train it without torchrun")
     if getattr(algorithm_class(config.algorithm), "sees_task", False):
         family = seeing_task(family)
-    groups = [num_tasks] if num_tasks else groups_of_tasks(family, config.algorithm, train)
-    threads = -(-threads_of_rank(train.threads) // len(groups))
+    ways = [[num_tasks]] if num_tasks else ways_to_group(family, config.algorithm, train)
+
+    def made(groups: list[int]) -> tuple[TaskEnv, ...]:
+        threads = -(-threads_of_rank(train.threads) // len(groups))
+        return tuple(family(tasks, train.episodes, config.env, threads=threads) for tasks in groups)
+
     with blaming_environment(config.environment, "when it was made"):
-        envs = tuple(family(tasks, train.episodes, config.env, threads=threads) for tasks in groups)
+        divisions = Divisions(*map(made, ways))
+    envs = divisions.envs
     spaces = envs[0].single_observation_space, envs[0].single_action_space
     algorithm = make_algorithm(config.algorithm, config.algo, *spaces, device)
     if train.normalise_observations and hasattr(algorithm, "memory_bytes"):
@@ -161,8 +171,8 @@ def set_up(config: RunConfig, num_tasks: int | None = None) -> Setup:
             f"--normalise-observations, but {config.algorithm} learns from old observations, whose units would have"
             " changed since — leave it out"
         )
-    within_memory = WithinMemory(sum(groups), train.tasks_at_once)
-    return Setup(replace(config, train=train, env=envs[0].config), envs, algorithm, within_memory)
+    within_memory = WithinMemory(sum(ways[0]), train.tasks_at_once)
+    return Setup(replace(config, train=train, env=envs[0].config), divisions, algorithm, within_memory)
 
 
 def shapes_of_run(setup: World) -> Shapes:
@@ -273,6 +283,8 @@ def train_iteration(setup: Setup, state: State, address: Address) -> tuple[State
     start = time.perf_counter()
     trial = meet_new_tasks(setup, before, algorithm.rounds, address)
     collected = time.perf_counter()
+    steps = count_steps(trial)
+    setup.divisions.took((collected - start) / max(1, steps))
     state, metrics = setup.within_memory(lambda: algorithm.update(before, trial, address.at(Purpose.UPDATE)))
     if MOMENTS in state:
         state = {**state, MOMENTS: updated_moments(state[MOMENTS], trial)}
@@ -284,7 +296,7 @@ def train_iteration(setup: Setup, state: State, address: Address) -> tuple[State
         "sampling/diverged": float(sum_over_ranks(torch.tensor(trial.diverged, dtype=torch.float64))),
         "time/sampling": collected - start,
         "time/update": finished - collected,
-        "time/steps_per_second": count_steps(trial) / (finished - start),
+        "time/steps_per_second": steps / (finished - start),
     }
     return state, trial, metrics
 

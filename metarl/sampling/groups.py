@@ -18,6 +18,44 @@ from metarl.core.randomness import Address
 from metarl.core.types import Rollout, State, Trial
 from metarl.sampling.collect import Agent, collect
 
+TRIALS = 2  # of each way to divide the tasks that count, after one that warms up
+
+
+class Divisions:
+    """Ways to divide an iteration's tasks into groups: taken in turns until each is timed, then the fastest is kept.
+
+    Which one that is depends on the machine, the robot and the policy; what is sampled is the same in all.
+
+    Args:
+        ways: the groups of each way, every group an environment of its own.
+    """
+
+    def __init__(self, *ways: tuple[TaskEnv, ...]) -> None:
+        self._ways = [(envs, list[float]()) for envs in ways]
+
+    @property
+    def settled(self) -> bool:
+        """Whether there is one way left."""
+        return len(self._ways) == 1
+
+    @property
+    def envs(self) -> tuple[TaskEnv, ...]:
+        """The groups that are to be met next."""
+        return self._ways[0][0]
+
+    def took(self, seconds: float) -> None:
+        """Meeting `envs` took so long, for an amount of work that is always the same."""
+        if self.settled:
+            return
+        envs, times = self._ways.pop(0)
+        self._ways.append((envs, [*times, seconds]))
+        if all(len(times) > TRIALS for _, times in self._ways):
+            self._ways.sort(key=lambda way: min(way[1][1:]))
+            for envs, _ in self._ways[1:]:
+                for env in envs:
+                    env.close()
+            del self._ways[1:]
+
 
 def first_tasks(envs: Sequence[TaskEnv], first_task: int = 0) -> list[int]:
     """The number of each group's first task within the meta-batch, where the first group's is `first_task`."""

@@ -22,6 +22,7 @@ from metarl.core.types import Metrics, State, Trial
 from metarl.experiment.checkpoint import Checkpoint
 from metarl.experiment.presets import default_config
 from metarl.experiment.trainer import Setup, starting_point
+from metarl.sampling.groups import Divisions
 
 START, UPDATE = Address(0), Address(2)
 
@@ -156,7 +157,7 @@ def test_a_resumed_state_lies_where_a_fresh_one_lies(name: str) -> None:
     state = iterate(GPU, name).state
     with PretendedGPU() as gpu:
         algorithm = on(GPU, name)
-        setup = Setup(default_config("point-nav", name), (), algorithm, WithinMemory(1))
+        setup = Setup(default_config("point-nav", name), Divisions(()), algorithm, WithinMemory(1))
         fresh = algorithm.initial_state(START)
         for loaded in (CPU, GPU):
             found = Checkpoint(1, 100, tree_map(lambda x, to=loaded: x.to(to), state))

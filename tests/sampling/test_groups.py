@@ -9,15 +9,17 @@ from typing import Any
 import pytest
 import torch
 
+from envs.registry import environment_class
 from metarl.core import interruption
 from metarl.core.errors import EnvironmentBroke, InputError
 from metarl.core.interruption import Interrupted, interruptible_at_points
 from metarl.core.randomness import Address
 from metarl.experiment.config import RunConfig, TrainConfig
+from metarl.experiment.parallel import ways_to_group
 from metarl.experiment.presets import default_config
 from metarl.experiment.trainer import Setup, set_up, train_iteration
 from metarl.sampling.collect import torch_threads
-from metarl.sampling.groups import collect_in_groups, first_tasks
+from metarl.sampling.groups import Divisions, collect_in_groups, first_tasks
 
 
 def setup_in(groups: int, environment: str, algorithm: str = "maml-trpo", threads: int = 2, tasks: int = 5) -> Setup:
@@ -128,30 +130,52 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
         assert not interruption._noted
 
 
-def test_mujoco_tasks_are_met_in_two_groups_where_threads_and_lanes_are_many_and_others_in_one() -> None:
-    def groups(environment: str, algorithm: str = "promp", episodes: int = 50, threads: int = 2) -> list[int]:
-        defaults = default_config(environment, algorithm)
-        train = TrainConfig(tasks=5, episodes=episodes, threads=threads, torch_threads=1)
-        setup = set_up(RunConfig(environment, algorithm, train, defaults.env, defaults.algo))
-        return [env.num_tasks for env in setup.envs]
+def test_one_group_or_two_is_tried_where_two_could_be_faster() -> None:
+    def ways(environment: str, algorithm: str = "promp", episodes: int = 10, **train: int) -> list[list[int]]:
+        options = TrainConfig(**{"tasks": 5, "episodes": episodes, "threads": 2, **train})  # type: ignore[arg-type]
+        return ways_to_group(environment_class(environment), algorithm, options)
 
-    assert groups("half-cheetah-dir") == [3, 2]
-    assert groups("half-cheetah-dir", episodes=39) == [5]  # 195 lanes
-    assert groups("half-cheetah-dir", threads=1) == [5]
-    assert groups("point-nav") == [5]  # its steps are Python's
-    assert groups("half-cheetah-dir", "rl2") == [5]
+    assert ways("half-cheetah-dir") == [[5], [3, 2]]
+    assert ways("half-cheetah-dir", episodes=9) == [[5]]  # 45 lanes
+    assert ways("half-cheetah-dir", threads=1) == [[5]]
+    assert ways("point-nav") == [[5]]  # its steps are Python's
+    assert ways("half-cheetah-dir", "rl2") == [[5]]
+    assert ways("half-cheetah-dir", groups=3) == [[2, 2, 1]]
 
 
-def test_the_number_of_threads_chooses_the_groups_and_changes_no_bit() -> None:
+@pytest.mark.parametrize(
+    ("seconds", "kept"), [([9.0, 1.0, 3.0, 2.0, 1.5, 8.0], 0), ([1.0, 9.0, 3.0, 2.0, 3.5, 8.0], 1)]
+)
+def test_the_faster_division_is_kept_and_its_first_meeting_does_not_count(seconds: list[float], kept: int) -> None:
+    ways = [setup_in(groups, "point-nav").envs for groups in (1, 2)]
+    closed = list[int]()
+    for way, envs in enumerate(ways):
+        for env in envs:
+            env.close = lambda way=way: closed.append(way)  # type: ignore[method-assign]
+    divisions = Divisions(*ways)
+    for number, taken in enumerate(seconds):
+        assert not divisions.settled and divisions.envs is ways[number % 2]
+        divisions.took(taken)
+    assert divisions.settled and divisions.envs is ways[kept]
+    assert closed == [1 - kept] * len(ways[1 - kept])
+    divisions.took(100.0)
+    assert divisions.envs is ways[kept]
+
+
+def test_iterations_that_find_the_faster_division_have_the_bits_of_any_other() -> None:
     defaults = default_config("half-cheetah-dir", "maml-trpo")
     updated = []
     for threads in (1, 2):
-        train = TrainConfig(tasks=10, episodes=20, threads=threads, torch_threads=2)
+        train = TrainConfig(tasks=10, episodes=5, threads=threads, torch_threads=2)
         config = RunConfig("half-cheetah-dir", "maml-trpo", train, replace(defaults.env, horizon=10), defaults.algo)
         setup = set_up(config)
-        assert len(setup.envs) == threads
+        state, groups = setup.initial_state(Address(0)), set[int]()
         with torch_threads(2):
-            updated.append(train_iteration(setup, setup.initial_state(Address(0)), Address(1))[0]["policy"])
+            for iteration in range(7):
+                groups.add(len(setup.envs))
+                state = train_iteration(setup, state, Address(1).at(iteration))[0]
+        assert groups == {1, threads} and setup.divisions.settled
+        updated.append(state["policy"])
     for name, value in updated[0].items():
         assert torch.equal(value, updated[1][name]), name
 
