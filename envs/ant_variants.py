@@ -121,9 +121,8 @@ DIR_VARIANTS: dict[str, dict[str, Any]] = {
     "deleu": DELEU | AS_SIGN,
     "promp": PROMP | AS_SIGN,
     "pearl": PEARL | AS_SIGN | {"shared_tasks": True},
-    "varibad": PEARL
-    | AS_RADIANS
-    | RAW_COST,  # another task: two directions 115 degrees apart, which share a part along x
+    # Another task: two directions 115 degrees apart, which share a part along x.
+    "varibad": PEARL | AS_RADIANS | RAW_COST,
     "l2l": PROMP | AS_SIGN | {"action_scale": 1.0},
 }
 UP_TO_3: dict[str, Any] = {"min_velocity": 0.0, "max_velocity": 3.0}

@@ -1,7 +1,8 @@
 """What tasks are drawn from in each split, and that those held out from training are none of its tasks.
 
-A law without end never draws a task twice. Where tasks can be counted, lists are drawn without replacement, and what
-one split has the other leaves out; where there are not enough of them, that is refused.
+A law without end never draws a task twice; one that does, as it has but one value, shows it within a few draws. Where
+tasks can be counted, lists are drawn without replacement, and what one split has the other leaves out; where there are
+not enough of them, that is refused.
 """
 
 import json
@@ -14,6 +15,8 @@ from envs.config import FamilyConfig
 from envs.errors import InputError
 from envs.seeding import LIST_TASKS, generators
 from envs.tasks import TaskDistribution, TaskList, Tasks
+
+DRAWS = 16
 
 
 def make_splits(
@@ -41,8 +44,14 @@ def make_splits(
 
 
 def overlap(first: TaskDistribution, second: TaskDistribution) -> bool:
-    """Whether a task of one may be a task of the other; of laws without end none is."""
-    return not set(_keys(first.members())).isdisjoint(_keys(second.members()))
+    """Whether a task of one may be a task of the other: one that both have, or of laws without end, one they draw."""
+    return not set(_keys(_some(first, seed=1))).isdisjoint(_keys(_some(second, seed=2)))
+
+
+def _some(law: TaskDistribution, seed: int) -> Tasks:
+    """All tasks where these can be counted, else a few; lists are drawn with another seed."""
+    members = law.members()
+    return law.sample(generators(seed, DRAWS, LIST_TASKS)) if members is None else members
 
 
 def _listed(

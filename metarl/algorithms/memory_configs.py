@@ -74,8 +74,8 @@ class PEARLConfig:
     """Learn from all meetings with a task together, and infer it from the last one (published); no: each meeting is a
     task of its own."""
     replay_size: int = number(200_000, least=1, most=1_000_000_000)
-    """Room for the transitions of the last meetings with tasks, that of an iteration being kept free (published: a
-    million of each task)."""
+    """Room for the transitions of the last meetings with tasks; that of an iteration is kept free, where there is room
+    for two (published: a million of each task)."""
     warmup_iterations: int = number(0, least=0)
     """First iterations that only gather data."""
     update_ratio: float = number(0.05, least=0)
@@ -135,7 +135,8 @@ class VariBADConfig(ProximalConfig):
     model_batch: int = number(64, least=1, most=1_000_000)
     """Trials of such a step."""
     replay_size: int = number(200_000, least=1, most=1_000_000_000)
-    """Room for the transitions of the last trials, that of an iteration being kept free (published: 10,000 trials)."""
+    """Room for the transitions of the last trials; that of an iteration is kept free, where there is room for two
+    (published: 10,000 trials)."""
     discount: float = number(0.97, least=0, most=1)
     """Discount factor γ, through all episodes of a trial."""
     gae_lambda: float = number(0.9, least=0, most=1)

@@ -6,7 +6,8 @@ has `C // (E · L)` slots.
 
 Writing is in place, and yet leaves the old replay whole, so that an update which fails can be tried again and the state
 before it saved: N slots, those that the next meetings are written to, count for nothing. All others are remembered, M
-meetings. Both replays share their memory; the old one is good until the new one is written to.
+meetings. Both replays share their memory; the old one is good until the new one is written to. A replay without room
+for two trials has none to keep free: it is copied whenever it is written to, and all of its slots count.
 
 A replay *by task* also knows which meetings were with one and the same task, as happens where tasks come from a fixed
 list. It then plays the part of PEARL's two buffers (Rakelly et al. 2019; oyster, rlkit/core/rl_algorithm.py): what a
@@ -54,7 +55,7 @@ def replay_bytes(capacity: int, observation_size: int, action_size: int, by_task
 
 
 def write_trial(replay: State, trial: Trial) -> State:
-    """The replay with N more meetings, which the valid steps of a trial's rounds make up. It shares its memory with
+    """The replay with N more meetings, which the valid steps of a trial's rounds make up. It may share its memory with
     `replay`, which stays as it was until the result is written to.
 
     Args:
@@ -62,28 +63,29 @@ def write_trial(replay: State, trial: Trial) -> State:
         trial: N tasks met.
 
     Raises:
-        InputError: the replay cannot hold a trial beside the one that is written.
+        InputError: the replay cannot hold the trial.
     """
     fields = {
         name: torch.cat([getattr(rollout, name) for rollout in trial.rollouts], dim=2) for name in FIELDS
     }  # [N, E, L, ...]
     N, E, L = fields["mask"].shape
     slots, meetings = len(replay["mask"]) // (E * L), int(replay["meetings"])
-    if slots < 2 * N:
+    if slots < N:
         raise InputError(
             f"algo.replay_size is {len(replay['mask'])}, but a trial of {N} tasks has {N * E * L} steps"
-            " — give at least twice as many, better a hundred times"
+            " — give at least that many, better a hundred times as many"
         )
     if "task" in replay:
         fields["task"] = task_names(trial, meetings)[:, None, None].expand(N, E, L)
     order = torch.argsort(fields["mask"], dim=2, descending=True, stable=True)  # valid steps first
     chosen = sent(torch.arange(meetings, meetings + N) % slots, replay["mask"].device)
+    rooms = {name: replay[name] if kept_free(slots, N) else replay[name].clone() for name in fields}
     for name, value in fields.items():
         index = order.reshape(N, E, L, *[1] * (value.dim() - 3)).expand_as(value)
-        room = by_slot(replay[name], E * L)
+        room = by_slot(rooms[name], E * L)
         sorted_ = value.to(order.device).gather(2, index).flatten(1, 2)  # [N, E · L, ...]
         room[chosen] = sent(sorted_.to(room.dtype), room.device)
-    return {**replay, "meetings": replay["meetings"] + N}
+    return {**replay, **rooms, "meetings": replay["meetings"] + N}
 
 
 def by_slot(room: torch.Tensor, steps: int) -> torch.Tensor:
@@ -92,10 +94,16 @@ def by_slot(room: torch.Tensor, steps: int) -> torch.Tensor:
     return room[: slots * steps].unflatten(0, (slots, steps))
 
 
+def kept_free(slots: int, tasks: int) -> int:
+    """How many of the slots count for nothing, so that the next N tasks can be written there."""
+    return tasks if slots >= 2 * tasks else 0
+
+
 def remembered(replay: State, tasks: int, steps: int) -> torch.Tensor:
     """The slots `[M]` of the meetings that count, oldest first, where N `tasks` a trial have so many steps each."""
     slots, written = len(replay["mask"]) // steps, int(replay["meetings"])
-    return torch.arange(max(0, written - slots + tasks), written, device=replay["mask"].device) % slots
+    oldest = max(0, written - slots + kept_free(slots, tasks))
+    return torch.arange(oldest, written, device=replay["mask"].device) % slots
 
 
 def task_names(trial: Trial, meetings: int) -> torch.Tensor:

@@ -91,9 +91,7 @@ class Trial(NamedTuple):
 
     rollouts: list[Rollout]
     diverged: int = 0  # lanes whose physics broke, left out of every batch
-    tasks: torch.Tensor | None = (
-        None  # [N, P] doubles, all parameters of each task in a row; for learning, never acting
-    )
+    tasks: torch.Tensor | None = None  # [N, P] doubles, each task's parameters in a row; for learning, never acting
 
     @property
     def returns(self) -> Float[torch.Tensor, "N K"]:

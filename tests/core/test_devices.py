@@ -1,11 +1,33 @@
 """What goes between the CPU and a GPU, which is a pretended one here."""
 
+import pytest
 import torch
 from pretended_gpu import GPU, PretendedGPU
 
-from metarl.core.devices import placed_like, read_back
+from metarl.core.devices import placed_like, read_back, sent
 
 CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.arange(6.0).reshape(2, 3),
+        torch.arange(6.0).reshape(2, 3).T,
+        torch.arange(12.0).reshape(2, 6)[:, 1::2],
+        torch.arange(3.0)[:, None].expand(3, 4),  # of memory that many numbers share, none can be pinned
+        torch.tensor(3.0),
+        torch.zeros(0, 2),
+    ],
+    ids=["plain", "transposed", "strided", "expanded", "scalar", "empty"],
+)
+def test_whatever_lies_in_memory_is_sent_without_waiting(tensor: torch.Tensor) -> None:
+    with PretendedGPU() as gpu:
+        there = sent(tensor, GPU)
+        assert there.device == GPU and gpu.sends == [] and gpu.reads == []
+        assert torch.equal(there.cpu(), tensor)
+        assert sent(there, GPU) is there
+    assert sent(tensor, CPU) is tensor
 
 
 def test_scalars_are_read_back_in_one_transfer() -> None:

@@ -196,7 +196,19 @@ def test_its_memory_is_known_before_it_is_made() -> None:
         assert replay_bytes(1000, 7, 3, by_task) == taken
 
 
-def test_a_replay_without_room_for_the_next_trial_is_refused() -> None:
-    write_trial(empty_replay(2 * N * S, SEEN, A, CPU), imagined(0))
-    with pytest.raises(InputError, match=rf"^algo.replay_size is {2 * N * S - 1}, but a trial of 3 tasks has 48 steps"):
-        write_trial(empty_replay(2 * N * S - 1, SEEN, A, CPU), imagined(0))
+@pytest.mark.parametrize("slots", [3, 5])
+def test_a_replay_without_room_for_two_trials_is_copied_and_remembers_all_its_slots(slots: int) -> None:
+    replay, met = empty_replay(slots * S, SEEN, A, CPU), list[list[tuple[float, ...]]]()
+    for seed in range(4):
+        old, before = replay, {name: value.clone() for name, value in replay.items()}
+        replay = write_trial(old, imagined(seed))
+        met += meetings_of(imagined(seed))
+        assert remembered_in(replay) == met[-slots:]
+        assert all(torch.equal(value, before[name]) for name, value in old.items())
+    assert slots_of(replay, imagined(0)).tasks == slots
+
+
+def test_a_replay_that_cannot_hold_one_trial_is_refused() -> None:
+    write_trial(empty_replay(N * S, SEEN, A, CPU), imagined(0))
+    with pytest.raises(InputError, match=rf"^algo.replay_size is {N * S - 1}, but a trial of 3 tasks has 48 steps — "):
+        write_trial(empty_replay(N * S - 1, SEEN, A, CPU), imagined(0))

@@ -176,6 +176,9 @@ def test_shared_tasks_are_in_both_splits_and_not_unseen() -> None:
         ("half-cheetah-vel", {}, {"train": True, "test": True, "outside": True}),  # fresh tasks, always
         ("half-cheetah-vel", {"train_tasks": 9}, {"train": False, "test": True, "outside": True}),
         ("half-cheetah-vel", {"variant": "pearl"}, {"train": False, "test": True, "outside": True}),
+        # One velocity, and bodies that are all alike: laws without end that have no other task.
+        ("half-cheetah-vel", {"min_velocity": 1.0, "max_velocity": 1.0}, {"train": False, "test": False}),
+        ("walker-params", {"largest_exponent": 0.0}, {"train": False, "test": False}),
         ("half-cheetah-dir", {}, {"train": False, "test": False}),
         ("half-cheetah-cripple", {}, {"train": False, "test": True}),
         ("half-cheetah-dir", {"variant": "pearl"}, {"train": False, "test": False}),

@@ -1,19 +1,22 @@
 """Whatever ends training, its last iteration is saved first: closed terminals, signals to programs, broken disks."""
 
 import contextlib
+import itertools
 import os
 import signal
 from functools import partial
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any
 
 import pytest
-from experiment.command import TINY, Command, numbers, train_arguments
+from experiment.command import TINY, Command, end_result, numbers, train_arguments
 from experiment.processes import Job
 
 from envs.navigation import PointNav
-from metarl.core.errors import StorageError
+from metarl.algorithms import belief_model, pearl
+from metarl.core.errors import NonFiniteError, StorageError
+from metarl.core.types import State, Trial
 from metarl.experiment.run_directory import RunDirectory
 
 
@@ -121,3 +124,29 @@ def test_a_last_save_that_fails_hides_nothing_that_came_before(
     else:
         assert result.code == 4 and "no floor here" in result.err
         assert said == ["iteration 2 could not be saved: the disk is full — free space"]
+
+
+@pytest.mark.parametrize("slots", [2, 5], ids=["copied", "in place"])
+@pytest.mark.parametrize(("algorithm", "module"), [("pearl", pearl), ("varibad", belief_model)])
+def test_an_update_that_broke_after_it_wrote_to_the_replay_leaves_no_trace(
+    metarl: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, algorithm: str, module: ModuleType, slots: int
+) -> None:
+    # A meeting is of 3 episodes of 5 steps in 3 lanes, and there are 2 an iteration: the ring closes in the third.
+    size = ["--algo.episodes-per-trial", "3", "--algo.replay-size", str(slots * 3 * 5 * 3)]
+    assert metarl(*train_arguments("whole", 6, algorithm=algorithm), *size).code == 0
+    calls, write = itertools.count(1), module.write_trial
+
+    def writes_and_breaks(replay: State, trial: Trial) -> State:
+        written: State = write(replay, trial)
+        if next(calls) == 4:
+            raise NonFiniteError("imagine that — it did")
+        return written
+
+    arguments = [*train_arguments("run", 6, algorithm=algorithm), *size]
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "write_trial", writes_and_breaks)
+        assert metarl(*arguments, "--checkpoint-every", "100").code != 0
+    run = tmp_path / "run"
+    assert saved(run) == len(numbers(run)) == 3
+    assert metarl(*arguments, "--resume").code == 0
+    assert end_result(run) == end_result(tmp_path / "whole")

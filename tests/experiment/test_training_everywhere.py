@@ -2,12 +2,15 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from experiment.command import Command, train_arguments
+from gymnasium.spaces import Discrete
 
-from envs.registry import names
+from envs.registry import environment_class, names
+from metarl.experiment.presets import default_config
 
 
 @pytest.mark.parametrize("environment", names())
@@ -21,3 +24,14 @@ def test_every_environment_trains_and_evaluates(metarl: Command, tmp_path: Path,
     record = json.loads(metarl("evaluate", "run", "--tasks", "2", "--rounds", "1", "--json").out)
     assert np.shape(record["per_task"]) == (2, 2) and np.isfinite(record["per_task"]).all()
     assert record["oracle"] is None or np.isfinite(record["oracle"])
+
+
+@pytest.mark.parametrize("algorithm", ["pearl", "varibad"])
+def test_what_is_remembered_by_default_holds_the_default_trial(algorithm: str) -> None:
+    for environment in names():
+        config = default_config(environment, algorithm)
+        env: Any = environment_class(environment)(1, 1, config.env)
+        if isinstance(env.single_action_space, Discrete) and algorithm == "pearl":
+            continue  # its actions are continuous
+        size = config.train.tasks * config.train.episodes * config.algo.episodes_per_trial * env.horizon
+        assert size <= config.algo.replay_size, environment
