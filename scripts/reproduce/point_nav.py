@@ -9,6 +9,7 @@ POINT_NAV = Reproduction(
     algorithm="maml-trpo",
     train={"iterations": 60, "tasks": 20, "episodes": 20},
     env={"variant": "maml"},
+    algo={"hidden": (100, 100), "activation": "relu"},  # the published network (cbfinn/maml_rl, maml_trpo_point.py)
     evaluate=True,
     holds=lambda f: -48 <= f["unseen_0"] <= -33 and f["unseen_1"] >= -15 and f["unseen_3"] >= -7,
     seeds_needed=3,
