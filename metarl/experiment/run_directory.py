@@ -2,7 +2,6 @@
 `evaluations/IDENTITY/` for each evaluation, the newest on unseen tasks also as `evaluation.json`, `evaluation.csv`,
 `adaptation.png` and `evaluation/`, and, with baselines, their runs in `compare/`."""
 
-import itertools
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -108,10 +107,10 @@ class RunDirectory:
 
     def _remove_partial_files(self) -> None:
         """Drop what a killed writer left of files that only the one writer of a run writes."""
-        mine = [self.path.glob(f".{path.name}.*{PARTIAL}") for path in (self.config_path, self.metrics_path)]
         with suppress(OSError):
-            for path in itertools.chain(*mine, self.checkpoints.glob(f".*{PARTIAL}")):
-                path.unlink(missing_ok=True)
+            for mine in (".config.yaml.*", ".metrics.*", "checkpoints/.*"):
+                for path in self.path.glob(mine + PARTIAL):
+                    path.unlink(missing_ok=True)
 
     def reopen(self, config: RunConfig, shapes: Shapes) -> None:
         """Check that `config` continues this run, say what has changed around it, and record where it now runs.
