@@ -142,7 +142,7 @@ def test_options_that_are_free_on_resume_make_no_other_environment_or_method(tmp
 
 
 def test_older_runs_are_of_the_environment_and_method_that_they_are_of_today(tmp_path: Path) -> None:
-    # by the changes since schema 1: no `shared_tasks` meant False, no `clip_actions` True; `maml++` is called `lslr` now
+    # without `shared_tasks` it was False, without `clip_actions` True, without lists there were none
     then = write_run(tmp_path, "maml++", 0, [(100, 1.0)], environment="half-cheetah-dir")
     now = write_run(tmp_path, "lslr", 1, [(100, 1.0)], environment="half-cheetah-dir")
     config("env", {"shared_tasks": False, "clip_actions": True, "train_list": "", "test_list": ""})(now)
