@@ -1,6 +1,7 @@
 """A run's folder: `config.yaml`, `metrics.jsonl`, `checkpoints/`, TensorBoard events; and once it was evaluated
 `evaluations/IDENTITY/` for each evaluation, the newest on unseen tasks also as `evaluation.json`, `evaluation.csv`,
-`adaptation.png` and `evaluation/`, and, with baselines, their runs in `compare/`."""
+`adaptation.png` and `evaluation/`, and, with baselines, their runs in `compare/`. `.lock` says who writes it, and
+`metrics.again.jsonl` keeps the lines of iterations that are being done again."""
 
 import logging
 from collections.abc import Iterator
@@ -72,15 +73,13 @@ class RunDirectory:
             yield
 
     def create(self, config: RunConfig) -> None:
-        """Lay out the folder of a new run.
+        """Lay out the folder of a new run, which is there.
 
         Raises:
-            InputError: there is something else in its place.
+            InputError: there is something in it.
             StorageError: the file system refused.
         """
-        with _blaming_storage(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-        self._refuse_what_is_taken()
+        self._refuse_what_is_taken()  # again: another process may have been here before the lock was ours
         self._write_config(config, code_of(config, self.path))
 
     def _make_folder(self) -> None:
