@@ -6,6 +6,7 @@ not enough of them, that is refused.
 """
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,7 @@ def read_list(path: str, law: TaskDistribution) -> TaskList:
     Raises: InputError on a file that is missing or broken, and on tasks that the law's parameters cannot be.
     """
     file = Path(path)
-    if not file.is_file():
+    if not os.path.isfile(path):  # false, too, of a name that is too long
         raise InputError(f"there is no list of tasks '{path}' — check the path")
     try:
         tasks = _arrays(file) if file.suffix == ".npz" else json.loads(file.read_text())

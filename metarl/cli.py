@@ -5,6 +5,7 @@ It turns words into a command, and what goes wrong into one line and an exit cod
 
 import contextlib
 import dataclasses
+import errno
 import io
 import itertools
 import logging
@@ -95,6 +96,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever reads our help has seen enough
         silence(sys.stdout)
         return 0
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return fail(f"{error.strerror}: '{error.filename}' — give a shorter one", EXIT_STORAGE)
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise

@@ -142,6 +142,27 @@ def test_an_empty_path_is_not_the_working_directory(metarl: Command, tmp_path: P
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "train {long}.py:Own",
+        "train point-nav --env.train-list {long}",
+        "train omniglot --env.data {long}",
+        "benchmark learn {long}.yaml",
+        "report --out {long}",
+        "render run --out {long}.gif",
+        "export run --out {long}",
+    ],
+)
+def test_a_name_that_no_file_system_takes_is_refused_in_one_line(
+    metarl: Command, tmp_path: Path, arguments: str
+) -> None:
+    result = metarl(*arguments.format(long="a" * 5000).split())
+    assert result.code in (2, 5)  # the file system's refusal, where it was asked
+    assert_refused(result, "" if result.code == 2 else "File name too long", code=result.code)
+    assert not any(tmp_path.iterdir())
+
+
 def test_running_out_of_memory_is_one_line(metarl: Command, tmp_path: Path) -> None:
     # a layer of 10^6 x 10^6 numbers takes 3.6 TiB
     result = metarl(*train_arguments("run"), "--algo.hidden", "1000000", "1000000")

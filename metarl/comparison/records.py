@@ -1,5 +1,6 @@
 """What run directories hold, read without running anything: to compare and report runs, however unfinished."""
 
+import contextlib
 import math
 import re
 from collections import Counter
@@ -11,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from metarl.core.errors import InputError, StorageError
-from metarl.experiment.config import FREE_ON_RESUME
+from metarl.experiment.config import FREE_ON_RESUME, options_of_then, read_yaml
 from metarl.experiment.evaluation_identity import EvaluationIdentity, best_known, read_evaluations
-from metarl.experiment.files import is_plain, read_yaml_file
 from metarl.experiment.logger import read_metrics
+from metarl.experiment.user_code import own_names
+from metarl.experiment.worlds import algorithm_config, environment_config
 
 LARGEST = 1e300  # of a number that is taken for one
 
@@ -147,20 +149,19 @@ def read_record(
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    try:
-        config = read_yaml_file(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read — is {path.parent} a run directory?") from error
-    named = isinstance(config, dict) and all(isinstance(config.get(name), str) for name in ("environment", "algorithm"))
-    if not named or not is_plain(config):
-        raise InputError(f"{path} is not the config of a run — is {path.parent} a run directory?")
-    for room in ("train", "env", "algo", "versions"):
-        config[room] = {} if config.get(room) is None and room != "train" else config.get(room)
-        if not isinstance(config[room], dict) or not all(isinstance(name, str) for name in config[room]):
-            raise InputError(f"{path} is not the config of a run: {room} — is {path.parent} a run directory?")
+    """A run's config, with what its options meant when it was written, as far as that is known without its own code."""
+    config = read_yaml(path)
+    config["versions"] = {} if config.get("versions") is None else config["versions"]
+    if not isinstance(config["versions"], dict):
+        raise InputError(f"{path} is not the config of a run: versions — is {path.parent} a run directory?")
     for name in ("seed", "iterations"):
         if type(config["train"].get(name, 0)) is not int:
             raise InputError(f"{path} says {name} {config['train'][name]!r} — a whole number belongs there")
+    names = config["environment"], config["algorithm"]
+    if not own_names(*names):
+        with contextlib.suppress(InputError):  # names that were registered once
+            kinds = {"env": environment_config(names[0]), "algo": algorithm_config(*names)}
+            config |= {room: config[room] | then for room, then in options_of_then(config, kinds).items()}
     return config
 
 
@@ -170,8 +171,7 @@ def _read_metrics(path: Path) -> tuple[list[dict[str, Any]], list[str]]:
         lines = read_metrics(path)
     except StorageError:
         return [], [f"{path.name} cannot be read"]
-    plain = [{name: value for name, value in line.items() if type(value) in (int, float)} for line in lines]
-    numbers = [{name: value if abs(value) < LARGEST else math.nan for name, value in line.items()} for line in plain]
+    numbers = [{name: value if abs(value) < LARGEST else math.nan for name, value in line.items()} for line in lines]
     broken = sum(any(math.isnan(value) for value in line.values()) for line in numbers)
     problems = [f"not all numbers of {broken} of {len(numbers)} iterations are finite"] if broken else []
     return numbers, problems if path.exists() else [f"no {path.name}"]

@@ -247,5 +247,5 @@ def evaluate_run(
     record = evaluation_record(setup, split, seed, checkpoint, curve, beside, compared)
     write_evaluation(run, record, {name: baseline_directory(run, name) for name in compared})
     if film:
-        write_film(run, record, seed)
+        write_film(run, record, seed, trust)
     return record

@@ -101,8 +101,6 @@ def _sweep(directory: Path) -> None:
     for weights in directory.glob("iteration-*.safetensors"):
         if not weights.with_suffix(".json").exists():
             weights.unlink(missing_ok=True)
-    for aside in directory.glob(".iteration-*.partial"):
-        aside.unlink(missing_ok=True)
 
 
 def shapes_of(state: State) -> Shapes:

@@ -6,9 +6,7 @@ is finished is not trained again.
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 
-import torch
 from rich.console import Console
 
 from metarl.core.errors import InputError
@@ -58,25 +56,24 @@ def trained(run: RunDirectory, config: RunConfig, console: Console) -> Checkpoin
         InputError: the folder holds something else, or another process is training it.
         StorageError: the file system refused, or all its checkpoints are damaged.
     """
-    cpu = torch.device("cpu")
     old = run.config_path.exists()
     if old:
         config = taken_up(config, read_yaml(run.config_path))
     setup = set_up(config)
     shapes = shapes_of_run(setup)
     if old:
-        _require_same(run.path, setup, run)
-    checkpoint = run.load(cpu, shapes) if old else None
+        _require_same(setup, run)
+    checkpoint = run.load(setup.device, shapes) if old else None
     if checkpoint is None or checkpoint.iteration < config.train.iterations:
         with run.writing(setup.config, old, shapes):
             console.out(f"{config.algorithm}: training {config.train.iterations} iterations to compare with")
             train(setup, run, console)
-    checkpoint = run.load(setup.algorithm.device, shapes)
+        checkpoint = run.load(setup.device, shapes)
     assert checkpoint is not None
     return checkpoint
 
 
-def _require_same(path: Path, setup: Setup, run: RunDirectory) -> None:
-    different = mismatch(setup.config, read_yaml(run.config_path), path)
+def _require_same(setup: Setup, run: RunDirectory) -> None:
+    different = mismatch(setup.config, read_yaml(run.config_path), run.path)
     if different:
-        raise InputError(f"{path} holds another run ({different}) — move it away to train it anew")
+        raise InputError(f"{run.path} holds another run ({different}) — move it away to train it anew")

@@ -66,7 +66,7 @@ def changes(
         run: the run's folder.
     """
     lines = [
-        f"{run} is older than the option {room}.{name}, which stays {value} for it"
+        f"{run} is older than the option {room}.{name}, which stays {value!r} for it"
         for room, options in _of_then(values, config).items()
         for name, value in options.items()
     ]

@@ -89,8 +89,12 @@ def charts_folder(run: RunDirectory, identity: EvaluationIdentity) -> Path:
     return run.path / "evaluation" if newest else own
 
 
-def write_film(run: RunDirectory, record: dict[str, Any], seed: int) -> None:
-    """Film the first task before and after adaptation; for the run's folder, and for TensorBoard, which plays it."""
+def write_film(run: RunDirectory, record: dict[str, Any], seed: int, trust: bool) -> None:
+    """Film the first task before and after adaptation; for the run's folder, and for TensorBoard, which plays it.
+
+    Args:
+        trust: whether code that the run names may be run.
+    """
     from torch.utils.tensorboard import SummaryWriter
 
     from metarl.experiment.render import render_run
@@ -98,7 +102,7 @@ def write_film(run: RunDirectory, record: dict[str, Any], seed: int) -> None:
     with _guest("the film"):
         rounds = len(record["returns"]["mean"]) - 1
         own, *others = places_of(run.path, identity_of(record))
-        render_run(run.path, own / FILM, tasks=1, rounds=rounds, split=record["split"], seed=seed)
+        render_run(run.path, own / FILM, tasks=1, rounds=rounds, split=record["split"], seed=seed, trust=trust)
         film = (own / FILM).read_bytes()
         for place in others:
             write_atomic(place / FILM, film)

@@ -7,6 +7,7 @@ with sampled actions. Runs from before evaluations had places of their own have 
 Nothing here imports torch.
 """
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,7 +57,8 @@ def identity_of(record: dict[str, Any]) -> EvaluationIdentity:
         raise ValueError("there is no curve in it")
     split, deterministic = record.get("split", "test"), record.get("deterministic", False)
     numbers = [record.get("seed", 0), record.get("tasks"), len(mean) - 1, record.get("iteration")]
-    if not isinstance(split, str) or not all(type(number) is int for number in numbers):
+    is_named = isinstance(split, str) and re.fullmatch(r"[\w.-]{1,40}", split, re.ASCII)  # it is a part of a path
+    if not is_named or not all(type(number) is int and 0 <= number < 2**63 for number in numbers):
         raise ValueError("it does not say of what it is")
     seed, tasks, rounds, iteration = numbers
     return EvaluationIdentity(split, seed, tasks, rounds, iteration, bool(deterministic))
@@ -72,9 +74,9 @@ def read_evaluations(run: Path) -> tuple[dict[EvaluationIdentity, dict[str, Any]
     found: dict[EvaluationIdentity, dict[str, Any]] = {}
     broken = []
     for path in (run / FILE, *sorted((run / FOLDER).glob(f"*/{FILE}"))):
-        if not path.is_file():
-            continue
         try:
+            if not path.is_file():
+                continue
             record = read_json(path)
             if not isinstance(record, dict):
                 raise ValueError("it is no table")

@@ -1,8 +1,8 @@
 """A run's folder: `config.yaml`, `metrics.jsonl`, `checkpoints/`, TensorBoard events; and once it was evaluated
 `evaluations/IDENTITY/` for each evaluation, the newest on unseen tasks also as `evaluation.json`, `evaluation.csv`,
-`adaptation.png` and `evaluation/`, and, with baselines, their runs in `compare/`."""
+`adaptation.png` and `evaluation/`, and, with baselines, their runs in `compare/`. `.lock` says who writes it, and
+`metrics.again.jsonl` keeps the lines of iterations that are being done again."""
 
-import itertools
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -73,15 +73,13 @@ class RunDirectory:
             yield
 
     def create(self, config: RunConfig) -> None:
-        """Lay out the folder of a new run.
+        """Lay out the folder of a new run, which is there.
 
         Raises:
-            InputError: there is something else in its place.
+            InputError: there is something in it.
             StorageError: the file system refused.
         """
-        with _blaming_storage(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-        self._refuse_what_is_taken()
+        self._refuse_what_is_taken()  # again: another process may have been here before the lock was ours
         self._write_config(config, code_of(config, self.path))
 
     def _make_folder(self) -> None:
@@ -108,10 +106,10 @@ class RunDirectory:
 
     def _remove_partial_files(self) -> None:
         """Drop what a killed writer left of files that only the one writer of a run writes."""
-        mine = [self.path.glob(f".{path.name}.*{PARTIAL}") for path in (self.config_path, self.metrics_path)]
         with suppress(OSError):
-            for path in itertools.chain(*mine, self.checkpoints.glob(f".*{PARTIAL}")):
-                path.unlink(missing_ok=True)
+            for mine in (".config.yaml.*", ".metrics.*", "checkpoints/.*"):
+                for path in self.path.glob(mine + PARTIAL):
+                    path.unlink(missing_ok=True)
 
     def reopen(self, config: RunConfig, shapes: Shapes) -> None:
         """Check that `config` continues this run, say what has changed around it, and record where it now runs.

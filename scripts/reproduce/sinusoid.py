@@ -24,6 +24,7 @@ from metarl.experiment.api import load_config
 from metarl.experiment.config import versions
 from metarl.experiment.fewshot import scores_of, set_up_few_shot
 from metarl.experiment.run_directory import RunDirectory
+from metarl.experiment.trainer import shapes_of_run
 from metarl.fewshot import LEARNERS
 
 SHOTS, STEPS = (5, 10, 20), (0, 1, 5, 10)
@@ -65,8 +66,7 @@ def figures(learner: str, options: Comparison, folder: Path) -> dict[str, Any]:
     errors = {}
     for shots in SHOTS:
         setup = set_up_few_shot(replace(config, env=replace(config.env, shots=shots)))
-        checkpoint = directory.load(setup.device)
-        assert checkpoint is not None  # training has just saved it
+        checkpoint = directory.require_checkpoint(setup.device, shapes_of_run(setup))
         loss = scores_of(setup, checkpoint.state, options.tasks, max(STEPS), seed=1)["loss"]
         means = {step: float(loss[:, step].mean()) for step in STEPS}
         errors[shots] = {step: round(mean, 3) if math.isfinite(mean) else None for step, mean in means.items()}

@@ -141,6 +141,16 @@ def test_options_that_are_free_on_resume_make_no_other_environment_or_method(tmp
     assert {(record.environment, record.algorithm) for record in records} == {("bandit", "promp")}
 
 
+def test_older_runs_are_of_the_environment_and_method_that_they_are_of_today(tmp_path: Path) -> None:
+    # without `shared_tasks` it was False, without `clip_actions` True, without lists there were none
+    then = write_run(tmp_path, "maml++", 0, [(100, 1.0)], environment="half-cheetah-dir")
+    now = write_run(tmp_path, "lslr", 1, [(100, 1.0)], environment="half-cheetah-dir")
+    config("env", {"shared_tasks": False, "clip_actions": True, "train_list": "", "test_list": ""})(now)
+    config("schema", 2)(now)
+    records = told_apart([read_record(then), read_record(now)])
+    assert {(record.environment, record.algorithm) for record in records} == {("half-cheetah-dir", "lslr")}
+
+
 def test_training_tasks_are_never_shown_as_unseen(metarl: Command, tmp_path: Path) -> None:
     write_run(tmp_path / "runs", "promp", 0, [(1, 0.0)], evaluated([[0, 7654.3]]) | {"split": "train"})
     page = report(metarl, tmp_path / "runs")

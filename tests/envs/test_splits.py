@@ -237,6 +237,11 @@ def test_a_broken_list_is_refused_in_one_line(tmp_path: Path, content: bytes | N
         envs.make("grid-navi", 1, 1, train_list=str(tmp_path / "list.npz"))
 
 
+def test_a_list_that_no_file_system_could_hold_is_not_there() -> None:
+    with pytest.raises(envs.InputError, match="there is no list of tasks"):
+        envs.make("grid-navi", 1, 1, train_list="a" * 5000)
+
+
 def test_an_unknown_split_is_refused_with_the_ones_there_are() -> None:
     with pytest.raises(envs.InputError, match="no split 'tset' here — did you mean 'test'"):
         Goals().sample_tasks(0, split="tset")

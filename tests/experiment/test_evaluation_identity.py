@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from experiment.command import Command, snapshot, train_arguments
 
 from metarl.experiment.evaluation_identity import EvaluationIdentity, best_known, identity_of, read_evaluations
@@ -81,6 +82,20 @@ def test_what_is_no_evaluation_is_named(run: Path) -> None:
     found, broken = read_evaluations(run)
     assert found == {} and len(broken) == 3
     assert all("cannot be read" in line and "evaluations/" in line for line in broken)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"split": "../../elsewhere"}, {"split": "a\0b"}, {"split": "a" * 300}, {"iteration": 10**300}, {"tasks": -1}],
+    ids=["another folder", "no file's name", "a long name", "a long number", "a negative number"],
+)
+def test_what_a_record_says_of_itself_names_no_other_place(metarl: Command, run: Path, change: dict[str, Any]) -> None:
+    returns = {name: [-3.0, -1.0] for name in ("mean", "low", "high")}
+    older = {"env": "point-nav", "algo": "maml-vpg", "iteration": 4, "split": "train", "tasks": 2, "returns": returns}
+    (run / "evaluation.json").write_text(json.dumps(older | change))
+    evaluate(metarl)
+    assert [place.name for place in (run / "evaluations").iterdir()] == ["test-seed-0-tasks-2-rounds-0-iteration-4"]
+    assert [path.name for path in run.parent.iterdir()] == ["run"]
 
 
 def test_the_evaluation_that_is_meant_is_on_unseen_tasks_and_as_asked() -> None:

@@ -155,7 +155,8 @@ def test_where_there_is_no_flock_there_is_still_one_writer(
 
 
 def test_what_a_killed_writer_left_half_written_is_removed(metarl: Command, run: Path) -> None:
-    left = [".config.yaml.12ab.partial", ".metrics.jsonl.12ab.partial", "checkpoints/.iteration-000009.json.1.partial"]
+    names = (".config.yaml", ".metrics.jsonl", ".metrics.again.jsonl", "checkpoints/.iteration-000009.json")
+    left = [f"{name}.12ab.partial" for name in names]
     others = run / ".evaluation.json.12ab.partial"  # may be at work
     for path in [*(run / name for name in left), others]:
         path.write_text("half")

@@ -34,6 +34,7 @@ def test_the_config_of_a_run_is_the_one_it_was_trained_with(tmp_path: Path, envi
     env = family(1, 1, dataclasses.replace(default.env, horizon=7)).config
     config = RunConfig(environment, algorithm, train, env, algo)
     run = RunDirectory(tmp_path / "run")
+    run.path.mkdir()
     run.create(config)
     assert load_config(run) == config
 

@@ -70,6 +70,13 @@ def test_opening_a_run_executes_no_code_that_it_names_unless_it_is_trusted(
     assert trusted.code == 0 or (words[0] == "render" and "Line has no pictures" in trusted.err)
 
 
+def test_a_trusted_run_is_filmed_with_its_evaluation(metarl: Command) -> None:
+    Path("own.py").write_text("from envs.navigation import PointNav\n\n\nclass Own(PointNav):\n    pass\n")
+    assert metarl(*train_arguments("own", 1, "own.py:Own")).code == 0
+    result = metarl("evaluate", "own", "--tasks", "2", "--rounds", "1", "--film", "--trust")
+    assert result.code == 0 and "written: own/adaptation.gif" in result.out, result
+
+
 def test_python_asks_for_trust_as_well(project: Path) -> None:
     for open_run in (library.load, library.evaluate):
         with pytest.raises(InputError, match="trust=True"):
