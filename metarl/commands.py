@@ -110,7 +110,7 @@ class TrainCommand:
 
 @dataclass(frozen=True)
 class EvaluateCommand:
-    """Adapt a trained policy to tasks, unseen ones by default, and print its returns after each round."""
+    """Adapt a trained policy to tasks, those of the test split by default, and print its returns after each round."""
 
     run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
     """The run's folder."""

@@ -132,7 +132,7 @@ def read_record(
         if not _is_sound(record, identity):
             broken.append(f"the evaluation {identity.name} holds what are no finite numbers")
             del evaluations[identity]
-    unseen = [identity.iteration for identity in evaluations if identity.is_of_unseen_tasks]
+    unseen = [identity.iteration for identity in evaluations if identity.is_of_test_tasks]
     last = config["train"].get("iterations")
     if chosen is None and unseen:
         chosen = best_known(evaluations, last if last in unseen else max(unseen))
@@ -209,7 +209,7 @@ def _kinds(record: Record) -> dict[tuple[int, int, int], EvaluationIdentity]:
     return {
         (each.seed, each.tasks, each.rounds): each
         for each in record.evaluations
-        if record.chosen and each.is_of_unseen_tasks and each.iteration == record.chosen.iteration
+        if record.chosen and each.is_of_test_tasks and each.iteration == record.chosen.iteration
     }
 
 

@@ -38,7 +38,7 @@ class EvaluationIdentity(NamedTuple):
         return f"{self.split}-{numbers}{'-deterministic' if self.deterministic else ''}"
 
     @property
-    def is_of_unseen_tasks(self) -> bool:
+    def is_of_test_tasks(self) -> bool:
         """Whether it is what is meant by a run's evaluation: on test tasks, with sampled actions."""
         return self.split == "test" and not self.deterministic
 
@@ -66,7 +66,7 @@ def identity_of(record: dict[str, Any]) -> EvaluationIdentity:
 
 def places_of(run: Path, identity: EvaluationIdentity) -> list[Path]:
     """The folders that an evaluation of a run is written to: its own, and the run's where it is the run's newest."""
-    return [run / FOLDER / identity.name, *([run] if identity.is_of_unseen_tasks else [])]
+    return [run / FOLDER / identity.name, *([run] if identity.is_of_test_tasks else [])]
 
 
 def read_evaluations(run: Path) -> tuple[dict[EvaluationIdentity, dict[str, Any]], list[str]]:
@@ -89,7 +89,7 @@ def read_evaluations(run: Path) -> tuple[dict[EvaluationIdentity, dict[str, Any]
 def best_known(
     identities: Iterable[EvaluationIdentity], iteration: int, tasks: int | None = None, rounds: int | None = None
 ) -> EvaluationIdentity | None:
-    """Of the evaluations on unseen tasks that one which says most: at this iteration, of seed 0, of most tasks.
+    """Of the evaluations on test tasks that one which says most: at this iteration, of seed 0, of most tasks.
 
     Args:
         iteration: where it must be from.
@@ -99,7 +99,7 @@ def best_known(
     fitting = [
         each
         for each in identities
-        if each.is_of_unseen_tasks
+        if each.is_of_test_tasks
         and each.iteration == iteration
         and tasks in (None, each.tasks)
         and rounds in (None, each.rounds)
