@@ -6,16 +6,16 @@ lanes; `gymnasium.make("metarl/HalfCheetahVel-v0")` is one of them as a plain `g
 
 from typing import TYPE_CHECKING, Any
 
-from envs.base import TaskEnv
-from envs.errors import InputError, NonFiniteError
-from envs.gymnasium_tasks import gymnasium_tasks
+from envs.adapters.gymnasium_tasks import gymnasium_tasks
+from envs.adapters.single import SingleTask, register_all
+from envs.contract.base import TaskEnv
+from envs.contract.errors import InputError, NonFiniteError
+from envs.contract.tasks import Choice, Dirichlet, LogUniform, Normal, TaskDistribution, TaskList, Tasks, Uniform
 from envs.registry import make, names
-from envs.single import SingleTask, register_all
-from envs.tasks import Choice, Dirichlet, LogUniform, Normal, TaskDistribution, TaskList, Tasks, Uniform
 
 if TYPE_CHECKING:
-    from envs.dynamics import Scale
-    from envs.mujoco_tasks import MujocoTasks, load_model
+    from envs.engine.dynamics import Scale
+    from envs.engine.mujoco_tasks import MujocoTasks, load_model
 
 __all__ = [
     "Choice",
@@ -42,7 +42,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Import the simulator when one of its names is first asked for: listing environments stays quick."""
     if name in ("MujocoTasks", "Scale", "load_model"):
-        from envs import dynamics, mujoco_tasks
+        from envs.engine import dynamics, mujoco_tasks
 
         return getattr(dynamics if name == "Scale" else mujoco_tasks, name)
     raise AttributeError(f"module 'envs' has no attribute '{name}'")

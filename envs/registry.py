@@ -12,9 +12,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from envs.base import TaskEnv
 from envs.catalogue import ENVIRONMENTS
-from envs.errors import InputError, nearest
+from envs.contract.base import TaskEnv
+from envs.contract.errors import InputError, nearest
 
 
 def names() -> list[str]:

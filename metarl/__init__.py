@@ -47,9 +47,9 @@ def _find_own_environments() -> None:
 _find_own_environments()
 
 if TYPE_CHECKING:
-    from metarl.experiment.api import evaluate_run as evaluate
-    from metarl.experiment.api import train
-    from metarl.experiment.deploy import load
+    from metarl.api import evaluate_run as evaluate
+    from metarl.api import train
+    from metarl.deployment.adapt import load
 
 __all__ = ["evaluate", "load", "train"]
 
@@ -58,11 +58,11 @@ def __getattr__(name: str) -> Any:
     """Import torch when a job is first asked for, so that `metarl list` and `--help` stay quick."""
     names = {"train": "train", "evaluate": "evaluate_run"}
     if name in names:
-        from metarl.experiment import api
+        from metarl import api
 
         return getattr(api, names[name])
     if name == "load":
-        from metarl.experiment import deploy
+        from metarl.deployment import adapt
 
-        return deploy.load
+        return adapt.load
     raise AttributeError(f"module 'metarl' has no attribute {name!r}")

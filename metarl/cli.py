@@ -21,7 +21,7 @@ import tyro
 from rich.console import Console
 from rich.logging import RichHandler
 
-from envs.errors import InputError, NonFiniteError, nearest
+from envs.contract.errors import InputError, NonFiniteError, nearest
 from metarl.commands import (
     COMMANDS,
     EXIT_ENVIRONMENT,
@@ -41,10 +41,10 @@ from metarl.commands import (
     rank,
     silence,
 )
-from metarl.core.errors import EnvironmentBroke, RankLost, StorageError
-from metarl.experiment.config import TrainConfig
-from metarl.experiment.presets import default_config
-from metarl.experiment.worlds import default_algorithm
+from metarl.runs.config import TrainConfig
+from metarl.runs.presets import default_config
+from metarl.runs.worlds import default_algorithm
+from metarl.runtime.errors import EnvironmentBroke, RankLost, StorageError
 
 HANGUP = getattr(signal, "SIGHUP", None)  # which Windows lacks
 

@@ -18,10 +18,10 @@ from rich.table import Table
 
 from envs.registry import describe
 from metarl.algorithms import ALGORITHMS
-from metarl.experiment.config import RunConfig, TrainConfig
-from metarl.experiment.presets import PRESETS
-from metarl.experiment.worlds import DEFAULT_ALGORITHM
 from metarl.fewshot import LEARNERS, SOURCES
+from metarl.runs.config import RunConfig, TrainConfig
+from metarl.runs.presets import PRESETS
+from metarl.runs.worlds import DEFAULT_ALGORITHM
 
 EXIT_BUG, EXIT_INPUT, EXIT_NUMBERS, EXIT_ENVIRONMENT, EXIT_STORAGE = 1, 2, 3, 4, 5
 EXIT_INTERRUPT, EXIT_TERMINATED = 130, 143
@@ -243,7 +243,7 @@ class ListCommand:
 
 def train_command(command: Any) -> None:
     """`metarl train`."""
-    from metarl.experiment import api
+    from metarl import api
 
     config = RunConfig(command.environment, command.algorithm, command.train, command.env, command.algo)
     api.train_run(config, command.out, command.resume, Output())
@@ -251,11 +251,11 @@ def train_command(command: Any) -> None:
 
 def evaluate_command(command: EvaluateCommand) -> None:
     """`metarl evaluate`."""
-    from metarl.experiment import api
-    from metarl.experiment.evaluation_files import FILM, PICTURE, TABLE, evaluation_table
-    from metarl.experiment.evaluation_identity import FILE, identity_of, places_of
-    from metarl.experiment.fewshot import few_shot_table
-    from metarl.experiment.strict_json import as_json
+    from metarl import api
+    from metarl.evaluation.files import FILM, PICTURE, TABLE, evaluation_table
+    from metarl.evaluation.identity import FILE, identity_of, places_of
+    from metarl.runtime.strict_json import as_json
+    from metarl.training.fewshot import few_shot_table
 
     record = api.evaluate_run(
         command.run,
@@ -282,7 +282,7 @@ def evaluate_command(command: EvaluateCommand) -> None:
 
 def render_command(command: RenderCommand) -> None:
     """`metarl render`."""
-    from metarl.experiment.render import render_run
+    from metarl.evaluation.render import render_run
 
     render_run(
         command.run,
@@ -298,7 +298,7 @@ def render_command(command: RenderCommand) -> None:
 
 def export_command(command: ExportCommand) -> None:
     """`metarl export`."""
-    from metarl.experiment.export import export_run
+    from metarl.deployment.export import export_run
 
     export_run(command.run, command.out, command.rounds, command.task, command.seed, trust=command.trust)
     names = "policy.pt2, weights.safetensors, policy.json"
@@ -314,8 +314,8 @@ def benchmark_command(command: BenchmarkCommand) -> int:
 
 
 def _speed(command: SpeedCommand) -> None:
-    from metarl.experiment.benchmark import measure_speed, speed_table
-    from metarl.experiment.strict_json import as_json
+    from metarl.runtime.strict_json import as_json
+    from metarl.speed.benchmark import measure_speed, speed_table
 
     rows = measure_speed(
         command.environments,

@@ -19,16 +19,16 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from metarl.core.adaptation import for_tasks
-from metarl.core.allocation import keep_freed_memory
-from metarl.core.errors import InputError
+from metarl.core.inner_step import for_tasks
 from metarl.core.meta_gradient import meta_gradient
-from metarl.core.randomness import Address
 from metarl.core.types import Params, State, Trial
-from metarl.experiment.config import RunConfig
-from metarl.experiment.presets import default_config
-from metarl.experiment.trainer import Setup, set_up, train_iteration
+from metarl.runs.config import RunConfig
+from metarl.runs.presets import default_config
+from metarl.runtime.allocation import keep_freed_memory
+from metarl.runtime.errors import InputError
+from metarl.runtime.randomness import Address
 from metarl.sampling.collect import torch_threads
+from metarl.training.trainer import Setup, set_up, train_iteration
 
 ALGORITHMS = ("maml-trpo", "promp", "rl2", "pearl")
 PEARL_STEPS = 20  # gradient steps of an update

@@ -19,12 +19,12 @@ from rich.console import Console
 from rich.table import Table
 from torch.profiler import ProfilerActivity, profile
 
-from envs.mujoco_tasks import MujocoTasks
-from metarl.core.allocation import keep_freed_memory
-from metarl.core.randomness import Address, Purpose
-from metarl.experiment.presets import default_config
-from metarl.experiment.trainer import Setup, set_up, train_iteration
+from envs.engine.mujoco_tasks import MujocoTasks
+from metarl.runs.presets import default_config
+from metarl.runtime.allocation import keep_freed_memory
+from metarl.runtime.randomness import Address, Purpose
 from metarl.sampling.collect import torch_threads
+from metarl.training.trainer import Setup, set_up, train_iteration
 
 MATRIX_PRODUCTS = ("aten::mm", "aten::bmm", "aten::addmm", "aten::baddbmm")
 

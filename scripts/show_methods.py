@@ -13,7 +13,7 @@ from scipy import stats
 
 import envs
 from metarl.algorithms import ALGORITHMS
-from metarl.experiment.presets import default_config
+from metarl.runs.presets import default_config
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"

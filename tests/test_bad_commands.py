@@ -6,8 +6,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from bad_commands import MISTAKES, bad_commands
-from experiment.command import Command, metarl  # noqa: F401
+from support.bad_commands import MISTAKES, bad_commands
+from support.command import Command, metarl  # noqa: F401
 
 SEEDS, EACH = range(10), 50  # in parts, so that processors share them
 MOST_LINES = 25  # the parser's own words; ours are one line

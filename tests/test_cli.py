@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from experiment.command import Command, assert_refused, metarl, snapshot, train_arguments  # noqa: F401
+from support.command import Command, assert_refused, metarl, snapshot, train_arguments  # noqa: F401
 
 from envs.registry import ENVIRONMENTS
 from metarl.algorithms import ALGORITHMS
@@ -18,8 +18,8 @@ BAD_NAMES = {
     "an empty environment": ("''", ["''"]),
     "a module that does not exist": ("no_such_module:Env", ["no_such_module"]),
     "a module without a name": (":Env", [":"]),
-    "an attribute that does not exist": ("envs.navigation:PointNaw", ["PointNaw", "'PointNav'"]),
-    "an attribute without a name": ("envs.navigation:", ["envs.navigation"]),
+    "an attribute that does not exist": ("envs.families.point.navigation:PointNaw", ["PointNaw", "'PointNav'"]),
+    "an attribute without a name": ("envs.families.point.navigation:", ["envs.families.point.navigation"]),
     "an attribute that is no environment": ("json:JSONDecoder", ["json:JSONDecoder", "TaskEnv"]),
     "a file that does not exist": ("no/such/file.py:Env", ["no/such/file.py"]),
     "a file without that class": ("{user}:Lime", ["Lime", "'Line'"]),
@@ -89,7 +89,7 @@ def cases(table: dict[str, tuple[str, object]]) -> pytest.MarkDecorator:
 
 
 def split(arguments: str) -> list[str]:
-    user = Path(__file__).parent / "experiment" / "user_environments.py"
+    user = Path(__file__).parent / "support" / "user_environments.py"
     return ["" if word == "''" else word.format(user=user) for word in arguments.split()]
 
 

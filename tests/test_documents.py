@@ -6,7 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from experiment.command import Command, metarl
+from support.command import Command, metarl
 
 ROOT = Path(__file__).parents[1]
 __all__ = ["metarl"]

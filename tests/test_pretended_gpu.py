@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from pretended_gpu import GPU, DevicesMet, OnGPU, PretendedGPU
+from support.pretended_gpu import GPU, DevicesMet, OnGPU, PretendedGPU
 from torch.func import grad, vmap
 
-from metarl.core.devices import sent
+from metarl.runtime.devices import sent
 
 
 def test_what_it_computes_is_what_the_cpu_computes() -> None:

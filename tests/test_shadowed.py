@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-MINE = Path(__file__).parent / "experiment" / "user_environments.py"
+MINE = Path(__file__).parent / "support" / "user_environments.py"
 TINY = ["--tasks", "2", "--episodes", "2", "--iterations", "1", "--algo.hidden", "4", "--threads", "1"]
 
 
@@ -51,7 +51,11 @@ def test_torchrun_runs_beside_a_users_own_envs(project: Path) -> None:
 
 
 def test_python_gets_our_envs_or_is_told_what_hides_it(project: Path) -> None:
-    ours = run(project, "-c", "import metarl, envs; print(len(envs.names())); from envs.navigation import PointNav")
+    ours = run(
+        project,
+        "-c",
+        "import metarl, envs; print(len(envs.names())); from envs.families.point.navigation import PointNav",
+    )
     assert (ours.returncode, ours.stderr) == (0, "") and int(ours.stdout) > 10
     assert not (project / "executed").exists()
     told = run(project, "-c", "import envs, metarl").stderr.splitlines()[-1]

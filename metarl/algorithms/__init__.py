@@ -5,7 +5,7 @@ Nothing here imports torch: names and options are read without it.
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from envs.errors import InputError, nearest
+from envs.contract.errors import InputError, nearest
 from envs.registry import load_attribute
 from metarl.algorithms import configs, memory_configs
 

@@ -8,16 +8,16 @@ latent), says so by the class attribute `adapts_after_each_episode = True`: with
 then one episode. Any other needs many episodes for a step, and its memory serves any number of lanes.
 
 A method whose update is the same when the tasks are divided over processes, because every mean over tasks in it is one
-over ranks (`core/ranks.py`) too, says so by `divides_over_ranks = True`. Its tasks are sampled in groups then as well
-(`sampling/groups.py`): nothing that an agent does for a task may depend, to the last bit, on the tasks beside it.
+over ranks (`runtime/ranks.py`) too, says so by `divides_over_ranks = True`. Its tasks are sampled in groups then as
+well (`sampling/groups.py`): nothing that an agent does for a task may depend, to the last bit, on the tasks beside it.
 """
 
 from typing import Protocol, runtime_checkable
 
 import torch
 
-from metarl.core.randomness import Address
 from metarl.core.types import Metrics, State, Trial
+from metarl.runtime.randomness import Address
 from metarl.sampling.collect import Agent
 
 

@@ -8,8 +8,8 @@
 from metarl.algorithms.configs import InnerLoopConfig, MAMLTRPOConfig
 from metarl.algorithms.gradient_based import GradientBased
 from metarl.algorithms.maml import MAMLTRPO
-from metarl.core.randomness import Address
 from metarl.core.types import Batch, Metrics, Params, State, Trial
+from metarl.runtime.randomness import Address
 
 
 class RandomInit(GradientBased):

@@ -16,9 +16,7 @@ from gymnasium.spaces import Discrete
 from torch import nn
 
 from metarl.algorithms.memory_configs import VariBADConfig
-from metarl.core.devices import sent
 from metarl.core.distributions import Gaussian
-from metarl.core.interruption import interruption_point
 from metarl.core.meta_gradient import shortened
 from metarl.core.networks import MLP, Linear, apply, initial_parameters, size_of_observation
 from metarl.core.optimiser import AdamSteps, adam_state
@@ -28,6 +26,8 @@ from metarl.core.replay import by_slot, empty_replay, remembered, write_trial
 from metarl.core.trust_region import Finite
 from metarl.core.types import Params, Rollout, State, Transition, Trial
 from metarl.core.variational import Bound, belief_of, decoder_inputs, drawn_prefixes, negative_bound
+from metarl.runtime.devices import sent
+from metarl.runtime.interruption import interruption_point
 
 
 class BeliefModel:

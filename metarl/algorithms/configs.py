@@ -7,8 +7,8 @@ come from the environment.
 from dataclasses import dataclass
 from typing import Literal
 
-from metarl.core.errors import InputError
-from metarl.core.options import check_ranges, number
+from metarl.runtime.errors import InputError
+from metarl.runtime.options import check_ranges, number
 
 __all__ = ["check_ranges", "number"]  # for methods from elsewhere
 

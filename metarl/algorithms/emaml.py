@@ -11,12 +11,12 @@ from torch.func import grad_and_value
 
 from metarl.algorithms.configs import EMAMLConfig
 from metarl.algorithms.maml import MAMLTRPO
-from metarl.core.adaptation import for_tasks
 from metarl.core.distributions import Distribution
+from metarl.core.inner_step import for_tasks
 from metarl.core.losses import log_ratio, masked_mean
 from metarl.core.meta_gradient import Adaptation
-from metarl.core.ranks import gather, mean_over_tasks
 from metarl.core.types import Batch, Params
+from metarl.runtime.ranks import gather, mean_over_tasks
 
 
 class EMAML(MAMLTRPO):

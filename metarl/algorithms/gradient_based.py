@@ -14,18 +14,18 @@ import gymnasium
 import torch
 
 from metarl.algorithms.configs import AdamConfig, InnerLoopConfig
-from metarl.core.adaptation import for_tasks, repeat_for_tasks
 from metarl.core.advantages import make_batch
-from metarl.core.devices import read_back, sent
 from metarl.core.distributions import Distribution
 from metarl.core.inner_loops import GradientSteps
+from metarl.core.inner_step import for_tasks, repeat_for_tasks
 from metarl.core.losses import INNER_LOSSES, masked_mean
 from metarl.core.meta_gradient import descend
 from metarl.core.networks import apply, for_acting, initial_parameters, make_policy
 from metarl.core.optimiser import adam_state, falling_rate
-from metarl.core.randomness import Address
-from metarl.core.ranks import mean_over_tasks
 from metarl.core.types import Action, Batch, Metrics, Params, Rollout, State, Transition, Trial
+from metarl.runtime.devices import read_back, sent
+from metarl.runtime.randomness import Address
+from metarl.runtime.ranks import mean_over_tasks
 
 
 class TaskParameters(NamedTuple):

@@ -21,14 +21,14 @@ from torch.nn.functional import softplus
 
 from metarl.algorithms.memory_configs import PEARLConfig
 from metarl.core.action_box import action_box
-from metarl.core.adaptation import repeat_for_tasks
-from metarl.core.devices import sent
+from metarl.core.inner_step import repeat_for_tasks
 from metarl.core.networks import MLP, apply, for_acting, size_of_observation
 from metarl.core.product_of_gaussians import Belief, prior
-from metarl.core.randomness import Address
 from metarl.core.soft_actor_critic import tanh_gaussian
 from metarl.core.trust_region import require_finite
 from metarl.core.types import Action, Params, Rollout, State, Transition
+from metarl.runtime.devices import sent
+from metarl.runtime.randomness import Address
 
 SMALLEST_VARIANCE = 1e-7  # of one transition's Gaussian
 OUTPUT_GAIN = 0.01  # of every untrained last layer: latents, actions and values start near 0, alike for all tasks

@@ -19,15 +19,15 @@ from torch.func import grad_and_value
 
 from metarl.algorithms.configs import MAMLPPOConfig, MAMLTRPOConfig, MAMLVPGConfig
 from metarl.algorithms.gradient_based import AdamBased, GradientBased
-from metarl.core.adaptation import for_tasks
-from metarl.core.devices import read_back
 from metarl.core.distributions import Distribution
+from metarl.core.inner_step import for_tasks
 from metarl.core.losses import clipped_loss, likelihood_ratio_loss, log_likelihood_loss, masked_mean
 from metarl.core.meta_gradient import Adaptation, differentiable_adaptation, kl_curvature
-from metarl.core.randomness import Address
-from metarl.core.ranks import mean_over_tasks
 from metarl.core.trust_region import Finite, backtracking_line_search, dot, require_finite, trust_region_step
 from metarl.core.types import Batch, Metrics, Params, State, Trial
+from metarl.runtime.devices import read_back
+from metarl.runtime.randomness import Address
+from metarl.runtime.ranks import mean_over_tasks
 
 logger = logging.getLogger("metarl")
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from metarl.core.options import check_ranges, number
+from metarl.runtime.options import check_ranges, number
 
 
 @dataclass(frozen=True)

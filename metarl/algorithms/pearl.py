@@ -21,17 +21,17 @@ from torch import nn
 
 from metarl.algorithms.latent_agent import OUTPUT_GAIN, LatentAgent
 from metarl.algorithms.memory_configs import PEARLConfig
-from metarl.core.devices import sent
-from metarl.core.interruption import interruption_point
 from metarl.core.networks import MLP, apply, initial_parameters
 from metarl.core.optimiser import AdamSteps, adam_state
 from metarl.core.parts import gradients, joined, part_of
 from metarl.core.product_of_gaussians import Belief, prior
-from metarl.core.randomness import Address
 from metarl.core.replay import Slots, empty_replay, replay_bytes, slots_of, write_trial
 from metarl.core.soft_actor_critic import actor_loss, critic_target, polyak_, tanh_gaussian, temperature_loss
 from metarl.core.trust_region import require_finite
 from metarl.core.types import Metrics, Params, State, Trial
+from metarl.runtime.devices import sent
+from metarl.runtime.interruption import interruption_point
+from metarl.runtime.randomness import Address
 
 
 class Draw(NamedTuple):

@@ -10,14 +10,14 @@ import torch
 
 from metarl.algorithms.configs import ProMPConfig
 from metarl.algorithms.gradient_based import AdamBased
-from metarl.core.adaptation import for_tasks
-from metarl.core.devices import read_back, sent
 from metarl.core.distributions import Distribution
+from metarl.core.inner_step import for_tasks
 from metarl.core.losses import clipped_loss
-from metarl.core.randomness import Address
-from metarl.core.ranks import mean_over_tasks
 from metarl.core.trust_region import require_finite
 from metarl.core.types import Batch, Metrics, Params, State, Trial
+from metarl.runtime.devices import read_back, sent
+from metarl.runtime.randomness import Address
+from metarl.runtime.ranks import mean_over_tasks
 
 Support = tuple[tuple[Batch, Distribution], ...]
 """Each adaptation round of one task, with the distribution that it was sampled from."""

@@ -10,10 +10,10 @@ from metarl.algorithms.gradient_based import AdamBased
 from metarl.core.inner_loops import GradientSteps
 from metarl.core.meta_gradient import shortened
 from metarl.core.optimiser import adam_step
-from metarl.core.randomness import Address
-from metarl.core.ranks import mean_over_tasks
 from metarl.core.trust_region import Finite, dot
 from metarl.core.types import Batch, Metrics, Params, State, Trial
+from metarl.runtime.randomness import Address
+from metarl.runtime.ranks import mean_over_tasks
 
 
 class Reptile(AdamBased):

@@ -22,15 +22,15 @@ import torch
 from gymnasium.spaces import Box, Discrete
 
 from metarl.algorithms.memory_configs import RL2Config
-from metarl.core.devices import sent
 from metarl.core.distributions import Distribution
 from metarl.core.networks import MLP, apply, initial_parameters, make_policy, size_of_observation
 from metarl.core.optimiser import adam_state
 from metarl.core.parts import part_of
 from metarl.core.proximal import Loss, proximal_descent, proximal_loss, trial_targets
-from metarl.core.randomness import Address
 from metarl.core.recurrent import of_previous_step, recurrent_core, streams
 from metarl.core.types import Action, Batch, Metrics, Params, Rollout, State, Transition, Trial
+from metarl.runtime.devices import sent
+from metarl.runtime.randomness import Address
 
 ACTOR_GAIN = 0.01  # of the first policy's last layer, which makes all actions nearly as likely
 

@@ -25,16 +25,16 @@ from gymnasium.spaces import Box
 
 from metarl.algorithms.belief_model import BeliefModel
 from metarl.algorithms.memory_configs import VariBADConfig
-from metarl.core.devices import read_back, sent
 from metarl.core.networks import MLP, apply, initial_parameters, make_policy, size_of_observation
 from metarl.core.optimiser import adam_state
 from metarl.core.parts import joined, part_of
 from metarl.core.proximal import Loss, proximal_descent, proximal_loss, trial_targets
-from metarl.core.randomness import Address
 from metarl.core.recurrent import streams
 from metarl.core.replay import replay_bytes
 from metarl.core.trust_region import require_finite
 from metarl.core.types import Action, Batch, Metrics, Params, Rollout, State, Transition, Trial
+from metarl.runtime.devices import read_back, sent
+from metarl.runtime.randomness import Address
 
 ACTOR_GAIN = 0.01  # of the first policy's last layer, which makes all actions nearly as likely
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from envs.errors import InputError
-from metarl.core.errors import StorageError
+from envs.contract.errors import InputError
+from metarl.runtime.errors import StorageError
 
 STALE_SECONDS = 300.0
 BEAT_SECONDS = 10.0

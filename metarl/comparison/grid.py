@@ -20,16 +20,16 @@ from typing import IO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from envs.errors import InputError
+from envs.contract.errors import InputError
 from metarl.comparison.children import signal_group, start
 from metarl.comparison.claims import BEAT_SECONDS, Claim, claim
 from metarl.comparison.suite import Cell, Suite, load_suite
-from metarl.core.interruption import SIGNALS, interruptible_at_points, interruption_point
-from metarl.experiment.config import read_yaml, versions
-from metarl.experiment.continuing import mismatch, taken_up
-from metarl.experiment.evaluation_identity import EvaluationIdentity, best_known, read_evaluations
-from metarl.experiment.files import MOST_LINES, read_file
-from metarl.experiment.user_code import own_names
+from metarl.evaluation.identity import EvaluationIdentity, best_known, read_evaluations
+from metarl.runs.config import read_yaml, versions
+from metarl.runs.continuing import mismatch, taken_up
+from metarl.runs.user_code import own_names
+from metarl.runtime.files import MOST_LINES, read_file
+from metarl.runtime.interruption import SIGNALS, interruptible_at_points, interruption_point
 
 METARL = (sys.executable, "-m", "metarl")
 POLL_SECONDS = 0.1

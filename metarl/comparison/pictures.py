@@ -19,7 +19,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from metarl.comparison.records import Record
 from metarl.comparison.statistics import performance_profile
-from metarl.experiment.evaluate import bootstrap_interval
+from metarl.evaluation.evaluate import bootstrap_interval
 
 COLOURS = ("#3f87d1", "#df8328", "#37a06a", "#d55f68", "#9277cf", "#a9825a", "#d276ad", "#7f8894", "#aa9c2f", "#2aa3b1")
 LINES = ("-", "--", ":", "-.")

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from metarl.core.errors import InputError, StorageError
-from metarl.experiment.config import FREE_ON_RESUME, options_of_then, read_yaml
-from metarl.experiment.evaluation_identity import EvaluationIdentity, best_known, read_evaluations
-from metarl.experiment.logger import read_metrics
-from metarl.experiment.user_code import own_names
-from metarl.experiment.worlds import algorithm_config, environment_config
+from metarl.evaluation.identity import EvaluationIdentity, best_known, read_evaluations
+from metarl.runs.config import FREE_ON_RESUME, options_of_then, read_yaml
+from metarl.runs.logger import read_metrics
+from metarl.runs.user_code import own_names
+from metarl.runs.worlds import algorithm_config, environment_config
+from metarl.runtime.errors import InputError, StorageError
 
 LARGEST = 1e300  # of a number that is taken for one
 

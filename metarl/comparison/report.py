@@ -26,8 +26,8 @@ from metarl.comparison.pictures import (
 )
 from metarl.comparison.records import Record, evaluated_alike, find_runs, read_record, told_apart
 from metarl.comparison.results import interval, summarise
-from metarl.core.errors import InputError, StorageError
-from metarl.experiment.checkpoint import write_atomic
+from metarl.runs.checkpoint import write_atomic
+from metarl.runtime.errors import InputError, StorageError
 
 MANY_RUNS = 12  # a longer list is folded
 

@@ -22,12 +22,12 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from envs.errors import InputError, nearest
+from envs.contract.errors import InputError, nearest
 from envs.registry import environment_class
-from metarl.experiment.config import RunConfig, options_from_dict
-from metarl.experiment.files import read_yaml_file
-from metarl.experiment.presets import default_config
-from metarl.experiment.worlds import is_few_shot
+from metarl.runs.config import RunConfig, options_from_dict
+from metarl.runs.presets import default_config
+from metarl.runs.worlds import is_few_shot
+from metarl.runtime.files import read_yaml_file
 
 BUILT_IN = Path(__file__).parent / "suites"
 ROOMS = ("train", "env", "algo")

@@ -6,8 +6,8 @@ import gymnasium
 import numpy as np
 import torch
 
-from metarl.core.devices import sent
-from metarl.core.errors import InputError
+from metarl.runtime.devices import sent
+from metarl.runtime.errors import InputError
 
 
 class ActionBox(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch.func import grad
 
-from metarl.core.adaptation import Loss, for_tasks
+from metarl.core.inner_step import Loss, for_tasks
 from metarl.core.meta_gradient import Adaptation, Product, linearised
 from metarl.core.trust_region import add, conjugate_gradient_of_tasks
 from metarl.core.types import Params

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch.func import grad_and_value
 
-from metarl.core.adaptation import Loss, gradient_step
+from metarl.core.inner_step import Loss, gradient_step
 from metarl.core.types import Params
 
 RATE = "rate."  # what the names of learned rates begin with

@@ -8,8 +8,8 @@ With `θ'_n(θ)` the parameters of task `n` after the inner loop, and `J_n = dθ
   so no derivative of `J` enters.
 
 `J` and `Jᵀ` are never formed. Both are products through a graph that is built once and used for every vector, where
-memory holds it (`core/tasks_at_once.py`). All is computed task by task, and the mean taken at the very end
-(`core/ranks.py` says why).
+memory holds it (`runtime/tasks_at_once.py`). All is computed task by task, and the mean taken at the very end
+(`runtime/ranks.py` says why).
 """
 
 import math
@@ -21,13 +21,13 @@ import torch
 from torch.func import grad, grad_and_value, vjp
 from torch.utils._pytree import tree_leaves
 
-from metarl.core.adaptation import for_tasks, repeat_for_tasks
-from metarl.core.interruption import interruption_point
+from metarl.core.inner_step import for_tasks, repeat_for_tasks
 from metarl.core.optimiser import adam_step
-from metarl.core.ranks import mean_over_tasks
-from metarl.core.tasks_at_once import in_parts, size_of_parts
 from metarl.core.trust_region import Finite, dot
 from metarl.core.types import Params, State
+from metarl.runtime.interruption import interruption_point
+from metarl.runtime.ranks import mean_over_tasks
+from metarl.runtime.tasks_at_once import in_parts, size_of_parts
 
 Product = Callable[[Params], Params]
 

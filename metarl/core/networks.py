@@ -14,8 +14,8 @@ from torch import nn
 from torch.func import functional_call
 
 from metarl.core.distributions import Categorical, Gaussian
-from metarl.core.errors import InputError
 from metarl.core.types import Params
+from metarl.runtime.errors import InputError
 
 ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {"tanh": torch.tanh, "relu": torch.relu}
 

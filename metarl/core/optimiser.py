@@ -2,8 +2,8 @@
 
 import torch
 
-from metarl.core.devices import sent
 from metarl.core.types import Params, State
+from metarl.runtime.devices import sent
 
 
 def adam_state(params: Params) -> State:

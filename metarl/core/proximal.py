@@ -14,14 +14,14 @@ import torch
 from jaxtyping import Float
 
 from metarl.core.advantages import discounted_returns, generalised_advantages
-from metarl.core.devices import read_back, sent
 from metarl.core.distributions import Distribution
-from metarl.core.interruption import interruption_point
 from metarl.core.losses import clipped_loss, log_ratio, masked_mean
 from metarl.core.meta_gradient import shortened
 from metarl.core.optimiser import AdamSteps, falling_rate
 from metarl.core.trust_region import Finite, require_finite
 from metarl.core.types import Batch, Params, State
+from metarl.runtime.devices import read_back, sent
+from metarl.runtime.interruption import interruption_point
 
 SCALE_MEMORY = 0.9  # of the returns' scale, from update to update
 

@@ -23,9 +23,9 @@ import hashlib
 
 import torch
 
-from metarl.core.devices import sent
-from metarl.core.errors import InputError
 from metarl.core.types import State, Trial
+from metarl.runtime.devices import sent
+from metarl.runtime.errors import InputError
 
 FIELDS = ("observation", "action", "reward", "terminated", "next_observation", "mask")
 FLAGS = ("terminated", "mask")

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import torch
 
-from metarl.core.errors import NonFiniteError
-from metarl.core.interruption import interruption_point
 from metarl.core.types import Params
+from metarl.runtime.errors import NonFiniteError
+from metarl.runtime.interruption import interruption_point
 
 
 def dot(a: Params, b: Params) -> torch.Tensor:

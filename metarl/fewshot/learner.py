@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from metarl.core.devices import sent
-from metarl.core.randomness import Address
 from metarl.core.types import FewShot, Labelled, State
 from metarl.fewshot.sources import Source, Task
+from metarl.runtime.devices import sent
+from metarl.runtime.randomness import Address
 
 Scores = dict[str, torch.Tensor]
 """How good predictions are: `loss`, and for classes `accuracy`."""

@@ -11,20 +11,20 @@ import torch
 from torch import nn
 from torch.func import functional_call, grad
 
-from metarl.core.adaptation import for_tasks
-from metarl.core.devices import sent
 from metarl.core.implicit import implicit_adaptation
 from metarl.core.inner_loops import ContextSteps, GradientSteps, HeadSteps, LearnedRates, ProximalSteps
-from metarl.core.interruption import interruption_point
+from metarl.core.inner_step import for_tasks
 from metarl.core.meta_gradient import meta_gradient, meta_step
 from metarl.core.networks import initial_parameters
 from metarl.core.optimiser import adam_state, falling_rate
-from metarl.core.randomness import Address
-from metarl.core.ranks import mean_over_tasks
 from metarl.core.types import FewShot, Labelled, Params, State
 from metarl.fewshot import configs
 from metarl.fewshot.learner import Problem, Scores, curve
 from metarl.fewshot.models import make_model
+from metarl.runtime.devices import sent
+from metarl.runtime.interruption import interruption_point
+from metarl.runtime.randomness import Address
+from metarl.runtime.ranks import mean_over_tasks
 
 
 class GradientLearner:

@@ -15,17 +15,17 @@ from torch import nn
 from torch.func import functional_call, grad_and_value, vmap
 from torch.nn import functional
 
-from metarl.core.devices import sent
-from metarl.core.interruption import interruption_point
 from metarl.core.meta_gradient import meta_step
 from metarl.core.networks import MLP, initial_parameters
 from metarl.core.optimiser import adam_state, falling_rate
-from metarl.core.randomness import Address
 from metarl.core.recurrent import GRU
 from metarl.core.types import FewShot, Labelled, Params, State
 from metarl.fewshot.configs import RecurrentConfig
 from metarl.fewshot.learner import Problem, Scores, curve
 from metarl.fewshot.models import ConvolutionalNetwork
+from metarl.runtime.devices import sent
+from metarl.runtime.interruption import interruption_point
+from metarl.runtime.randomness import Address
 
 
 class Reader(nn.Module):

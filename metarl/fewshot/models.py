@@ -7,9 +7,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from metarl.core.errors import InputError
 from metarl.core.networks import MLP, Linear
 from metarl.fewshot.configs import LearnerConfig
+from metarl.runtime.errors import InputError
 
 BLOCKS = 4
 

@@ -23,9 +23,9 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from metarl.core.errors import InputError, StorageError
-from metarl.core.options import check_ranges, number
 from metarl.fewshot.sources import Examples, Task
+from metarl.runtime.errors import InputError, StorageError
+from metarl.runtime.options import check_ranges, number
 
 FULL = {
     "images_background": "68d2efa1b9178cc56df9314c21c6e718",

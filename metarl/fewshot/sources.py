@@ -11,8 +11,8 @@ from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from metarl.core.errors import InputError
-from metarl.core.options import check_ranges, number
+from metarl.runtime.errors import InputError
+from metarl.runtime.options import check_ranges, number
 
 GRID = 100  # queries of a task in the split "test", evenly spaced
 

@@ -13,12 +13,12 @@ import gymnasium
 import numpy as np
 import torch
 
-from envs.base import TaskEnv
+from envs.contract.base import TaskEnv
 from metarl.core.distributions import LIKELIEST_CATEGORICAL, LIKELIEST_GAUSSIAN
-from metarl.core.errors import EnvironmentBroke, InputError, NonFiniteError
-from metarl.core.interruption import interruption_point
-from metarl.core.randomness import Address, Purpose
 from metarl.core.types import Action, Rollout, State, Transition, Trial
+from metarl.runtime.errors import EnvironmentBroke, InputError, NonFiniteError
+from metarl.runtime.interruption import interruption_point
+from metarl.runtime.randomness import Address, Purpose
 from metarl.sampling.normalisation import Normaliser
 
 Memory = Any

@@ -12,10 +12,10 @@ from contextvars import copy_context
 
 import torch
 
-from envs.base import TaskEnv
-from metarl.core.interruption import interruption_point
-from metarl.core.randomness import Address
+from envs.contract.base import TaskEnv
 from metarl.core.types import Rollout, State, Trial
+from metarl.runtime.interruption import interruption_point
+from metarl.runtime.randomness import Address
 from metarl.sampling.collect import Agent, collect
 
 TRIALS = 2  # of each way to divide the tasks that count, after one that warms up

@@ -3,15 +3,15 @@
 `collect` shows agents, and records, `(o − mean) / standard deviation`; the moments of an iteration are those of all
 iterations before it, so that a rollout and the update on it use the same ones. They are part of the run's state.
 
-Before the first iteration the untrained policy plays for moments alone (`experiment/trainer.py`), so that already the
+Before the first iteration the untrained policy plays for moments alone (`training/trainer.py`), so that already the
 first update is on what the policy will be shown.
 """
 
 import torch
 from jaxtyping import Float
 
-from metarl.core.ranks import sum_over_ranks
 from metarl.core.types import State, Trial
+from metarl.runtime.ranks import sum_over_ranks
 
 MOMENTS = "observations"  # where a state keeps them
 SMALLEST = 1e-4  # a standard deviation below this is taken for this: a constant stays harmless

@@ -20,7 +20,7 @@ import tyro
 from reproduction import RESULTS
 
 import metarl
-from metarl.experiment.config import versions
+from metarl.runs.config import versions
 
 HALVED = 0.5 ** (1 / 800)  # within 800 meta-updates
 SMALL = {  # by shots: what 20 minutes of two cores are best spent on

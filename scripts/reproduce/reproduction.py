@@ -18,7 +18,7 @@ from typing import Any
 import tyro
 
 import metarl
-from metarl.experiment.config import versions
+from metarl.runs.config import versions
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
 WINDOW = 5  # iterations that a figure "by iteration I" is averaged over

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from trials import ADDRESSES, E, imagine, make
+from support.trials import ADDRESSES, E, imagine, make
 
-from metarl.core.randomness import Address
+from metarl.runtime.randomness import Address
 
 
 @pytest.mark.parametrize("hidden", [(), (8,), (8, 4)])

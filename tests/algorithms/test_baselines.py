@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 import torch
+from support.trials import ADDRESSES, E, N, copies, doubled, imagine, make, navigate, same, tensors
 from torch.distributions import Independent, Normal, kl_divergence
 from torch.func import functional_call
-from trials import ADDRESSES, E, N, copies, doubled, imagine, make, navigate, same, tensors
 
 from metarl.algorithms import algorithm_class
-from metarl.core.randomness import Address
 from metarl.core.types import Batch, Params, Trial
+from metarl.runtime.randomness import Address
 
 START, UPDATE = Address(0), Address(2)
 BASELINES = pytest.mark.parametrize("name", ["random-init", "multitask", "oracle"])

@@ -1,9 +1,9 @@
 """CAVIA: what is each task's own and what is shared."""
 
 import torch
-from trials import ADDRESSES, E, N, imagine, make
+from support.trials import ADDRESSES, E, N, imagine, make
 
-from metarl.core.randomness import Address
+from metarl.runtime.randomness import Address
 
 CONTEXT = "body.context"
 

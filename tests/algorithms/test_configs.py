@@ -6,7 +6,7 @@ import math
 import pytest
 
 from metarl.algorithms import ALGORITHMS
-from metarl.core.errors import InputError
+from metarl.runtime.errors import InputError
 
 NUMBERS = [
     (name, field.name, type(field.default))

@@ -5,12 +5,12 @@ import math
 import pytest
 import torch
 from gymnasium.spaces import Discrete
+from support.trials import N, copies, doubled, make, navigate, same, tensors
 from torch.distributions import Independent, Normal
 from torch.func import functional_call, grad
-from trials import N, copies, doubled, make, navigate, same, tensors
 
-from metarl.core.randomness import Address
 from metarl.core.types import Batch, Params
+from metarl.runtime.randomness import Address
 
 START, UPDATE = Address(0), Address(2)
 

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.spaces import Discrete
-from torch.utils._pytree import tree_map
-from trials import (
+from support.trials import (
     ADDRESSES,
     GRADIENT_BASED,
     E,
@@ -24,13 +23,14 @@ from trials import (
     wander,
     with_rewards,
 )
+from torch.utils._pytree import tree_map
 
 import envs
 from metarl.algorithms import ALGORITHMS, config_class, make_algorithm
 from metarl.algorithms.algorithm import Algorithm
-from metarl.core.errors import InputError, NonFiniteError
-from metarl.core.randomness import Address
 from metarl.core.types import State, Transition, Trial
+from metarl.runtime.errors import InputError, NonFiniteError
+from metarl.runtime.randomness import Address
 from metarl.sampling.collect import collect
 
 EVERY_METHOD = pytest.mark.parametrize("name", ALGORITHMS)

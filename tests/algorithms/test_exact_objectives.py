@@ -24,10 +24,10 @@ from typing import Any
 import pytest
 import torch
 from gymnasium.spaces import Discrete
-from trials import make
+from support.trials import make
 
 from metarl.algorithms.configs import EMAMLConfig
-from metarl.core.adaptation import for_tasks
+from metarl.core.inner_step import for_tasks
 from metarl.core.meta_gradient import meta_gradient
 from metarl.core.types import Batch, Params
 

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.spaces import Box
-from trials import ADDRESSES, CPU, OBSERVATIONS, N, doubled, imagine, make
+from support.trials import ADDRESSES, CPU, OBSERVATIONS, N, doubled, imagine, make
 
 from metarl.algorithms.configs import IMAMLConfig
 from metarl.algorithms.imaml import IMAML
 from metarl.core.meta_gradient import Adaptation
-from metarl.core.randomness import Address
 from metarl.core.trust_region import conjugate_gradient_of_tasks
 from metarl.core.types import Batch, Params
+from metarl.runtime.randomness import Address
 
 LAMBDA, ACTIONS = 3.0, Box(-1, 1, (2,), np.float64)
 

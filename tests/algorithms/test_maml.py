@@ -6,15 +6,15 @@ from unittest.mock import Mock
 
 import pytest
 import torch
+from support.trials import ADDRESSES, E, N, copies, doubled, make, navigate, same, tensors, with_rewards
 from torch.distributions import Independent, Normal, kl_divergence
 from torch.func import functional_call
-from trials import ADDRESSES, E, N, copies, doubled, make, navigate, same, tensors, with_rewards
 
 from metarl.core.distributions import Gaussian
-from metarl.core.errors import NonFiniteError
 from metarl.core.meta_gradient import meta_gradient
-from metarl.core.randomness import Address
 from metarl.core.types import Batch, Params
+from metarl.runtime.errors import NonFiniteError
+from metarl.runtime.randomness import Address
 
 START, UPDATE = Address(0), Address(2)
 

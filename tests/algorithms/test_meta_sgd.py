@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from trials import ADDRESSES, E, imagine, make
+from support.trials import ADDRESSES, E, imagine, make
 
 from metarl.core.inner_loops import RATE
-from metarl.core.randomness import Address
+from metarl.runtime.randomness import Address
 
 BOTH = pytest.mark.parametrize("name", ["meta-sgd", "lslr"])
 

@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.spaces import Box, Discrete
-from pretended_gpu import GPU, PretendedGPU
+from support.pretended_gpu import GPU, PretendedGPU
+from support.trials import CPU, OBSERVATIONS, navigate, tensors, wander
 from torch.utils._pytree import tree_map
-from trials import CPU, OBSERVATIONS, navigate, tensors, wander
 
 from metarl.algorithms import ALGORITHMS, config_class, make_algorithm
-from metarl.core.randomness import Address
-from metarl.core.tasks_at_once import WithinMemory, tasks_at_once
 from metarl.core.types import Metrics, State, Trial
-from metarl.experiment.checkpoint import Checkpoint
-from metarl.experiment.presets import default_config
-from metarl.experiment.trainer import Setup, starting_point
+from metarl.runs.checkpoint import Checkpoint
+from metarl.runs.presets import default_config
+from metarl.runtime.randomness import Address
+from metarl.runtime.tasks_at_once import WithinMemory, tasks_at_once
 from metarl.sampling.groups import Divisions
+from metarl.training.trainer import Setup, starting_point
 
 START, UPDATE = Address(0), Address(2)
 

@@ -5,15 +5,15 @@ from typing import Any
 import pytest
 import torch
 from gymnasium.spaces import Discrete
+from support.trials import ADDRESSES, GRADIENT_BASED, E, N, doubled, imagine, make, navigate, same, tensors
 from torch.distributions import Categorical, Distribution, Independent, Normal
 from torch.func import functional_call
-from trials import ADDRESSES, GRADIENT_BASED, E, N, doubled, imagine, make, navigate, same, tensors
 
-from metarl.core.adaptation import for_tasks
+from metarl.core.inner_step import for_tasks
 from metarl.core.meta_gradient import meta_gradient
 from metarl.core.optimiser import adam_step
-from metarl.core.randomness import Address
 from metarl.core.types import Batch, Params, Trial
+from metarl.runtime.randomness import Address
 
 START, UPDATE = Address(0), Address(2)
 BY_ADAM = ["maml-ppo", "maml-vpg", "promp", "reptile"]

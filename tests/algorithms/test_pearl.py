@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.spaces import Box, Discrete
-from trials import ADDRESSES, CPU, OBSERVATIONS, E, N, T, copies, make, navigate, same, tensors
+from support.trials import ADDRESSES, CPU, OBSERVATIONS, E, N, T, copies, make, navigate, same, tensors
 
-from envs.base import Outcome, TaskEnv
-from envs.tasks import TaskDistribution, Uniform
+from envs.contract.base import Outcome, TaskEnv
+from envs.contract.tasks import TaskDistribution, Uniform
 from metarl.algorithms import config_class, make_algorithm
 from metarl.algorithms.pearl import learned
-from metarl.core.errors import InputError
 from metarl.core.parts import part_of
-from metarl.core.randomness import Address
 from metarl.core.replay import slots_of, write_trial
 from metarl.core.types import Rollout
+from metarl.runtime.errors import InputError
+from metarl.runtime.randomness import Address
 from metarl.sampling.collect import collect
 
 START = Address(0)

@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from trials import doubled, make, navigate, same, tensors
+from support.trials import doubled, make, navigate, same, tensors
 
 from metarl.algorithms.promp import adapted_coefficient
-from metarl.core.adaptation import for_tasks
+from metarl.core.inner_step import for_tasks
 from metarl.core.meta_gradient import meta_gradient
-from metarl.core.randomness import Address
 from metarl.core.types import Params
+from metarl.runtime.randomness import Address
 
 START, UPDATE = Address(0), Address(2)
 

@@ -3,14 +3,14 @@
 import numpy as np
 import torch
 from gymnasium.spaces import Box
+from support.trials import CPU, OBSERVATIONS, N, doubled, imagine, make
 from torch.distributions import Independent, Normal
 from torch.func import functional_call
-from trials import CPU, OBSERVATIONS, N, doubled, imagine, make
 
 from metarl.algorithms.configs import ReptileConfig
 from metarl.algorithms.reptile import Reptile
-from metarl.core.randomness import Address
 from metarl.core.types import Batch, Params
+from metarl.runtime.randomness import Address
 
 LR = 0.1
 

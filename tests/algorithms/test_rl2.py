@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 import torch
 from gymnasium.spaces import Discrete
-from trials import ADDRESSES, OBSERVATIONS, E, N, make, navigate, same, tensors, uneven, with_rewards
+from support.trials import ADDRESSES, OBSERVATIONS, E, N, make, navigate, same, tensors, uneven, with_rewards
 
 import envs
-from metarl.core.randomness import Address
 from metarl.core.types import Batch, Rollout, State, Transition, Trial
+from metarl.runtime.randomness import Address
 from metarl.sampling.collect import collect
 
 START, UPDATE = Address(0), Address(2)

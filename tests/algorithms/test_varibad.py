@@ -5,19 +5,19 @@ from typing import Any
 import pytest
 import torch
 from gymnasium.spaces import Discrete
+from support.trials import ADDRESSES, E, N, make, navigate, same, tensors, uneven, with_rewards
 from torch.distributions import Independent, Normal, kl_divergence
 from torch.nn.functional import linear, one_hot
-from trials import ADDRESSES, E, N, make, navigate, same, tensors, uneven, with_rewards
 
 import envs
 from metarl.algorithms.belief_model import drawn_lanes
 from metarl.core.networks import apply
 from metarl.core.parts import part_of
-from metarl.core.randomness import Address
 from metarl.core.recurrent import streams
 from metarl.core.types import Params, Rollout, State, Transition, Trial
-from metarl.experiment.trainer import set_new_tasks
+from metarl.runtime.randomness import Address
 from metarl.sampling.collect import collect
+from metarl.training.trainer import set_new_tasks
 
 START, UPDATE = Address(0), Address(2)
 T, K, A, Z = 7, 3, 3, 5

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from comparison.made_up import evaluated, report, runs, write_run
-from experiment.command import Command, assert_refused, snapshot
+from support.command import Command, assert_refused, snapshot
+from support.made_up import evaluated, report, runs, write_run
 
 from metarl.comparison.pictures import mean_curve
 from metarl.comparison.records import read_record, told_apart

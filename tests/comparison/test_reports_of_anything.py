@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import yaml
-from comparison.made_up import Page, evaluated, report, runs, write_run
-from experiment.command import Command
+from support.command import Command
+from support.made_up import Page, evaluated, report, runs, write_run
 
 from metarl.comparison.records import find_runs, read_record, told_apart
 from metarl.comparison.results import write_results
-from metarl.experiment.logger import MetricsFile, read_metrics
+from metarl.runs.logger import MetricsFile, read_metrics
 
 __all__ = ["runs"]
 NAN, INFINITY = float("nan"), float("inf")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from problems import (
+from support.problems import (
     A,
     N,
     O,
@@ -24,7 +24,6 @@ from problems import (
 )
 from torch.func import grad, vmap
 
-from metarl.core.adaptation import for_tasks
 from metarl.core.inner_loops import (
     RATE,
     ContextSteps,
@@ -34,6 +33,7 @@ from metarl.core.inner_loops import (
     LearnedStepRates,
     ProximalSteps,
 )
+from metarl.core.inner_step import for_tasks
 from metarl.core.meta_gradient import meta_gradient
 from metarl.core.networks import GaussianPolicy
 from metarl.core.types import Batch, Params

@@ -6,8 +6,8 @@ import torch
 from metarl.core import linear_attention
 from metarl.core.linear_attention import HEADS, SHARPNESS, LinearAttention
 from metarl.core.networks import apply, initial_parameters
-from metarl.core.randomness import Address
 from metarl.core.types import Params
+from metarl.runtime.randomness import Address
 
 B, L, X, H = 5, 11, 3, 16
 D = H // HEADS

@@ -10,7 +10,7 @@ import math
 
 import pytest
 import torch
-from problems import relative_difference
+from support.problems import relative_difference
 from torch.func import grad, jacrev
 
 from metarl.core.distributions import Categorical, Gaussian

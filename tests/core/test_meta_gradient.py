@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from problems import (
+from support.problems import (
     INNER_LR,
     N,
     Problem,
@@ -15,7 +15,7 @@ from problems import (
 )
 from torch.func import grad, jacrev
 
-from metarl.core.adaptation import for_tasks
+from metarl.core.inner_step import for_tasks
 from metarl.core.losses import masked_mean
 from metarl.core.meta_gradient import (
     descend,
@@ -25,9 +25,9 @@ from metarl.core.meta_gradient import (
 )
 from metarl.core.networks import apply
 from metarl.core.optimiser import adam_state, adam_step
-from metarl.core.ranks import mean_over_tasks
-from metarl.core.tasks_at_once import tasks_at_once
 from metarl.core.types import Params
+from metarl.runtime.ranks import mean_over_tasks
+from metarl.runtime.tasks_at_once import tasks_at_once
 
 POLICIES = pytest.mark.parametrize("kind", ["gaussian", "categorical"])
 LOSSES = pytest.mark.parametrize("inner_loss", ["log_likelihood", "likelihood_ratio", "dice"])

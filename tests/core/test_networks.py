@@ -10,7 +10,6 @@ from torch import nn
 from torch.distributions import Independent, Normal
 from torch.func import functional_call
 
-from metarl.core.errors import InputError
 from metarl.core.networks import (
     ACTIVATIONS,
     MLP,
@@ -21,7 +20,8 @@ from metarl.core.networks import (
     initial_parameters,
     make_policy,
 )
-from metarl.core.randomness import Address
+from metarl.runtime.errors import InputError
+from metarl.runtime.randomness import Address
 
 BOX = spaces.Box(-np.inf, np.inf, (3,))
 

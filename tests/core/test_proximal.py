@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from metarl.core.distributions import Categorical
-from metarl.core.errors import NonFiniteError
 from metarl.core.optimiser import adam_state
 from metarl.core.proximal import (
     Loss,
@@ -17,6 +16,7 @@ from metarl.core.proximal import (
     trial_targets,
 )
 from metarl.core.types import Batch, Params
+from metarl.runtime.errors import NonFiniteError
 
 
 def test_normalised_advantages_look_at_played_steps_only() -> None:

@@ -7,9 +7,9 @@ import torch
 
 from metarl.core.networks import apply, initial_parameters
 from metarl.core.parts import part_of
-from metarl.core.randomness import Address
 from metarl.core.recurrent import GRU, EmbeddedGRU, of_previous_step, streams
 from metarl.core.types import Params, Rollout, Trial
+from metarl.runtime.randomness import Address
 
 B, L, X, H = 5, 9, 3, 4
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from metarl.core.errors import InputError
 from metarl.core.replay import FIELDS, empty_replay, remembered, replay_bytes, slots_of, write_trial
 from metarl.core.types import Rollout, State, Trial
+from metarl.runtime.errors import InputError
 
 N, E, T, A, ROUNDS = 3, 2, 4, 1, 2
 SEEN = 2  # numbers of an observation

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from metarl.core.errors import NonFiniteError
 from metarl.core.trust_region import (
     Finite,
     add,
@@ -17,6 +16,7 @@ from metarl.core.trust_region import (
     trust_region_step,
 )
 from metarl.core.types import Params
+from metarl.runtime.errors import NonFiniteError
 
 
 def vector(seed: int, scale: float = 1.0) -> Params:

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 import envs
-from envs.half_cheetah import HalfCheetahVel
+from envs.families.locomotion.half_cheetah import HalfCheetahVel
 from envs.registry import ENVIRONMENTS, describe, environment_class, names
 
 OWN = """
 import numpy as np
 from dataclasses import dataclass
 from gymnasium.spaces import Box
-from envs.base import Outcome, TaskEnv
-from envs.tasks import TaskDistribution, Uniform
+from envs.contract.base import Outcome, TaskEnv
+from envs.contract.tasks import TaskDistribution, Uniform
 
 @dataclass(frozen=True)
 class Options:
@@ -76,7 +76,7 @@ def test_every_registered_name_is_described_and_makes_its_class() -> None:
         assert description and "\n" not in description
         assert issubclass(environment_class(name), envs.TaskEnv)
     assert environment_class("half-cheetah-vel") is HalfCheetahVel
-    assert environment_class("envs.half_cheetah:HalfCheetahVel") is HalfCheetahVel
+    assert environment_class("envs.families.locomotion.half_cheetah:HalfCheetahVel") is HalfCheetahVel
 
 
 def test_the_simulator_room_is_a_lazy_name() -> None:
@@ -118,11 +118,15 @@ def test_a_users_file_is_an_environment(own_file: Path) -> None:
         ),
         ("half-cheetah-vel", {"threads": -1}, "threads is -1 — give a whole number, 0 for one per CPU"),
         (
-            "envs.half_cheetah:HalfCheetahVle",
+            "envs.families.locomotion.half_cheetah:HalfCheetahVle",
             {},
-            "'envs.half_cheetah' has no 'HalfCheetahVle' — did you mean 'HalfCheetahVel'?",
+            "'envs.families.locomotion.half_cheetah' has no 'HalfCheetahVle' — did you mean 'HalfCheetahVel'?",
         ),
-        ("envs.base:Outcome", {}, "'envs.base:Outcome' is no environment — name a subclass of envs.TaskEnv"),
+        (
+            "envs.contract.base:Outcome",
+            {},
+            "'envs.contract.base:Outcome' is no environment — name a subclass of envs.TaskEnv",
+        ),
         ("nowhere.py:Line", {}, "there is no file 'nowhere.py' — check the path"),
     ],
 )

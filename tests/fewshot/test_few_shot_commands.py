@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from experiment.command import Command, assert_refused, end_result, numbers, snapshot
-from fewshot.drawings import draw
+from support.command import Command, assert_refused, end_result, numbers, snapshot
+from support.drawings import draw
 
-from metarl.experiment.config import options_from_dict
-from metarl.experiment.presets import PRESETS
-from metarl.experiment.worlds import algorithm_config, environment_config
 from metarl.fewshot import LEARNERS, SOURCES
+from metarl.runs.config import options_from_dict
+from metarl.runs.presets import PRESETS
+from metarl.runs.worlds import algorithm_config, environment_config
 
-USER = Path(__file__).with_name("user_sources.py")
+USER = Path(__file__).parents[1] / "support" / "user_sources.py"
 TINY = ("--tasks", "3", "--threads", "1", "--torch-threads", "1", "--checkpoint-every", "1", "--algo.hidden", "8")
 CHEAP = {"imaml": ("--algo.proximal-steps", "3"), "reptile": ("--algo.inner-steps", "2")}
 

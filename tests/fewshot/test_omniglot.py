@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fewshot.drawings import draw, real_archive
+from support.drawings import draw, real_archive
 
-from metarl.core.errors import InputError, StorageError
 from metarl.fewshot import omniglot
 from metarl.fewshot.omniglot import Omniglot, OmniglotConfig
+from metarl.runtime.errors import InputError, StorageError
 
 
 @pytest.fixture(scope="module")

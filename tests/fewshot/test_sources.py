@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from metarl.core.errors import InputError
 from metarl.fewshot.sources import Polynomial, PolynomialConfig, Sinusoid, SinusoidConfig, Source
+from metarl.runtime.errors import InputError
 
 
 def waves(count: int) -> np.ndarray:

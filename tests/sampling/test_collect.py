@@ -7,13 +7,13 @@ import pytest
 import torch
 from gymnasium.spaces import Box, Discrete
 
-from envs.base import NoConfig, Outcome, TaskEnv
-from envs.tasks import TaskDistribution, Uniform
+from envs.contract.base import NoConfig, Outcome, TaskEnv
+from envs.contract.tasks import TaskDistribution, Uniform
 from metarl.algorithms import config_class, make_algorithm
 from metarl.core.advantages import make_batch
-from metarl.core.errors import EnvironmentBroke, InputError, NonFiniteError
-from metarl.core.randomness import Address, Purpose
 from metarl.core.types import Action, Rollout
+from metarl.runtime.errors import EnvironmentBroke, InputError, NonFiniteError
+from metarl.runtime.randomness import Address, Purpose
 from metarl.sampling.collect import collect, torch_threads
 
 HORIZON, LANES = 4, 4

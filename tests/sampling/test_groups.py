@@ -10,16 +10,16 @@ import pytest
 import torch
 
 from envs.registry import environment_class
-from metarl.core import interruption
-from metarl.core.errors import EnvironmentBroke, InputError
-from metarl.core.interruption import Interrupted, interruptible_at_points
-from metarl.core.randomness import Address
-from metarl.experiment.config import RunConfig, TrainConfig
-from metarl.experiment.parallel import ways_to_group
-from metarl.experiment.presets import default_config
-from metarl.experiment.trainer import Setup, set_up, train_iteration
+from metarl.runs.config import RunConfig, TrainConfig
+from metarl.runs.presets import default_config
+from metarl.runtime import interruption
+from metarl.runtime.errors import EnvironmentBroke, InputError
+from metarl.runtime.interruption import Interrupted, interruptible_at_points
+from metarl.runtime.randomness import Address
 from metarl.sampling.collect import torch_threads
 from metarl.sampling.groups import Divisions, collect_in_groups, first_tasks
+from metarl.training.parallel import ways_to_group
+from metarl.training.trainer import Setup, set_up, train_iteration
 
 
 def setup_in(groups: int, environment: str, algorithm: str = "maml-trpo", threads: int = 2, tasks: int = 5) -> Setup:

@@ -5,8 +5,8 @@ import torch
 
 import envs
 from metarl.algorithms import config_class, make_algorithm
-from metarl.core.randomness import Address
 from metarl.core.types import Rollout, Trial
+from metarl.runtime.randomness import Address
 from metarl.sampling.collect import collect
 from metarl.sampling.normalisation import (
     MOMENTS,

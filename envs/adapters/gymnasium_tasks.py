@@ -1,0 +1,277 @@
+"""Any Gymnasium environment as a family of tasks, run through Gymnasium's vector API.
+
+    def set_length(env, task):  # env is the unwrapped environment, task a dict of its parameters
+        env.length = task["length"]
+
+    CartPoleLengths = gymnasium_tasks(
+        "CartPole-v1", TaskDistribution(length=Uniform(0.25, 1.0)), set_task=set_length, horizon=200
+    )
+
+Letters: N tasks, E lanes per task, P shares of L lanes each (P * L >= N * E), O observation, A action.
+"""
+
+import multiprocessing
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.util import Finalize
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+from gymnasium.error import ClosedEnvironmentError
+from gymnasium.spaces import Box, Discrete, Space
+from gymnasium.spaces.utils import flatdim
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+from envs.adapters.gymnasium_lanes import (
+    CONSTRUCTOR_KEYWORDS,
+    IDLE,
+    RESET_OPTIONS,
+    AnyEnv,
+    Blueprint,
+    LaneSpaces,
+    Share,
+    Workers,
+    action_law,
+    one_task,
+    shared_integers,
+)
+from envs.contract.base import Outcome, TaskEnv
+from envs.contract.config import FamilyConfig, resolve
+from envs.contract.errors import InputError, nearest
+from envs.contract.seeding import SAMPLE_TASKS, generators
+from envs.contract.tasks import TaskDistribution
+
+
+class LaneFailed(RuntimeError):
+    """A lane's environment raised, ended its process or hung; names the task, the lane and the step."""
+
+
+@dataclass(frozen=True)
+class GymnasiumConfig(FamilyConfig):
+    """The options of a Gymnasium family."""
+
+    processes: int = 0
+    """Worker processes that divide the lanes between them, 0: this process steps them all. Never changes a result.
+    Handing a step to workers and back costs a millisecond or two: they pay where stepping all lanes takes much longer
+    (heavy physics, pictures, hundreds of lanes) and cores are free, one worker for each."""
+    timeout: float = 60.0
+    """Seconds that a worker may take to reset or to step its lanes, the building of them included. Without workers
+    (processes 0) nobody watches."""
+
+
+def gymnasium_tasks(
+    environment: str | Callable[..., AnyEnv],
+    tasks: TaskDistribution,
+    *,
+    set_task: str | Callable[[Any, dict[str, Any]], object],
+    horizon: int | None = None,
+) -> "type[GymnasiumTasks]":
+    """A TaskEnv class: `environment` with tasks drawn from `tasks`.
+
+    Args:
+        environment: an id for `gymnasium.make`, such as "CartPole-v1" or "module:Name-v0", or a class or function
+            that builds an environment. Observations are flattened; actions must be a one-dimensional Box of
+            floating-point numbers (to which they are clipped) or Discrete (counted from 0).
+        tasks: the law of each task parameter.
+        set_task: how a lane gets its task, before the first reset with it:
+            a function `set_task(env, task)`, called with the unwrapped environment and a dict of the parameters
+            (numbers, or arrays where a law has a shape);
+            the name of a method of the environment, called with the parameters as keywords;
+            "constructor-keywords": the environment is built anew with the parameters as keywords;
+            "reset-options": `env.reset(options=task)`.
+        horizon: steps of an episode; by default the environment's own `max_episode_steps`, which holds anyway.
+
+    A lane's reset is seeded (`env.reset(seed=...)`), and its randomness must come from that alone. An environment that
+    raises, ends its process or does not answer within `timeout` is reported as LaneFailed, and the lanes are closed.
+
+    Raises: InputError on an impossible way to set a task and on tasks without a parameter.
+    """
+    if not isinstance(tasks, TaskDistribution) or not tasks:
+        raise InputError(f"tasks are {tasks!r} — give TaskDistribution(name=Uniform(low, high), ...)")
+    if not callable(set_task) and not (isinstance(set_task, str) and set_task.isidentifier()):
+        ways = (CONSTRUCTOR_KEYWORDS, RESET_OPTIONS)
+        if set_task not in ways:
+            raise InputError(f"set_task is {set_task!r}" + nearest(str(set_task), ["a function", "a method", *ways]))
+    blueprint = Blueprint(environment, set_task)
+    stem = blueprint.name.rpartition(":")[2].rpartition("/")[2].partition("-v")[0]
+    members = {
+        "__doc__": f"{blueprint.name} with tasks that differ in: {', '.join(tasks)}.",
+        # As NamedTuple does it: the class belongs to the file that asks for it.
+        "__module__": sys._getframe(1).f_globals.get("__name__", "__main__"),
+        "blueprint": blueprint,
+        "law": tasks,
+        "variants": {"metarl": {"horizon": horizon}},
+    }
+    return type(f"{stem if stem.isidentifier() else 'Gymnasium'}Tasks", (GymnasiumTasks,), members)
+
+
+class GymnasiumTasks(TaskEnv):
+    """What `gymnasium_tasks` makes classes of. Observation: the environment's, flat."""
+
+    Config = GymnasiumConfig
+    blueprint: ClassVar[Blueprint]
+    law: ClassVar[TaskDistribution]
+    lane_seeds: np.ndarray
+    """int64 `[num_envs]`: what each lane's environment was last reset with."""
+
+    def __init__(
+        self, num_tasks: int, lanes_per_task: int, config: GymnasiumConfig | None = None, *, threads: int = 0
+    ) -> None:
+        """`threads` is there for the families that simulate themselves; here it is `config.processes`.
+
+        Raises: InputError on an unknown environment, on spaces that cannot be used, and on an unknown horizon.
+        """
+        spaces, limit = _examine(self.blueprint, self.law)
+        config = config or GymnasiumConfig()
+        declared = self.variants["metarl"]["horizon"]
+        horizon = limit if declared is None else declared
+        if horizon is None and config.horizon is None:
+            raise InputError(f"{self.blueprint.name} sets no max_episode_steps — give horizon=")
+        options = resolve(config, {"metarl": {"horizon": horizon}}, positive=("timeout",), nonnegative=("processes",))
+        super().__init__(
+            num_tasks,
+            lanes_per_task,
+            options,
+            horizon=options.horizon,
+            task_distribution=self.law,
+            observation_size=spaces.observation_size,
+            action_space=action_law(spaces.action),
+        )
+        self.lane_seeds = np.zeros(self.num_envs, np.int64)
+        self._changed = np.zeros(self.num_envs, bool)
+        self._start(spaces)
+
+    def _start(self, spaces: LaneSpaces) -> None:
+        """Deal out the lanes, and start the processes."""
+        processes = min(self.config.processes, self.num_envs)
+        size = -(-self.num_envs // max(processes, 1))
+        self._shape = -(-self.num_envs // size), size  # P, L
+        self._current = shared_integers(self._shape[0])
+        shares = [Share(self.blueprint, spaces, index, size, self._current) for index in range(self._shape[0])]
+        self._vector: Workers | SyncVectorEnv[Any, Any]
+        if not processes:
+            self._vector = SyncVectorEnv([lambda: shares[0]], copy=False, autoreset_mode=AutoresetMode.DISABLED)
+        elif "fork" in multiprocessing.get_all_start_methods():
+            self._vector = Workers(shares, self.config.timeout)
+        else:
+            raise InputError("env.processes needs a system that can fork — use env.processes=0 here")
+        self._outcome = shares[0].observation_space.sample()
+        # Unlike weakref.finalize, it runs at the end of every process, and before multiprocessing waits for workers.
+        Finalize(self, self._vector.close, exitpriority=0)
+
+    # Hooks of a family
+
+    def apply_tasks(self, lanes: np.ndarray) -> None:
+        """Note which lanes need their new task."""
+        self._changed = lanes.copy()
+
+    def reset_lanes(self, mask: np.ndarray) -> None:
+        """Reset each lane's environment with a seed of its own."""
+        for lanes, copies, rng in self.tasks_to_reset(mask):
+            self.lane_seeds[lanes] = rng.integers(2**31, size=self.lanes_per_task)[copies]
+        options = {
+            "lanes": self._deal(mask),
+            "changed": self._deal(self._changed),
+            "seeds": self._deal(self.lane_seeds),
+            "tasks": {name: self._deal(values) for name, values in self.lane_tasks.items()},
+        }
+        self._changed = np.zeros(self.num_envs, bool)
+        self._call("reset", options=options)
+
+    def advance(self, actions: np.ndarray, live: np.ndarray) -> Outcome:
+        """Step the live lanes; a lane that its environment truncates ends as it would at the horizon."""
+        self._call("step", actions={"live": self._deal(live.astype(np.int8)), "actions": self._deal(actions)})
+        terminated, truncated = (self._gather(name).astype(bool) for name in ("terminated", "truncated"))
+        return Outcome(self._gather("reward"), terminated, np.zeros(self.num_envs, bool), {}, truncated)
+
+    def observe(self) -> np.ndarray:
+        """The last observation of each lane, flat."""
+        return self._gather("observation")
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Close the environments and end the workers."""
+        self._vector.close(**kwargs)
+
+    # Between the lanes and their shares
+
+    def _deal(self, values: np.ndarray) -> np.ndarray:
+        """`[num_envs, ...]` as `[P, L, ...]`; lanes that only fill the last share get zeros."""
+        P, L = self._shape
+        dealt = np.zeros((P * L, *values.shape[1:]), values.dtype)
+        dealt[: self.num_envs] = values
+        return dealt.reshape(P, L, *values.shape[1:])
+
+    def _gather(self, name: str) -> np.ndarray:
+        values: np.ndarray = self._outcome[name]  # [P, L, ...]
+        return values.reshape(-1, *values.shape[2:])[: self.num_envs]
+
+    def _call(self, function: str, **arguments: Any) -> None:
+        """Have the shares "reset" or "step".
+
+        Raises: LaneFailed, after closing everything.
+        """
+        if self.closed:
+            raise ClosedEnvironmentError("the environment was closed — make a new one")
+        try:
+            self._outcome, *_, info = getattr(self._vector, function)(**arguments)
+        except (EOFError, OSError, multiprocessing.TimeoutError) as error:
+            assert isinstance(self._vector, Workers)
+            share, deed = self._vector.find_lost(dead=not isinstance(error, multiprocessing.TimeoutError))
+            row = int(self._current[share])
+            self.close(terminate=True)
+            raise self._failure(share, row, function, deed) from None
+        except BaseException:
+            # such as Ctrl-C: answers that are still on their way would be taken for those to the next call
+            self.close(terminate=True)
+            raise
+        for share, failure in enumerate(info.get("failure", ())):
+            if failure is not None:
+                row, sentence, trace = failure
+                self.close()
+                raise self._failure(share, row, function, f"raised {sentence}", trace)
+
+    def _failure(self, share: int, row: int, function: str, deed: str, trace: str = "") -> LaneFailed:
+        name, first = self.blueprint.name, share * self._shape[1]
+        if row == IDLE:
+            last = min(first + self._shape[1], self.num_envs) - 1
+            return LaneFailed(f"{name} {deed} between steps of lanes {first} to {last}")
+        lane = first + row
+        task, copy = divmod(lane, self.lanes_per_task)
+        when = "its reset" if function == "reset" else f"step {self._steps[lane]}"
+        failure = LaneFailed(f"{name} {deed} at task {task}, lane {copy}, {when}")
+        parameters = {parameter: values[lane].tolist() for parameter, values in self.lane_tasks.items()}
+        failure.add_note(f"{trace}The lane's task: {parameters}; it was reset with seed={self.lane_seeds[lane]}.")
+        return failure
+
+
+def _examine(blueprint: Blueprint, law: TaskDistribution) -> tuple[LaneSpaces, int | None]:
+    """The spaces of an environment and its own limit of steps, from one that is built with a task and closed again."""
+    task = one_task(law.sample(generators(0, 1, SAMPLE_TASKS)), 0)
+    try:
+        env = blueprint.build(task)
+    except (gymnasium.error.Error, ModuleNotFoundError) as error:
+        raise InputError(
+            f"gymnasium cannot make '{blueprint.name}' ({' '.join(str(error).split())}) — repair it"
+        ) from error
+    limit = env.spec.max_episode_steps if env.spec else None
+    spaces = LaneSpaces(env.observation_space, env.action_space)
+    env.close()
+    try:
+        flatdim(spaces.observation)
+    except (ValueError, NotImplementedError):
+        raise InputError(
+            f"observations of {blueprint.name} are {_line(spaces.observation)}, of no fixed size — wrap it"
+        ) from None
+    space = spaces.action
+    vector = isinstance(space, Box) and len(space.shape) == 1 and space.dtype.kind == "f"
+    if not vector and not isinstance(space, Discrete):
+        raise InputError(
+            f"actions of {blueprint.name} are {_line(space)} — wrap it: one-dimensional Box of floats, or Discrete"
+        )
+    return spaces, limit
+
+
+def _line(space: Space[Any]) -> str:
+    return " ".join(str(space).split())

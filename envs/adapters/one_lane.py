@@ -1,0 +1,71 @@
+"""A live Gymnasium environment, such as a real robot, as the only lane of the only task.
+
+Unlike the lanes of `gymnasium_tasks`, it is somebody else's: it is neither built nor closed here.
+"""
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from envs.adapters.gymnasium_lanes import AnyEnv, LaneSpaces, action_law
+from envs.contract.base import NoConfig, Outcome, TaskEnv
+from envs.contract.errors import InputError
+from envs.contract.tasks import TaskDistribution
+
+
+class OneLane(TaskEnv):
+    """N = E = 1. Observations are flattened, actions put into the environment's own space; the task has no data."""
+
+    def __init__(self, env: AnyEnv, horizon: int) -> None:
+        """`horizon` ends an episode, where the environment's own limit does not end it before.
+
+        Raises: InputError on observations without a fixed size.
+        """
+        self.env = env
+        self.spaces = lane_spaces(env)
+        super().__init__(
+            1,
+            1,
+            NoConfig(),
+            horizon=horizon,
+            task_distribution=TaskDistribution(),
+            observation_size=self.spaces.observation_size,
+            action_space=action_law(env.action_space),
+        )
+        self.seen = np.zeros((1, self.observation_size))
+
+    def reset_lanes(self, mask: np.ndarray) -> None:
+        """Reset the environment, with a seed."""
+        for _, _, rng in self.tasks_to_reset(mask):
+            observation, _ = self.env.reset(seed=int(rng.integers(2**31)))
+            self.seen = self.spaces.flat(observation)[None]
+
+    def advance(self, actions: np.ndarray, live: np.ndarray) -> Outcome:
+        """Step the environment; it may truncate its episodes itself."""
+        if not live[0]:
+            none = np.zeros(1, bool)
+            return Outcome(np.zeros(1), none, none, {})
+        observation, reward, terminated, truncated, _ = self.env.step(self.spaces.legal(actions[0]))
+        self.seen = self.spaces.flat(observation)[None]
+        ends = np.array([[terminated], [truncated]], bool)
+        return Outcome(np.array([float(reward)]), ends[0], np.zeros(1, bool), {}, ends[1])
+
+    def observe(self) -> np.ndarray:
+        """The last observation, flat."""
+        return self.seen
+
+
+def lane_spaces(env: AnyEnv) -> LaneSpaces:
+    """What an environment shows and takes.
+
+    Raises: InputError where it is no single Gymnasium environment, or shows what has no fixed size.
+    """
+    if not isinstance(env, gymnasium.Env):
+        raise InputError(f"{type(env).__name__} is no gymnasium.Env — give a single environment")
+    spaces = LaneSpaces(env.observation_space, env.action_space)
+    try:
+        _: Any = spaces.observation_size
+    except (ValueError, NotImplementedError):
+        raise InputError(f"observations of {type(env).__name__} have no fixed size — wrap it") from None
+    return spaces

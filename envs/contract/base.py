@@ -1,0 +1,323 @@
+"""TaskEnv: a vector environment whose lanes are copies of N tasks; the contract that every family fulfils.
+
+It is a `gymnasium.vector.VectorEnv` without autoreset: lane `task * lanes_per_task + copy` plays that task
+until its episode ends, then stands still until it is reset. Randomness has one generator per task, so that a
+task's numbers never depend on the other tasks; and whatever is not finite is named where it arises.
+
+Letters: N tasks, E lanes per task, O observation, A action; num_envs = N * E.
+"""
+
+import dataclasses
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from gymnasium import Space
+from gymnasium.error import ResetNeeded
+from gymnasium.spaces import Box, Discrete
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from envs.contract.errors import InputError, NonFiniteError, nearest
+from envs.contract.seeding import RUN_LANES, SAMPLE_TASKS, Seeds, generators, is_integer
+from envs.contract.splits import make_splits, overlap
+from envs.contract.tasks import TaskDistribution, Tasks
+
+
+class Outcome(NamedTuple):
+    """What one step did to the lanes; what it says of a lane that was not live is ignored."""
+
+    reward: np.ndarray
+    """[num_envs]"""
+    terminated: np.ndarray
+    """bool [num_envs]: the task says that the episode is over."""
+    diverged: np.ndarray
+    """bool [num_envs]: the simulation broke, so that neither its state nor its reward mean anything."""
+    terms: Mapping[str, np.ndarray]
+    """Diagnostics by name, such as the terms of the reward: [num_envs] each."""
+    truncated: np.ndarray | bool = False
+    """bool [num_envs]: a clock other than the horizon stopped the episode."""
+
+
+@dataclasses.dataclass(frozen=True)
+class NoConfig:
+    """The config of a family without options."""
+
+
+class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
+    """N tasks with E lanes each.
+
+    A family is a subclass with a constructor `(num_tasks, lanes_per_task, config=None, *, threads=0)` and the
+    hooks `reset_lanes`, `advance` and `observe`; where a task changes more than what these three read from
+    `lane_tasks`, also `prepare_tasks` and `apply_tasks`.
+    """
+
+    Config: ClassVar[type[Any]] = NoConfig
+    """The family's options: a frozen dataclass."""
+    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """The family's published definitions: name -> field of Config -> value."""
+    remarks: ClassVar[Mapping[str, str]] = {}
+    """What there is to know of a variant besides its values, by its name."""
+    config: Any
+    """The options of this environment, with a value each."""
+    native_steps: ClassVar[bool] = False
+    """Whether most of a step's time is spent outside Python, so that another thread gets on meanwhile."""
+    num_tasks: int
+    lanes_per_task: int
+    horizon: int
+    """Steps after which an episode is truncated."""
+    splits: dict[str, TaskDistribution]
+    """What tasks are drawn from: "train"; "test", held out where the family or its config holds tasks out (`unseen`
+    tells); and, where the family has them, "outside": tasks beyond the training range."""
+    lane_tasks: Tasks
+    """The task parameters that each lane plays with, [num_envs, ...]: its task's at its last reset."""
+    rngs: list[np.random.Generator]
+    """One generator per task, for what is random in its resets and steps."""
+
+    def __init__(
+        self,
+        num_tasks: int,
+        lanes_per_task: int,
+        config: Any,
+        *,
+        horizon: int,
+        task_distribution: TaskDistribution,
+        observation_size: int,
+        action_space: Space[Any],
+        test_distribution: TaskDistribution | None = None,
+        outside_distribution: TaskDistribution | None = None,
+    ) -> None:
+        """Build the lanes.
+
+        Args:
+            task_distribution: what training tasks come from.
+            test_distribution: tasks held out from training; by default test tasks follow the training law.
+            outside_distribution: tasks beyond the training range, where the family has them.
+
+        Raises: InputError on a number of tasks, lanes or steps below 1, and where tasks cannot be held out.
+        """
+        _require_counts(num_tasks=num_tasks, lanes_per_task=lanes_per_task, horizon=horizon)
+        self.metadata = {"autoreset_mode": AutoresetMode.DISABLED}
+        self.config, self.horizon = config, horizon
+        self.splits = make_splits(config, task_distribution, test_distribution, outside_distribution)
+        self.num_tasks, self.lanes_per_task, self.num_envs = (
+            num_tasks,
+            lanes_per_task,
+            num_tasks * lanes_per_task,
+        )
+        self.observation_size = observation_size
+        self.single_observation_space = Box(-np.inf, np.inf, (observation_size,), np.float64)
+        self.single_action_space = action_space
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(action_space, self.num_envs)
+
+        self.rngs = []
+        self._observation: np.ndarray | None = None  # [num_envs, O]; None before the first reset
+        self._steps = np.zeros(self.num_envs, np.int64)
+        self._terminated, self._truncated, self._diverged = np.zeros((3, self.num_envs), bool)
+        self.set_tasks(self.sample_tasks(0))
+        self.lane_tasks = self._per_lane(self._tasks)
+
+    # Tasks
+
+    def sample_tasks(self, seeds: Seeds, num_tasks: int | None = None, split: str = "train") -> Tasks:
+        """Draw `num_tasks` tasks (default N) from one seed, or one from each seed; `[num_tasks, ...]` each.
+
+        Raises: InputError on a seed below 0 or not whole, on another number of seeds than `num_tasks`, and on a split
+        that the family does not have.
+        """
+        if split not in self.splits:
+            raise InputError(f"there is no split '{split}' here" + nearest(split, self.splits))
+        if num_tasks is None:
+            num_tasks = len(seeds) if isinstance(seeds, Sequence | np.ndarray) else self.num_tasks
+        _require_counts(num_tasks=num_tasks)
+        return self.splits[split].sample(generators(seeds, num_tasks, SAMPLE_TASKS))
+
+    def unseen(self, split: str) -> bool:
+        """Whether no task of the split is one that training draws."""
+        return not overlap(self.splits["train"], self.splits[split])
+
+    def set_tasks(self, tasks: Mapping[str, Any]) -> None:
+        """Give the N tasks their parameters, `[N, ...]` each; a lane takes its task's at its next reset.
+
+        Raises: InputError on an unknown, missing or impossible parameter; the tasks then stay as they were.
+        """
+        checked = self.splits["train"].check(tasks, self.num_tasks)
+        self.prepare_tasks(checked)
+        self._tasks = checked
+        self._stale = np.ones(self.num_envs, bool)  # lanes that still play with earlier parameters
+
+    @property
+    def tasks(self) -> Tasks:
+        """Copies of the parameters last set, `[N, ...]` each; at first, tasks drawn from seed 0."""
+        return {name: values.copy() for name, values in self._tasks.items()}
+
+    # Gymnasium's vector interface
+
+    def reset(
+        self, *, seed: Seeds | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Start an episode in every lane, or only in those of `options["reset_mask"]` (bool `[num_envs]`).
+
+        Args:
+            seed: one for all tasks, or one per task; it restarts the generators of the tasks that have a lane
+                to reset. None lets them run on, and takes the first ones from the operating system.
+            options: nothing but `reset_mask`. The other lanes keep going, and their observation stands.
+
+        Returns: observations `[num_envs, O]`, float64, and `{"diverged": bool [num_envs]}`.
+
+        Raises: InputError on an impossible seed or option; ResetNeeded if the first reset leaves lanes out;
+        NonFiniteError on a non-finite observation.
+        """
+        mask = self._reset_mask(options or {})
+        if self._observation is None and not mask.all():
+            raise ResetNeeded("the first reset leaves lanes out — call reset() without reset_mask first")
+        self._seed(seed, mask)
+        changed = mask & self._stale
+        if changed.any():
+            for name, values in self._per_lane(self._tasks).items():
+                self.lane_tasks[name][changed] = values[changed]
+            self.apply_tasks(changed)
+            self._stale[changed] = False
+        self.reset_lanes(mask)
+        for state in (self._steps, self._terminated, self._truncated, self._diverged):
+            state[mask] = 0
+        self._observation = self._observe(~mask)
+        return self._observation.copy(), {"diverged": self._diverged.copy()}
+
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """One step of every live lane. A lane whose episode has ended stands still: reward 0, the same flags.
+
+        Args:
+            actions: `[num_envs, A]`, or whole numbers `[num_envs]` where actions are discrete.
+
+        Returns: observations `[num_envs, O]`; rewards, terminated and truncated, `[num_envs]` each, a lane
+        never being both; info with the family's diagnostics, `[num_envs]` each, and `diverged`, bool
+        `[num_envs]`: the simulation broke, which truncates the lane at its last good observation with reward
+        0, as it is no end of the task's. All arrays are the caller's to keep.
+
+        Raises: ResetNeeded before the first reset; InputError on actions of another shape or kind;
+        NonFiniteError on a non-finite action, observation or reward of a live lane.
+        """
+        if self._observation is None:
+            raise ResetNeeded("step() before reset() — call reset() first")
+        live = ~(self._terminated | self._truncated)
+        outcome = self.advance(self._check_actions(actions, live), live)
+        counted = live & ~outcome.diverged
+        reward = np.where(counted, outcome.reward, 0.0)
+        self._require_finite("reward", reward)
+        self._observation = self._observe(~counted)
+
+        self._steps += live
+        self._diverged |= live & outcome.diverged
+        self._terminated |= counted & outcome.terminated
+        ends = outcome.diverged | (self._steps >= self.horizon) | outcome.truncated
+        self._truncated |= live & ~self._terminated & ends
+        info = {name: np.where(counted, term, 0.0) for name, term in outcome.terms.items()}
+        info["diverged"] = self._diverged.copy()
+        return self._observation.copy(), reward, self._terminated.copy(), self._truncated.copy(), info
+
+    # Hooks of a family
+
+    def reset_lanes(self, mask: np.ndarray) -> None:
+        """Put the lanes of `mask` (bool `[num_envs]`) into initial states, drawn through `tasks_to_reset`."""
+        raise NotImplementedError
+
+    def advance(self, actions: np.ndarray, live: np.ndarray) -> Outcome:
+        """Move the `live` lanes (bool `[num_envs]`) by one step; the actions are finite and of good shape."""
+        raise NotImplementedError
+
+    def observe(self) -> np.ndarray:
+        """What every lane sees now, `[num_envs, O]`."""
+        raise NotImplementedError
+
+    def oracle(self, tasks: Tasks) -> np.ndarray | None:
+        """The best return of an episode for who knows the task, `[N]`; None where nobody has worked it out."""
+        return None
+
+    def render_lane(self, lane: int = 0) -> np.ndarray:
+        """A picture of a lane, uint8 `[height, width, 3]`.
+
+        A family in the plane has `position` `[num_envs, 2]` and also takes `paths`, lines `[points, 2]` by name.
+        """
+        raise NotImplementedError
+
+    def prepare_tasks(self, tasks: Tasks) -> None:
+        """Refuse (InputError) what the laws let pass but is impossible; keep what `apply_tasks` needs."""
+
+    def apply_tasks(self, lanes: np.ndarray) -> None:
+        """Fit `lanes` (bool `[num_envs]`), which are about to be reset, to the tasks last prepared."""
+
+    def tasks_to_reset(self, mask: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.random.Generator]]:
+        """For each task with lanes in `mask`: these lanes, which of its E copies they are, and its generator.
+
+        Draw for all copies, then select: `state[lanes] = rng.normal(size=(E, ...))[copies]`.
+        """
+        for task, copies in enumerate(mask.reshape(self.num_tasks, self.lanes_per_task)):
+            if copies.any():
+                yield task * self.lanes_per_task + np.flatnonzero(copies), copies, self.rngs[task]
+
+    # Between the caller and the hooks
+
+    def _per_lane(self, tasks: Tasks) -> Tasks:
+        return {name: np.repeat(values, self.lanes_per_task, axis=0) for name, values in tasks.items()}
+
+    def _seed(self, seed: Seeds | None, mask: np.ndarray) -> None:
+        if seed is None and self.rngs:
+            return
+        fresh = generators(secrets.randbits(64) if seed is None else seed, self.num_tasks, RUN_LANES)
+        touched = set(np.flatnonzero(mask) // self.lanes_per_task)
+        self.rngs = [fresh[task] if task in touched else self.rngs[task] for task in range(self.num_tasks)]
+
+    def _reset_mask(self, options: Mapping[str, Any]) -> np.ndarray:
+        for name in options:
+            if name != "reset_mask":
+                raise InputError(f"unknown reset option '{name}'" + nearest(name, ["reset_mask"]))
+        mask = np.asarray(options.get("reset_mask", np.ones(self.num_envs, bool)))
+        if mask.dtype != bool or mask.shape != (self.num_envs,):
+            raise InputError(f"reset_mask is {mask.dtype} {mask.shape} — give an array of bool ({self.num_envs},)")
+        return mask
+
+    def _check_actions(self, actions: Any, live: np.ndarray) -> np.ndarray:
+        actions, space = np.asarray(actions), self.single_action_space
+        if actions.shape != self.action_space.shape:
+            wanted = self.action_space.shape
+            raise InputError(f"actions have shape {actions.shape} — give {wanted}, one row per lane")
+        if isinstance(space, Discrete):
+            last = space.start + space.n - 1
+            if actions.dtype.kind not in "iu" or ((actions < space.start) | (actions > last)).any():
+                raise InputError(f"an action is none of {space} — give whole numbers from {space.start} to {last}")
+            return actions
+        if actions.dtype.kind not in "iuf":
+            raise InputError(f"actions are {actions.dtype} — give floating-point numbers")
+        actions = actions.astype(np.float64, copy=False)
+        if not np.isfinite(actions).all():
+            actions = np.where(live[:, None], actions, 0.0)
+            self._require_finite("action", actions)
+        return actions
+
+    def _observe(self, standing: np.ndarray) -> np.ndarray:
+        """A fresh, checked observation of all lanes; the last one where the lane stands still."""
+        observation = np.array(self.observe(), np.float64)
+        announced = (self.num_envs, self.observation_size)
+        if observation.shape != announced:
+            raise InputError(f"observe() gives shape {observation.shape} — it was announced as {announced}")
+        if self._observation is not None and standing.any():
+            observation[standing] = self._observation[standing]
+        self._require_finite("observation", observation)
+        return observation
+
+    def _require_finite(self, quantity: str, values: np.ndarray) -> None:
+        if np.isfinite(values).all():
+            return
+        lane, *entry = (int(index) for index in np.argwhere(~np.isfinite(values))[0])
+        task, copy = divmod(lane, self.lanes_per_task)
+        place = f"task {task}, lane {copy}, step {self._steps[lane]}"
+        raise NonFiniteError(f"{quantity}{entry or ''} is {values[(lane, *entry)]} at {place} — find its origin")
+
+
+def _require_counts(**counts: Any) -> None:
+    for name, count in counts.items():
+        if not is_integer(count) or count < 1:
+            raise InputError(f"{name} is {count!r} — give a whole number of 1 or above")

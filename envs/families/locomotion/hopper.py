@@ -1,0 +1,25 @@
+"""Hopper with random dynamics (`HopperParams`), from rand_param_envs; PEARL, VariBAD and ProMP reported on it.
+
+With v the root's displacement along x in a step over the step's duration (m/s) and a the controls in [-1, 1]^3,
+the reward is v + 1 - 0.001 Σ a², and the episode ends when the hopper falls. The model is Gymnasium's hopper.xml.
+"""
+
+import numpy as np
+
+from envs.families.locomotion.walker import ASSETS, WalkerParams
+
+
+class HopperParams(WalkerParams):
+    """Hop forwards with mass, inertia, damping and friction of one's own: the walker's tasks on another body.
+
+    Task parameters: the factors `mass` [5], `inertia` [5, 3], `damping` [6] and `friction` [5, 3], 41 in all; those
+    of the world's mass and the root's damping multiply 0.
+    """
+
+    xml = ASSETS / "hopper.xml"
+
+    def terminated(self) -> np.ndarray:
+        """Whether the torso fell or leans over, or a joint's angle or velocity is beyond all measure."""
+        height, pitch = self.qpos[:, 1], self.qpos[:, 2]
+        state = np.concatenate([self.qpos[:, 2:], self.qvel], axis=1)
+        return ~((height > 0.7) & (np.abs(pitch) < 0.2) & (np.abs(state) < 100.0).all(axis=1))

@@ -1,0 +1,123 @@
+"""Sparse point navigation (Rakelly et al. 2019, PEARL): the goal lies on a circle and pays only who is close to it.
+
+A point starts at the origin and an action `a` in ±1 moves it by 0.1 * a. With d the distance to the goal after the
+move, the sparse reward is `1 - d` if d <= goal_radius, else 0; the dense one is -d. An episode never terminates.
+
+PEARL meta-trains its policy on the dense reward, shows its encoder the sparse one, and reports the sparse return.
+`VARIANTS` has both ("pearl", "pearl-dense"), and the diagnostics of a step hold both rewards whichever is paid.
+
+Letters: N tasks, E lanes per task, T steps; num_envs = N * E.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from gymnasium.spaces import Box
+
+from envs.contract.base import Outcome, TaskEnv
+from envs.contract.config import FamilyConfig, resolve
+from envs.contract.published_lists import pearl_semicircle
+from envs.contract.tasks import TaskDistribution, Tasks, Uniform
+from envs.engine.rendering import NO_PATHS, draw_plane
+from envs.families.point.navigation import distance_left
+
+STEP_SIZE = 0.1
+
+
+@dataclass(frozen=True)
+class SparsePointNavConfig(FamilyConfig):
+    """The options of SparsePointNav; what is None comes from the variant."""
+
+    variant: str = "varibad"
+    goals: Literal["semicircle", "circle", "spaced"] | None = None
+    """Law of the goals on the unit circle: uniform in its upper half, uniform in all of it, or PEARL's 100 equally
+    spaced goals of the upper half, those 80 of them that its code trains with and the other 20 to test with."""
+    goal_radius: float | None = None
+    """Distance up to which the goal pays."""
+    reward: Literal["sparse", "dense"] | None = None
+    """What a step pays."""
+
+
+VARIBAD: dict[str, Any] = {"horizon": 100, "goals": "semicircle", "goal_radius": 0.2, "reward": "sparse"}
+PEARL = VARIBAD | {"horizon": 20, "goals": "spaced"}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "varibad": VARIBAD,
+    "varibad-circle": VARIBAD | {"goals": "circle"},
+    "pearl": PEARL,
+    "pearl-dense": PEARL | {"reward": "dense"},
+}
+
+
+class SparsePointNav(TaskEnv):
+    """A point that looks for a goal on the unit circle. Observation: position (2).
+
+    Task parameter: `angle` (rad) of the goal; where training goals lie in the upper half of the circle, those of the
+    split "outside" lie in the lower one.
+    """
+
+    Config = SparsePointNavConfig
+    variants = VARIANTS
+
+    def __init__(
+        self, num_tasks: int, lanes_per_task: int, config: SparsePointNavConfig | None = None, *, threads: int = 0
+    ) -> None:
+        """`threads` is there for the families that simulate: numpy moves all points at once."""
+        options = resolve(config or SparsePointNavConfig(), VARIANTS, positive=("goal_radius",))
+        train, test = _goals(options.goals)
+        super().__init__(
+            num_tasks,
+            lanes_per_task,
+            options,
+            horizon=options.horizon,
+            task_distribution=train,
+            test_distribution=test,
+            outside_distribution=None if options.goals == "circle" else TaskDistribution(angle=Uniform(-np.pi, 0.0)),
+            observation_size=2,
+            action_space=Box(-1.0, 1.0, (2,), np.float64),
+        )
+        self.position = np.zeros((self.num_envs, 2))
+
+    def reset_lanes(self, mask: np.ndarray) -> None:
+        """Place the points at the origin."""
+        self.position[mask] = 0.0
+
+    def advance(self, actions: np.ndarray, live: np.ndarray) -> Outcome:
+        """Move the points and measure their distance to the goal."""
+        self.position = np.where(live[:, None], self.position + STEP_SIZE * np.clip(actions, -1.0, 1.0), self.position)
+        distance = np.linalg.norm(self.position - _place(self.lane_tasks["angle"]), axis=1)
+        rewards = {"sparse": self._sparse_reward(distance), "dense": -distance}
+        none = np.zeros(self.num_envs, bool)
+        terms = {f"{name}_reward": values for name, values in rewards.items()}
+        return Outcome(rewards[self.config.reward], none, none, terms)
+
+    def observe(self) -> np.ndarray:
+        """The position."""
+        return self.position
+
+    def render_lane(self, lane: int = 0, paths: Mapping[str, np.ndarray] = NO_PATHS) -> np.ndarray:
+        """The point and its goal, and paths `[points, 2]` by name, uint8 `[height, width, 3]`."""
+        return draw_plane(self.position[lane], _place(self.lane_tasks["angle"][[lane]]), 1.4, paths=paths)
+
+    def oracle(self, tasks: Tasks) -> np.ndarray:
+        """What the greedy path is worth, `[N]`: it is as near as can be after every step, and nearer pays more."""
+        left = distance_left(_place(tasks["angle"]), STEP_SIZE, self.horizon)
+        distance = np.linalg.norm(left, axis=2)  # [N, T]
+        reward = -distance if self.config.reward == "dense" else self._sparse_reward(distance)
+        return reward.sum(axis=1)
+
+    def _sparse_reward(self, distance: np.ndarray) -> np.ndarray:
+        return np.where(distance <= self.config.goal_radius, 1.0 - distance, 0.0)
+
+
+def _place(angle: np.ndarray) -> np.ndarray:
+    """[..., 2]: on the unit circle."""
+    return np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+
+
+def _goals(law: str) -> tuple[TaskDistribution, TaskDistribution | None]:
+    """What training tasks come from, and test tasks where they are held out."""
+    if law == "spaced":
+        return pearl_semicircle(train=80, test=20)
+    return TaskDistribution(angle=Uniform(0.0, np.pi if law == "semicircle" else 2 * np.pi)), None

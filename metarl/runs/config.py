@@ -1,0 +1,210 @@
+"""What a run is made of, as frozen values: everything needed to repeat it, and nothing else.
+
+Importing this needs no torch, so that bad input is refused at once.
+"""
+
+import dataclasses
+import math
+import platform
+import sys
+import types
+import typing
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from envs.contract.errors import InputError, nearest
+from metarl.algorithms import RENAMED
+from metarl.runs.migrations import SCHEMA, values_of_then
+from metarl.runtime.files import is_plain, read_yaml_file
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How long, how much at once, and on what."""
+
+    iterations: int = 100
+    """Meta-updates to train for."""
+    seed: int = 0
+    """Where all randomness starts."""
+    tasks: int = 20
+    """Tasks N of an iteration (the meta-batch)."""
+    episodes: int = 20
+    """Episodes E of each task and round, played side by side (labelled data have `env.shots` instead)."""
+    normalise_observations: bool = False
+    """Show policies observations in units of their spread so far (means and deviations are learned with them, first of
+    all in two rounds before the first iteration)."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where adaptation and updates are computed; physics always runs on the CPU."""
+    threads: int = 0
+    """Physics threads of a machine (0: one for each core). Never changes a result."""
+    groups: int = 0
+    """Groups that an iteration's tasks are sampled in, side by side: one acts and adapts while another's physics runs
+    (0: one or two; the first iterations find out what is faster here). Never changes a result."""
+    tasks_at_once: int = 0
+    """Tasks that an update works on at once; fewer need less memory, and more time (0: all, but half as many whenever
+    torch finds no memory for them). Never changes a result."""
+    torch_threads: int = 0
+    """Threads of torch's own arithmetic on a machine (0: one for each core). Its sums may depend on it."""
+    checkpoint_every: int = 5
+    """Iterations between checkpoints."""
+    keep_checkpoints: int = 3
+    """How many of the last checkpoints stay on disk."""
+
+    def __post_init__(self) -> None:
+        for name, least, most in (
+            ("iterations", 1, math.inf),
+            ("seed", 0, 2**32 - 1),  # one word of an address
+            ("tasks", 1, 1_000_000),
+            ("episodes", 1, 1_000_000),
+            ("threads", 0, 1024),  # far more end the process without a word
+            ("groups", 0, 1024),
+            ("tasks_at_once", 0, 1_000_000),
+            ("torch_threads", 0, 1024),
+            ("checkpoint_every", 1, math.inf),
+            ("keep_checkpoints", 1, math.inf),
+        ):
+            value = getattr(self, name)
+            if not least <= value <= most:
+                bound = f"at least {least}" if value < least else f"at most {most}"
+                raise InputError(f"{name} is {value} — it must be {bound}")
+
+
+# Fields that may differ when a run is taken up again: they change where and how long, not what.
+FREE_ON_RESUME = {
+    "train": {"iterations", "device", "threads", "groups", "tasks_at_once", "checkpoint_every", "keep_checkpoints"},
+    "env": {"processes", "timeout"},
+}
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One run: names, options, seed."""
+
+    environment: str
+    algorithm: str
+    train: TrainConfig
+    env: Any  # the environment family's own frozen dataclass, variant filled in
+    algo: Any  # the algorithm's own frozen dataclass
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, as `config.yaml` holds them."""
+        return _plain(dataclasses.asdict(self))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value
+
+
+def options_from_dict(kind: type, values: dict[str, Any]) -> Any:
+    """An option dataclass from plain values (lists become tuples, and whole numbers floats where they must).
+
+    Raises:
+        InputError: a field that `kind` does not have, or a value of another type.
+    """
+    hints = typing.get_type_hints(kind)
+    known = [field.name for field in dataclasses.fields(kind)]
+    options = {}
+    for name, given in values.items():
+        if name not in known:
+            raise InputError(f"{kind.__name__} has no field '{name}'" + nearest(name, known))
+        value: Any = tuple(given) if isinstance(given, list) else given
+        if not _fits(value, hints[name]):
+            wanted = "a value of type " + getattr(hints[name], "__name__", str(hints[name]).removeprefix("typing."))
+            if typing.get_origin(hints[name]) is typing.Literal:
+                wanted = "one of " + ", ".join(map(repr, typing.get_args(hints[name])))
+            raise InputError(f"{kind.__name__}.{name} is {value!r} — give {wanted}")
+        options[name] = float(value) if hints[name] is float else value
+    return kind(**options)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether `value` is of the annotated type, as far as option dataclasses use them."""
+    origin, parts = typing.get_origin(hint) or hint, typing.get_args(hint)
+    if origin is typing.Literal:
+        return value in parts
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, part) for part in parts)
+    if origin is tuple and parts and isinstance(value, tuple):
+        return all(_fits(item, parts[0]) for item in value)
+    if origin is Any or not isinstance(origin, type):
+        return True
+    if isinstance(value, bool):
+        return origin is bool
+    if origin is float:
+        return isinstance(value, int | float) and (isinstance(value, float) or abs(value) <= sys.float_info.max)
+    return isinstance(value, origin)
+
+
+def difference(mine: dict[str, Any], theirs: dict[str, Any]) -> str | None:
+    """The first field in which two configs differ so that one cannot continue the other, or None."""
+    if isinstance(theirs.get("train"), dict):  # an older run says nothing of options that came after it
+        theirs = theirs | {"train": dataclasses.asdict(TrainConfig()) | theirs["train"]}
+    for room in ("environment", "algorithm", "env", "algo", "train"):
+        a, b = mine[room], theirs.get(room)
+        if not isinstance(a, dict) or not isinstance(b, dict):
+            if a != b:
+                return f"{room} is {a}, there it is {b}"
+            continue
+        for name in sorted(a.keys() | b.keys()):
+            if name in FREE_ON_RESUME.get(room, ()):
+                continue
+            if not _same(a.get(name), b.get(name)):
+                return f"{room}.{name} is {a.get(name)}, there it is {b.get(name)}"
+    return None
+
+
+def _same(a: Any, b: Any) -> bool:
+    both_nan = isinstance(a, float) and isinstance(b, float) and math.isnan(a) and math.isnan(b)
+    return a == b or both_nan
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a result depends on."""
+    found = {"python": platform.python_version()}
+    for package in ("metarl", "torch", "numpy", "mujoco", "gymnasium"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def to_yaml(config: RunConfig, **facts: Any) -> str:
+    """The text of `config.yaml`: the schema, the config, and `facts` about what it ran with."""
+    return yaml.safe_dump({"schema": SCHEMA, **config.as_dict(), "versions": versions(), **facts}, sort_keys=False)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Plain values of a `config.yaml`, with its `schema`; a method that was renamed since has its new name.
+
+    Raises:
+        InputError: no such file, not a run's config, or one of a newer metarl.
+    """
+    try:
+        values = read_yaml_file(path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path} cannot be read ({reason}) — is {path.parent} a run directory?") from error
+    rooms = {"environment": str, "algorithm": str, "train": dict, "env": dict, "algo": dict}
+    told = isinstance(values, dict) and all(isinstance(values.get(room), rooms[room]) for room in rooms)
+    if not told or not is_plain(values):
+        raise InputError(f"{path} is not the config of a run — is {path.parent} a run directory?")
+    schema = values.setdefault("schema", 1)
+    if type(schema) is not int or schema < 1:
+        raise InputError(f"{path} is damaged (schema is {schema!r}) — train again")
+    if schema > SCHEMA:
+        raise InputError(f"{path} is of schema {schema}, this metarl knows up to {SCHEMA} — use a newer metarl")
+    return values | {"algorithm": RENAMED.get(values["algorithm"], values["algorithm"])}
+
+
+def options_of_then(values: dict[str, Any], kinds: dict[str, type]) -> dict[str, dict[str, Any]]:
+    """What a `config.yaml`, being older, does not say of the options of `kinds`, by room (`train`, `env`, `algo`)."""
+    return {room: values_of_then(kind, values[room], values["schema"]) for room, kind in kinds.items()}

@@ -1,0 +1,249 @@
+"""A run's folder: `config.yaml`, `metrics.jsonl`, `checkpoints/`, TensorBoard events; and once it was evaluated
+`evaluations/IDENTITY/` for each evaluation, the newest on test tasks also as `evaluation.json`, `evaluation.csv`,
+`adaptation.png` and `evaluation/`, and, with baselines, their runs in `compare/`. `.lock` says who writes it, and
+`metrics.again.jsonl` keeps the lines of iterations that are being done again."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from metarl.runs.checkpoint import PARTIAL, Checkpoint, Shapes, load_checkpoint, save_checkpoint, write_atomic
+from metarl.runs.config import RunConfig, TrainConfig, options_from_dict, read_yaml, to_yaml
+from metarl.runs.continuing import changes, mismatch
+from metarl.runs.logger import MetricsFile, read_metrics
+from metarl.runs.user_code import code_of, under_recorded_names
+from metarl.runtime.errors import InputError, StorageError
+from metarl.runtime.lock import LOCK, only_writer
+
+logger = logging.getLogger("metarl")
+
+
+class RunDirectory:
+    """Paths of a run, and what is read from and written to them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config_path = path / "config.yaml"
+        self.metrics_path = path / "metrics.jsonl"
+        self.checkpoints = path / "checkpoints"
+
+    @classmethod
+    def existing(cls, path: Path) -> "RunDirectory":
+        """The run at `path`.
+
+        Raises:
+            InputError: there is none.
+            StorageError: the file system refused.
+        """
+        with _blaming_storage(path):
+            if not path.exists():
+                raise InputError(f"no run at {path} — the folder does not exist")
+            if not path.is_dir():
+                raise InputError(f"no run at {path} — it is a file; give the run's folder")
+            if not (path / "config.yaml").exists():
+                raise InputError(f"no run at {path} — there is no config.yaml in it")
+        return cls(path)
+
+    @property
+    def config_text(self) -> str:
+        """The text of `config.yaml`, which this process has written."""
+        return self.config_path.read_text()
+
+    @contextmanager
+    def writing(self, config: RunConfig, resume: bool, shapes: Shapes) -> Iterator[None]:
+        """Be the only process that writes this run within the block: a new one, or one that goes on.
+
+        Args:
+            config: of the run.
+            resume: whether it goes on.
+            shapes: the tensors that the config makes (`trainer.shapes_of_run`).
+
+        Raises:
+            InputError: another process is writing it, or what `create` and `reopen` raise.
+            StorageError: the file system refused.
+        """
+        if not resume:
+            self._make_folder()
+        with only_writer(self.path, lambda: self.reopen(config, shapes) if resume else self.create(config)):
+            self._remove_partial_files()
+            yield
+
+    def create(self, config: RunConfig) -> None:
+        """Lay out the folder of a new run, which is there.
+
+        Raises:
+            InputError: there is something in it.
+            StorageError: the file system refused.
+        """
+        self._refuse_what_is_taken()  # again: another process may have been here before the lock was ours
+        self._write_config(config, code_of(config, self.path))
+
+    def _make_folder(self) -> None:
+        """Make the folder, or find it empty: nothing is written to one that holds something."""
+        with _blaming_storage(self.path):
+            was_there = self.path.is_dir()
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self.path.mkdir()
+            except FileExistsError:
+                if not self.path.is_dir():
+                    raise
+                if not was_there:
+                    raise InputError(f"{self.path} was just made by another process — choose another --out") from None
+        self._refuse_what_is_taken()
+
+    def _refuse_what_is_taken(self) -> None:
+        with _blaming_storage(self.path):
+            # a crash may have left a file that was being written
+            taken = any(path.name != LOCK and not path.name.endswith(PARTIAL) for path in self.path.iterdir())
+        if taken:
+            resume = "add --resume to go on with it, or " if self.config_path.exists() else ""
+            raise InputError(f"{self.path} is not empty — {resume}choose another --out")
+
+    def _remove_partial_files(self) -> None:
+        """Drop what a killed writer left of files that only the one writer of a run writes."""
+        with suppress(OSError):
+            for mine in (".config.yaml.*", ".metrics.*", "checkpoints/.*"):
+                for path in self.path.glob(mine + PARTIAL):
+                    path.unlink(missing_ok=True)
+
+    def reopen(self, config: RunConfig, shapes: Shapes) -> None:
+        """Check that `config` continues this run, say what has changed around it, and record where it now runs.
+
+        Args:
+            config: what continues it.
+            shapes: the tensors that the config makes (`trainer.shapes_of_run`).
+
+        Raises:
+            InputError: it is another run, or one that is already longer.
+            StorageError: the file system refused, or its checkpoints are damaged or gone.
+        """
+        values = read_yaml(self.config_path)
+        different = mismatch(config, values, self.path)
+        if different:
+            raise InputError(
+                f"{self.path} holds another run ({different}) — repeat its options, or choose another --out"
+            )
+        checkpoint, _ = load_checkpoint(self.checkpoints, torch.device("cpu"), shapes)
+        if checkpoint is None:
+            self._require_none_lost()
+        done = checkpoint.iteration if checkpoint else 0
+        if done > config.train.iterations:
+            raise InputError(f"{self.path} has trained {done} iterations — give --iterations {done} or more")
+        code = code_of(config, self.path)
+        for line in changes(config, values, hardware(config.train.device), code, self.path):
+            logger.warning("%s", line)
+        if checkpoint is None:  # before the config may promise earlier checkpoints
+            MetricsFile(self.metrics_path, 0)
+        self._write_config(under_recorded_names(config, values, self.path), code)
+
+    def _write_config(self, config: RunConfig, code: dict[str, dict[str, str]]) -> None:
+        """The config comes first: a folder that a crash leaves behind is then empty, or can be resumed."""
+        facts: dict[str, Any] = {"ran_on": hardware(config.train.device), **({"code": code} if code else {})}
+        write_atomic(self.config_path, to_yaml(config, **facts).encode())
+        with _blaming_storage(self.checkpoints):
+            self.checkpoints.mkdir(exist_ok=True)
+
+    def save(self, checkpoint: Checkpoint, keep: int) -> None:
+        """Add a checkpoint; see `checkpoint.save_checkpoint`."""
+        save_checkpoint(self.checkpoints, checkpoint, keep)
+
+    def load(self, device: torch.device, shapes: Shapes) -> Checkpoint | None:
+        """The newest sound checkpoint of such tensors, if there is any; damaged ones are named in the log."""
+        checkpoint, damaged = load_checkpoint(self.checkpoints, device, shapes)
+        for line in damaged:
+            logger.warning("%s; using the previous one", line)
+        return checkpoint
+
+    def require_checkpoint(self, device: torch.device, shapes: Shapes) -> Checkpoint:
+        """The newest sound checkpoint of such tensors.
+
+        Raises:
+            InputError: there is none yet.
+            StorageError: those that there were are gone, or all are damaged.
+        """
+        checkpoint = self.load(device, shapes)
+        if checkpoint is None:
+            self._require_none_lost()
+            raise InputError(
+                f"{self.path} has no checkpoint yet — train it first: metarl train … --out {self.path} --resume"
+            )
+        return checkpoint
+
+    def _require_none_lost(self) -> None:
+        """That no checkpoint is there is right only before the first one was due; `checkpoints/` is always made.
+
+        Raises:
+            StorageError: iterations beyond that are in the metrics.
+        """
+        train = read_yaml(self.config_path)["train"]
+        every = {"checkpoint_every": train.get("checkpoint_every", TrainConfig.checkpoint_every)}
+        first_due = options_from_dict(TrainConfig, every).checkpoint_every
+        done = max((line["iteration"] for line in read_metrics(self.metrics_path)), default=0)
+        if done > first_due or (done > 0 and not self.checkpoints.is_dir()):
+            raise StorageError(
+                f"{self.path} has lost its checkpoints, of {done} iterations that were done — put {self.checkpoints}"
+                " back, or train anew into another --out"
+            )
+
+
+def hardware(device: str) -> str:
+    """What `TrainConfig.device` means here: `cpu`, or the name of the GPU."""
+    return torch.cuda.get_device_name() if device != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+@contextmanager
+def _blaming_storage(folder: Path) -> Iterator[None]:
+    """Say what the file system holds against `folder`."""
+    try:
+        yield
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InputError(f"{folder} cannot be a folder ({error.strerror}) — choose another --out") from error
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be used ({error.strerror}) — choose another --out") from error
+
+
+def make_run_path(environment: str, algorithm: str, seed: int) -> Path:
+    """Make `runs/ENV/ALGO/seed-S`, with `-2`, `-3`, … where that is taken: a folder that no other process was given.
+
+    Raises:
+        InputError: there is a file where a folder must be.
+        StorageError: the file system refused.
+    """
+    base = Path("runs") / slug(environment) / slug(algorithm) / f"seed-{seed}"
+    path, number = base, 1
+    with _blaming_storage(base):
+        base.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            try:
+                path.mkdir()
+                return path
+            except FileExistsError:
+                number += 1
+                path = base.with_name(f"{base.name}-{number}")
+
+
+def latest_run_path(environment: str, algorithm: str, seed: int) -> Path:
+    """The newest of those that `make_run_path` has made.
+
+    Raises:
+        InputError: there is none.
+    """
+    base = Path("runs") / slug(environment) / slug(algorithm) / f"seed-{seed}"
+    path, number, newest = base, 1, None
+    while path.exists():
+        newest = path
+        number += 1
+        path = base.with_name(f"{base.name}-{number}")
+    if newest is None:
+        raise InputError(f"nothing to resume at {base} — train without --resume, or give --out")
+    return newest
+
+
+def slug(name: str) -> str:
+    """A `module:attribute` as one folder name: what fits of its end."""
+    return name.replace("/", "-").replace(":", "-")[-100:]

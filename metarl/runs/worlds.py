@@ -1,0 +1,75 @@
+"""Which world a run is of: environments where policies act, or sources of labelled tasks. Names become options here.
+
+Reading this needs no torch.
+"""
+
+from typing import Any
+
+from envs.catalogue import ENVIRONMENTS
+from envs.contract.base import TaskEnv
+from envs.contract.errors import InputError, nearest
+from envs.registry import environment_class, load_attribute
+from metarl.algorithms import ALGORITHMS, config_class
+from metarl.fewshot import DEFAULT_LEARNER, LEARNERS, SOURCES
+
+DEFAULT_ALGORITHM = "maml-trpo"
+
+
+def is_few_shot(environment: str) -> bool:
+    """Whether ENV names a source of labelled tasks; a `module:attribute` is loaded and asked.
+
+    Raises:
+        InputError: a name that neither world knows, or nothing that can be loaded.
+    """
+    if environment in SOURCES or environment in ENVIRONMENTS:
+        return environment in SOURCES
+    if ":" not in environment:
+        raise InputError(f"unknown environment '{environment}'" + nearest(environment, [*ENVIRONMENTS, *SOURCES]))
+    found = load_attribute(environment)
+    is_environment = isinstance(found, type) and issubclass(found, TaskEnv)
+    return not is_environment and all(hasattr(found, name) for name in ("Config", "sample"))
+
+
+def environment_config(environment: str) -> type:
+    """The options of ENV, of either world."""
+    if not is_few_shot(environment):
+        return environment_class(environment).Config
+    config: type = SOURCES[environment].config if environment in SOURCES else load_attribute(environment).Config
+    return config
+
+
+def algorithm_config(environment: str, algorithm: str) -> type:
+    """The options of ALGO, in the world of ENV.
+
+    Raises:
+        InputError: a name that this world does not know, or nothing that can be loaded.
+    """
+    if not is_few_shot(environment):
+        if algorithm in LEARNERS and algorithm not in ALGORITHMS:
+            raise InputError(f"'{algorithm}' learns from labelled data — name one of: {', '.join(ALGORITHMS)}")
+        return config_class(algorithm)
+    if algorithm in LEARNERS:
+        return LEARNERS[algorithm].config
+    if ":" not in algorithm:
+        raise InputError(f"'{algorithm}' does not learn from labelled data" + nearest(algorithm, LEARNERS))
+    config: type = learner_class(algorithm).Config
+    return config
+
+
+def learner_class(name: str) -> Any:
+    """The class behind a few-shot learner's name or `module:attribute`.
+
+    Raises:
+        InputError: no such attribute, or it is no learner.
+    """
+    target = LEARNERS[name].target if name in LEARNERS else name
+    found = load_attribute(target)
+    for attribute in ("Config", "steps", "initial_state", "update", "evaluate"):
+        if not hasattr(found, attribute):
+            raise InputError(f"'{target}' is no learner (it has no {attribute}) — see metarl.fewshot.learner.Learner")
+    return found
+
+
+def default_algorithm(environment: str) -> str:
+    """What trains where ALGO is not named."""
+    return DEFAULT_LEARNER if is_few_shot(environment) else DEFAULT_ALGORITHM
