@@ -46,6 +46,12 @@ from metarl.runs.presets import default_config
 from metarl.runs.worlds import default_algorithm
 from metarl.runtime.errors import EnvironmentBroke, RankLost, StorageError
 
+RENAMED_ARGUMENTS = {
+    "train": {"--episodes": "--lanes", "--algo.episodes-per-trial": "--algo.rounds"},
+    "benchmark": {"--episodes": "--lanes"},
+}
+"""What options were called in former days, by command, and what they are called now."""
+
 HANGUP = getattr(signal, "SIGHUP", None)  # which Windows lacks
 
 
@@ -103,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
-        return fail("out of memory — lower --tasks, --episodes, the horizon or --algo.hidden", EXIT_INPUT)
+        return fail("out of memory — lower --tasks, --lanes, the horizon or --algo.hidden", EXIT_INPUT)
 
 
 def _is_out_of_memory(error: Exception) -> bool:
@@ -125,6 +131,10 @@ def parse(arguments: list[str]) -> Any:
     """
     if arguments[:1] == ["train"] and "--" in arguments:
         raise InputError("'--' stands for nothing among names and options — leave it out")
+    for argument in arguments:
+        if (former := argument.split("=")[0]) in RENAMED_ARGUMENTS.get(arguments[0], {}):
+            today = RENAMED_ARGUMENTS[arguments[0]][former]
+            raise InputError(f"{former} says what {today} says now — give {today}")
     names = _leading_names(arguments)
     commands = {
         "train": _train_command(names, arguments),

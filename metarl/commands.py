@@ -185,8 +185,8 @@ class SpeedCommand:
     """Measure the updates of all algorithms instead, on trials of the same size."""
     tasks: int = 40
     """Tasks N."""
-    episodes: int = 20
-    """Episodes E of each task and round."""
+    lanes: int = 20
+    """Lanes E of each task."""
     horizon: int = 100
     """Steps of an episode."""
     threads: int = 0
@@ -320,7 +320,7 @@ def _speed(command: SpeedCommand) -> None:
     rows = measure_speed(
         command.environments,
         command.tasks,
-        command.episodes,
+        command.lanes,
         command.horizon,
         command.threads,
         command.repeats,

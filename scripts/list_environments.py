@@ -110,7 +110,7 @@ def levels() -> str:
         f"Mean return of an episode over {LANES[0]} training tasks × {LANES[1]} episodes (± standard error over",
         f"tasks), default variants; Python {platform.python_version()}, {versions}.",
         "",
-        "| environment | uniformly random actions | action 0 | knowing the task (`oracle`) |",
+        "| environment | uniformly random actions | action 0 | knowing the task |",
         "|---|---|---|---|",
     ]
     for name in envs.names():
@@ -118,7 +118,7 @@ def levels() -> str:
         env.action_space.seed(0)
         random = mean_return(env, env.action_space.sample)
         nothing = mean_return(env, lambda env=env: np.zeros_like(env.action_space.sample()))
-        best = env.oracle(env.tasks)
+        best = env.informed_return(env.tasks)
         oracle = "–" if best is None else f"{best.mean():.2f}"
         lines.append(
             f"| `{name}` | {random[0]:.1f} ± {random[1]:.1f} | {nothing[0]:.1f} ± {nothing[1]:.1f} | {oracle} |"

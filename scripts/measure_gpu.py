@@ -1,8 +1,8 @@
 """What a GPU gains: update and iteration times of four methods on the CPU and on a GPU, and whether the two agree.
 
-python scripts/measure_gpu.py                # under 8 minutes: half-cheetah-dir, 40 tasks × 20 episodes × 100 steps
+python scripts/measure_gpu.py                # under 8 minutes: half-cheetah-dir, 40 tasks × 20 lanes × 100 steps
 python scripts/measure_gpu.py --profile      # and where the time of a MAML-TRPO update goes
-python scripts/measure_gpu.py --device cpu --tasks 4 --episodes 3 --horizon 10 --threads 1   # where none is
+python scripts/measure_gpu.py --device cpu --tasks 4 --lanes 3 --horizon 10 --threads 1   # where none is
 
 Physics and acting run on the CPU in any case. An update ends in numbers that Python reads, so its time is whole. PEARL
 takes 20 gradient steps an iteration here.
@@ -50,14 +50,14 @@ def config_of(algorithm: str, device: Literal["cpu", "cuda"], options: argparse.
     train = replace(
         defaults.train,
         tasks=options.tasks,
-        episodes=options.episodes,
+        lanes=options.lanes,
         threads=options.threads,
         torch_threads=options.threads,
         device=device,
     )
     algo = defaults.algo
     if algorithm == "pearl":
-        steps = options.tasks * options.episodes * options.horizon * algo.episodes_per_trial
+        steps = options.tasks * options.lanes * options.horizon * algo.rounds
         algo = replace(algo, update_ratio=PEARL_STEPS / steps, replay_size=4 * steps, warmup_iterations=0)
     return RunConfig(options.environment, algorithm, train, replace(defaults.env, horizon=options.horizon), algo)
 
@@ -137,7 +137,7 @@ def main() -> None:
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda", help="what is compared with the CPU")
     parser.add_argument("--environment", default="half-cheetah-dir")
     parser.add_argument("--tasks", type=int, default=40)
-    parser.add_argument("--episodes", type=int, default=20)
+    parser.add_argument("--lanes", type=int, default=20)
     parser.add_argument("--horizon", type=int, default=100)
     parser.add_argument("--threads", type=int, default=0, help="of physics and of torch (0: one for each core)")
     parser.add_argument("--repeats", type=int, default=5, help="iterations of each row; the median counts")
@@ -146,7 +146,7 @@ def main() -> None:
     options = parser.parse_args()
     keep_freed_memory()  # as training does
     device = options.device
-    size = f"{options.environment}, {options.tasks} × {options.episodes} × {options.horizon}"
+    size = f"{options.environment}, {options.tasks} × {options.lanes} × {options.horizon}"
     where = torch.cuda.get_device_name() if device == "cuda" and torch.cuda.is_available() else device
     headings = [f"{what} s, {on}" for what in ("update", "iteration") for on in ("cpu", where)]
     table = Table("method", *headings[:2], "gain", *headings[2:], "gain", "gradients differ by", title=size)

@@ -1,6 +1,6 @@
 """Where an iteration's time goes, as one table.
 
-    python scripts/profile_iteration.py [--algorithm promp] [--tasks 40] [--episodes 20] [--horizon 200]
+    python scripts/profile_iteration.py [--algorithm promp] [--tasks 40] [--lanes 20] [--horizon 200]
 
 Physics, the environment around it, acting, recording, adaptation and update are timed in a single group of tasks, one
 after the other; torch's profiler splits the update into matrix products and the rest. Then whole iterations are timed
@@ -36,7 +36,7 @@ class Options:
     algorithm: str = "maml-trpo"
     environment: str = "half-cheetah-dir"
     tasks: int = 40
-    episodes: int = 20
+    lanes: int = 20
     horizon: int = 200
     threads: int = 0
     """Of physics and of torch (0: one for each core)."""
@@ -50,7 +50,7 @@ def setup_in(groups: int, options: Options) -> Setup:
     train = replace(
         config.train,
         tasks=options.tasks,
-        episodes=options.episodes,
+        lanes=options.lanes,
         threads=options.threads,
         torch_threads=options.threads,
         groups=groups,
@@ -140,7 +140,7 @@ def main(options: Options) -> None:
     one = sum(parts.values())
     products = share_of_matrix_products(options)
     together = statistics.median(iterations(setup_in(min(2, options.tasks), options), options.repeats))
-    size = f"{options.tasks} × {options.episodes} × {options.horizon}"
+    size = f"{options.tasks} × {options.lanes} × {options.horizon}"
     table = Table("part", "seconds", "share", title=f"{options.environment}, {options.algorithm}, {size}")
     for part in ("physics", "environment", "acting", "recording, tasks, resets", "adaptation"):
         table.add_row(part, f"{parts[part]:.2f}", f"{parts[part] / one:.1%}")

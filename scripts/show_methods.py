@@ -105,7 +105,7 @@ def draw(environment: str, measured: dict[str, dict[str, Any]], path: Path) -> N
         length = min(len(curve) for curve in curves)
         train = default_config(environment, method).train
         rounds = curves[0].shape[1] - 1
-        steps = curves[0][:length, 0] * train.tasks * train.episodes * horizon * rounds / 1e6
+        steps = curves[0][:length, 0] * train.tasks * train.lanes * horizon * rounds / 1e6
         after = np.stack([curve[:length, -1] for curve in curves])
         window = np.ones(5) / 5
         smooth = np.stack([np.convolve(np.pad(line, 2, mode="edge"), window, mode="valid") for line in after])

@@ -37,7 +37,7 @@ def test_the_readmes_table_of_environments_is_current(environments: ModuleType) 
 
 def test_the_worked_example_of_a_robot_trains(metarl: Command, tmp_path: Path) -> None:
     arm = f"{ROOT / 'scripts' / 'examples' / 'arm.py'}:Arm"
-    sizes = ("--tasks", "2", "--episodes", "2", "--threads", "1", "--torch-threads", "1")
+    sizes = ("--tasks", "2", "--lanes", "2", "--threads", "1", "--torch-threads", "1")
     assert metarl("train", arm, "--iterations", "2", *sizes, "--out", "run").code == 0
     record = json.loads(metarl("evaluate", "run", "--tasks", "2", "--split", "outside", "--json", "--trust").out)
     assert record["split"] == "outside" and record["env"] == arm

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MINE = Path(__file__).parent / "support" / "user_environments.py"
-TINY = ["--tasks", "2", "--episodes", "2", "--iterations", "1", "--algo.hidden", "4", "--threads", "1"]
+TINY = ["--tasks", "2", "--lanes", "2", "--iterations", "1", "--algo.hidden", "4", "--threads", "1"]
 
 
 @pytest.fixture(params=["a package", "a module"])

@@ -123,7 +123,7 @@ class Share(gymnasium.Env[Any, Any]):
         self.blueprint, self.spaces, self.index, self.current = blueprint, spaces, index, current
         self.lanes: list[AnyEnv | None] = [None] * size
         flags = MultiBinary(size)
-        self.action_space = Dict(live=flags, actions=batch_space(action_law(spaces.action), size))
+        self.action_space = Dict(live=flags, actions=batch_space(policy_action_space(spaces.action), size))
         seen = Dict(
             observation=Box(-np.inf, np.inf, (size, spaces.observation_size), np.float64),
             reward=Box(-np.inf, np.inf, (size,), np.float64),
@@ -259,7 +259,7 @@ def one_task(tasks: dict[str, np.ndarray], row: int) -> dict[str, Any]:
     return {name: values[row].item() if values.ndim == 1 else values[row].copy() for name, values in tasks.items()}
 
 
-def action_law(space: Space[Any]) -> Space[Any]:
+def policy_action_space(space: Space[Any]) -> Space[Any]:
     """What a policy chooses from for an environment with actions in `space`: `Discrete` from 0, or the same Box."""
     return Discrete(int(space.n)) if isinstance(space, Discrete) else space
 

@@ -33,8 +33,8 @@ from envs.adapters.gymnasium_lanes import (
     LaneSpaces,
     Share,
     Workers,
-    action_law,
     one_task,
+    policy_action_space,
     shared_integers,
 )
 from envs.contract.base import Outcome, TaskEnv
@@ -137,7 +137,7 @@ class GymnasiumTasks(TaskEnv):
             horizon=options.horizon,
             task_distribution=self.law,
             observation_size=spaces.observation_size,
-            action_space=action_law(spaces.action),
+            action_space=policy_action_space(spaces.action),
         )
         self.lane_seeds = np.zeros(self.num_envs, np.int64)
         self._changed = np.zeros(self.num_envs, bool)

@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from envs.adapters.gymnasium_lanes import AnyEnv, LaneSpaces, action_law
+from envs.adapters.gymnasium_lanes import AnyEnv, LaneSpaces, policy_action_space
 from envs.contract.base import NoConfig, Outcome, TaskEnv
 from envs.contract.errors import InputError
 from envs.contract.tasks import TaskDistribution
@@ -31,7 +31,7 @@ class OneLane(TaskEnv):
             horizon=horizon,
             task_distribution=TaskDistribution(),
             observation_size=self.spaces.observation_size,
-            action_space=action_law(env.action_space),
+            action_space=policy_action_space(env.action_space),
         )
         self.seen = np.zeros((1, self.observation_size))
 

@@ -232,7 +232,7 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         """What every lane sees now, `[num_envs, O]`."""
         raise NotImplementedError
 
-    def oracle(self, tasks: Tasks) -> np.ndarray | None:
+    def informed_return(self, tasks: Tasks) -> np.ndarray | None:
         """The best return of an episode for who knows the task, `[N]`; None where nobody has worked it out."""
         return None
 

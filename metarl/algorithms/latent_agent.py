@@ -78,7 +78,7 @@ class LatentAgent:
     @property
     def rounds(self) -> int:
         """Rounds of a meta-training trial."""
-        return self.config.episodes_per_trial
+        return self.config.rounds
 
     def begin(self, state: State, addresses: Sequence[Address], lanes_per_task: int) -> TaskBelief:
         """The prior, and a sample of it in every lane."""

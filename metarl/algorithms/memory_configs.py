@@ -10,7 +10,7 @@ from metarl.runtime.options import check_ranges, number
 class ProximalConfig:
     """Proximal policy optimisation over whole trials, for agents with a recurrent state."""
 
-    episodes_per_trial: int = number(2, least=1)
+    rounds: int = number(2, least=1)
     """Episodes that the memory lives through in meta-training."""
     memory_size: int = number(64, least=1, most=100_000)
     """Units of the memory: what it tells policy and value function at every step."""
@@ -68,7 +68,7 @@ class PEARLConfig:
     """Numbers Z of the latent that stands for a task."""
     context_with_next_observation: bool = False
     """Show the encoder where a step led to (published for tasks that differ in their dynamics)."""
-    episodes_per_trial: int = number(3, least=1)
+    rounds: int = number(3, least=1)
     """Rounds of a meta-training trial: the first with a latent from the prior, the others from the posterior."""
     pool_meetings: bool = True
     """Learn from all meetings with a task together, and infer it from the last one (published); no: each meeting is a

@@ -7,7 +7,7 @@
   task, while context is what one lane has seen in the last of them, as PEARL clears its encoder's buffer whenever a
   task is met again. Where every task is new there is one meeting of each; with a single lane both would then be the
   same few episodes, which a latent can tell apart by heart instead of telling the task: take several
-  (`--train.episodes`).
+  (`--lanes`).
 * Critics bootstrap from the policy's next action itself, as later soft actor-critics do, without a value network.
 
 Letters: beside the house's, Z latent · M tasks of a gradient step · B transitions of each.

@@ -79,7 +79,7 @@ class RL2:
     @property
     def rounds(self) -> int:
         """Episodes of a meta-training trial."""
-        return self.config.episodes_per_trial
+        return self.config.rounds
 
     def initial_state(self, address: Address) -> State:
         """Fresh parameters and optimiser, on the device; the returns' scale is not known yet."""

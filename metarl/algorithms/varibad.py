@@ -79,7 +79,7 @@ class VariBAD:
     @property
     def rounds(self) -> int:
         """Episodes of a meta-training trial."""
-        return self.config.episodes_per_trial
+        return self.config.rounds
 
     @property
     def memory_bytes(self) -> int:

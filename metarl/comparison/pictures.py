@@ -128,11 +128,11 @@ def adaptation_picture(records: Sequence[Record], style: dict[str, Style]) -> Pi
         rows += [(algorithm, *values, len(curves)) for values in zip(x, mean, low, high, strict=True)]
     if not rows:
         return None
-    for name, label in (("oracle", "knowing the task"), ("random", "random actions")):
+    for name, label in (("informed", "knowing the task"), ("random", "random actions")):
         known = [run.evaluation[name] for run in records if run.evaluation and run.evaluation.get(name) is not None]
         if known:
             level = float(np.mean(known))
-            dashes = "--" if name == "oracle" else ":"
+            dashes = "--" if name == "informed" else ":"
             axes.axhline(level, color="#808080", linewidth=1.4, linestyle=dashes, label=label)
             rows.append((label, "", level, "", "", len(known)))
     header = ("algorithm", axis.replace(" ", "_"), measure, "low", "high", "seeds")

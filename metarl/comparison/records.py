@@ -183,7 +183,7 @@ def _is_sound(record: dict[str, Any], identity: EvaluationIdentity) -> bool:
     try:
         parts = [np.array(curve[name], float) for name in ("mean", "low", "high") if name in curve]  # [K + 1]
         tasks = np.array(record.get("per_task") or np.empty((0, identity.rounds + 1)), float)  # [N, K + 1]
-        levels = np.array([record[name] for name in ("oracle", "random") if record.get(name) is not None], float)
+        levels = np.array([record[name] for name in ("informed", "random") if record.get(name) is not None], float)
     except (ValueError, TypeError, OverflowError):
         return False
     sizes = all(part.shape == (identity.rounds + 1,) for part in parts) and tasks.shape[1:] == parts[0].shape

@@ -69,8 +69,10 @@ def _score(record: Record) -> float:
 
 def _levels(record: Record) -> tuple[float, float] | None:
     """Random actions and knowing the task, where both are known and differ as they should."""
-    random, oracle = ((record.evaluation or {}).get(name) for name in ("random", "oracle"))
-    return (float(random), float(oracle)) if random is not None and oracle is not None and oracle > random else None
+    random, informed = ((record.evaluation or {}).get(name) for name in ("random", "informed"))
+    return (
+        (float(random), float(informed)) if random is not None and informed is not None and informed > random else None
+    )
 
 
 def _normalised(record: Record) -> float:

@@ -48,7 +48,7 @@ def load(run: str | Path, *, trust: bool = False) -> "AdaptivePolicy":
     # this machine need not be the one that trained: it may have no GPU, and one lane needs no threads
     device = "auto" if config.train.device == "cuda" else config.train.device
     train = replace(config.train, device=device, threads=1)
-    setup = set_up(replace(config, train=replace(train, episodes=1)), num_tasks=1)
+    setup = set_up(replace(config, train=replace(train, lanes=1)), num_tasks=1)
     checkpoint = directory.require_checkpoint(setup.algorithm.device, shapes_of_run(setup))
     return AdaptivePolicy(
         replace(setup, config=replace(setup.config, train=train)), checkpoint.state, checkpoint.iteration
@@ -69,7 +69,7 @@ class AdaptivePolicy:
     @property
     def episodes(self) -> int:
         """Episodes E of a round in training; 1 for methods that adapt after each episode."""
-        return 1 if self._after_each_episode else self.setup.config.train.episodes
+        return 1 if self._after_each_episode else self.setup.config.train.lanes
 
     @property
     def rounds(self) -> int:

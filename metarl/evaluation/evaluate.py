@@ -47,7 +47,7 @@ class AdaptationCurve:
 class Levels:
     """What the returns of a curve's tasks are measured against, `[N]` each; None where there is no such level."""
 
-    oracle: np.ndarray | None
+    informed: np.ndarray | None
     """The best that who knows the task can do, where the environment says so."""
     random: np.ndarray | None
     """Uniformly random actions, one episode in every lane; None where actions have no bounds."""
@@ -100,7 +100,7 @@ def listed_tasks(config: RunConfig, split: str) -> int:
 def levels(setup: Setup, seed: int) -> Levels:
     """Of the tasks that were evaluated last, in the very episodes of round 0: the same starts."""
     env = setup.env
-    return Levels(env.oracle(env.tasks), random_returns(env, Address(seed).at(Purpose.EVALUATION)))
+    return Levels(env.informed_return(env.tasks), random_returns(env, Address(seed).at(Purpose.EVALUATION)))
 
 
 def bootstrap_interval(per_task: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -158,7 +158,7 @@ def evaluation_record(
         "deterministic": curve.sampled is not None,
         **curve_record(checkpoint, curve),
         "no_adaptation": float(curve.mean[0]),
-        **{name: float(known[name].mean()) if name in known else None for name in ("oracle", "random")},
+        **{name: float(known[name].mean()) if name in known else None for name in ("informed", "random")},
         "per_task_levels": {name: values.tolist() for name, values in known.items()},
         "task_parameters": {name: values.tolist() for name, values in curve.tasks.items()},
         "compared": dict(compared),

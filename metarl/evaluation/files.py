@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # matplotlib is slow to import, and training does without it
 logger = logging.getLogger("metarl")
 
 TABLE, PICTURE, FILM = "evaluation.csv", "adaptation.png", "adaptation.gif"
-LEVELS = {"oracle": "knowing the task", "random": "random actions"}  # in the order in which they are shown
+LEVELS = {"informed": "knowing the task", "random": "random actions"}  # in the order in which they are shown
 
 
 def write_evaluation(run: RunDirectory, record: dict[str, Any], beside: dict[str, RunDirectory]) -> None:

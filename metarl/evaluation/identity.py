@@ -80,6 +80,8 @@ def read_evaluations(run: Path) -> tuple[dict[EvaluationIdentity, dict[str, Any]
             record = read_json(path)
             if not isinstance(record, dict):
                 raise ValueError("it is no table")
+            if "oracle" in record:  # as records before schema 3 call it
+                record["informed"] = record.pop("oracle")
             found[identity_of(record)] = record
         except (OSError, ValueError) as error:
             broken.append(f"{path.relative_to(run)} cannot be read ({error})")

@@ -18,7 +18,7 @@ import yaml
 
 from envs.contract.errors import InputError, nearest
 from metarl.algorithms import RENAMED
-from metarl.runs.migrations import SCHEMA, values_of_then
+from metarl.runs.migrations import RENAMED_OPTIONS, SCHEMA, renamed_options, values_of_then
 from metarl.runtime.files import is_plain, read_yaml_file
 
 
@@ -32,8 +32,9 @@ class TrainConfig:
     """Where all randomness starts."""
     tasks: int = 20
     """Tasks N of an iteration (the meta-batch)."""
-    episodes: int = 20
-    """Episodes E of each task and round, played side by side (labelled data have `env.shots` instead)."""
+    lanes: int = 20
+    """Lanes E: environments of each task side by side, with an episode each in every round (labelled data have
+    `env.shots` instead)."""
     normalise_observations: bool = False
     """Show policies observations in units of their spread so far (means and deviations are learned with them, first of
     all in two rounds before the first iteration)."""
@@ -59,7 +60,7 @@ class TrainConfig:
             ("iterations", 1, math.inf),
             ("seed", 0, 2**32 - 1),  # one word of an address
             ("tasks", 1, 1_000_000),
-            ("episodes", 1, 1_000_000),
+            ("lanes", 1, 1_000_000),
             ("threads", 0, 1024),  # far more end the process without a word
             ("groups", 0, 1024),
             ("tasks_at_once", 0, 1_000_000),
@@ -114,7 +115,9 @@ def options_from_dict(kind: type, values: dict[str, Any]) -> Any:
     options = {}
     for name, given in values.items():
         if name not in known:
-            raise InputError(f"{kind.__name__} has no field '{name}'" + nearest(name, known))
+            today = next((new[name] for new in RENAMED_OPTIONS.values() if new.get(name) in known), None)
+            hint = f" — it is called '{today}' now" if today else nearest(name, known)
+            raise InputError(f"{kind.__name__} has no field '{name}'{hint}")
         value: Any = tuple(given) if isinstance(given, list) else given
         if not _fits(value, hints[name]):
             wanted = "a value of type " + getattr(hints[name], "__name__", str(hints[name]).removeprefix("typing."))
@@ -202,7 +205,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is damaged (schema is {schema!r}) — train again")
     if schema > SCHEMA:
         raise InputError(f"{path} is of schema {schema}, this metarl knows up to {SCHEMA} — use a newer metarl")
-    return values | {"algorithm": RENAMED.get(values["algorithm"], values["algorithm"])}
+    return renamed_options(values) | {"algorithm": RENAMED.get(values["algorithm"], values["algorithm"])}
 
 
 def options_of_then(values: dict[str, Any], kinds: dict[str, type]) -> dict[str, dict[str, Any]]:

@@ -7,7 +7,10 @@ schema is raised with the first option that comes after runs of the last one hav
 
 from typing import Any, NamedTuple
 
-SCHEMA = 2
+SCHEMA = 3
+
+RENAMED_OPTIONS = {"train": {"episodes": "lanes"}, "env": {}, "algo": {"episodes_per_trial": "rounds"}}
+"""What options were called before schema 3, by room, and what they are called now."""
 
 
 class Change(NamedTuple):
@@ -33,6 +36,16 @@ CHANGES: tuple[Change, ...] = (
     Change(2, "VariBADConfig", "episode_starts", False),
     Change(2, "OmniglotConfig", "validation_alphabets", []),
 )
+
+
+def renamed_options(values: dict[str, Any]) -> dict[str, Any]:
+    """The values of a `config.yaml` with every option by the name that it has today."""
+    if values["schema"] >= SCHEMA:
+        return values
+    return values | {
+        room: {names.get(name, name): value for name, value in values[room].items()}
+        for room, names in RENAMED_OPTIONS.items()
+    }
 
 
 def values_of_then(kind: type, values: dict[str, Any], schema: int) -> dict[str, Any]:

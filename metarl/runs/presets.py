@@ -40,14 +40,14 @@ PRESETS = (
     Preset(
         "point-nav",
         algorithms=GRADIENT_BASED,
-        train={"iterations": 60, "tasks": 20, "episodes": 20},
+        train={"iterations": 60, "tasks": 20, "lanes": 20},
         source="pytorch-maml-rl's 2D navigation: 20 tasks, 20 episodes, inner rate 0.1",
     ),
     *(
         Preset(
             environment,
             algorithms=GRADIENT_BASED,
-            train={"iterations": 100, "tasks": 20, "episodes": 10},
+            train={"iterations": 100, "tasks": 20, "lanes": 10},
             source="a quarter of the published batch (40 tasks, 20 episodes), enough to adapt within minutes",
         )
         for environment in ("half-cheetah-dir", "half-cheetah-vel")
@@ -58,7 +58,7 @@ PRESETS = (
             environment,
             "maml",
             GRADIENT_BASED,
-            train={"iterations": 500, "tasks": 40, "episodes": 20},
+            train={"iterations": 500, "tasks": 40, "lanes": 20},
             algo={"hidden": (100, 100), "activation": "relu"},
             source="cbfinn/maml_rl: 40 tasks, 20 episodes, 2 x 100 ReLU; Finn et al. 2017 train up to 500 iterations",
         )
@@ -69,7 +69,7 @@ PRESETS = (
             environment,
             "deleu",
             GRADIENT_BASED,
-            train={"iterations": 500, "tasks": 40, "episodes": 20},
+            train={"iterations": 500, "tasks": 40, "lanes": 20},
             source="pytorch-maml-rl, configs/maml: 40 tasks, 20 episodes, 500 iterations, 2 x 64 tanh",
         )
         for environment in ("half-cheetah-dir", "half-cheetah-vel", "ant-dir", "ant-vel", "ant-goal")
@@ -78,7 +78,7 @@ PRESETS = (
         "bandit",
         "deleu",
         GRADIENT_BASED,
-        train={"iterations": 500, "tasks": 20, "episodes": 100},
+        train={"iterations": 500, "tasks": 20, "lanes": 100},
         algo={"hidden": (32, 32), "activation": "relu", "inner_lr": 0.5, "discount": 0.95},
         source="pytorch-maml-rl's bandits: 2 x 32 ReLU, inner rate 0.5, discount 0.95",
     ),
@@ -87,7 +87,7 @@ PRESETS = (
             environment,
             variant,
             GRADIENT_BASED,
-            train={"iterations": 1001, "tasks": 40, "episodes": 20},
+            train={"iterations": 1001, "tasks": 40, "lanes": 20},
             source="ProMP, run_scripts and full_code: 40 tasks, 20 episodes, 1001 iterations, 2 x 64 tanh",
         )
         for environment, variant in (
@@ -139,7 +139,7 @@ PRESETS = (
             environment,
             "l2l",
             MAML,
-            train={"iterations": 1000, "tasks": 20, "episodes": 20},
+            train={"iterations": 1000, "tasks": 20, "lanes": 20},
             algo={"hidden": (100, 100), "activation": "relu", "discount": 0.95},
             source="learn2learn, examples/rl/maml_trpo.py: 20 tasks, 20 episodes, 2 x 100 ReLU, discount 0.95",
         )
@@ -149,7 +149,7 @@ PRESETS = (
         "half-cheetah-dir",
         "garage",
         MAML,
-        train={"iterations": 300, "tasks": 20, "episodes": 40},
+        train={"iterations": 300, "tasks": 20, "lanes": 40},
         source="garage, maml_trpo_half_cheetah_dir.py: 20 tasks, 40 episodes, 300 iterations",
     ),
     # Own measurements.
@@ -168,16 +168,16 @@ PRESETS = (
         "bandit",
         "rl2",
         ("rl2",),
-        train={"iterations": 200, "tasks": 200, "episodes": 4},
-        algo={"episodes_per_trial": 1, "gae_lambda": 0.3},
+        train={"iterations": 200, "tasks": 200, "lanes": 4},
+        algo={"rounds": 1, "gae_lambda": 0.3},
         source="Duan et al. 2016: an episode of n pulls is the trial; batch and rates are own choices",
     ),
     Preset(
         "tabular-mdp",
         algorithms=("rl2",),
-        train={"iterations": 170, "tasks": 320, "episodes": 1},
+        train={"iterations": 170, "tasks": 320, "lanes": 1},
         algo={
-            **{"episodes_per_trial": 10, "memory": "attention", "memory_size": 128, "embedding_size": 128},
+            **{"rounds": 10, "memory": "attention", "memory_size": 128, "embedding_size": 128},
             **{"hidden": (128,), "previous_observation": True},
             **{"gae_lambda": 0.7, "entropy_bonus": 0.005, "minibatches": 8},
             **{"learning_rate": 2e-3, "learning_rate_decay": 0.99},
@@ -188,15 +188,15 @@ PRESETS = (
     Preset(
         "grid-navi",
         algorithms=("rl2",),
-        train={"iterations": 200, "tasks": 100, "episodes": 2},
-        algo={"episodes_per_trial": 4, "discount": 0.95},
+        train={"iterations": 200, "tasks": 100, "lanes": 2},
+        algo={"rounds": 4, "discount": 0.95},
         source="varibad's gridworld: 4 episodes a trial, discount 0.95; larger batches, fewer iterations",
     ),
     *(
         Preset(
             environment,
             algorithms=("rl2",),
-            train={"iterations": 100, "tasks": 40, "episodes": 2},
+            train={"iterations": 100, "tasks": 40, "lanes": 2},
             algo={"memory_size": 64, "discount": 0.97, "gae_lambda": 0.9},
             source="varibad's discount 0.97 and lambda 0.9; 80 trials an iteration, half the published network",
         )
@@ -207,7 +207,7 @@ PRESETS = (
             environment,
             "varibad",
             ("rl2",),
-            train={"iterations": 100_000_000 // (400 * tasks), "tasks": tasks, "episodes": 1},
+            train={"iterations": 100_000_000 // (400 * tasks), "tasks": tasks, "lanes": 1},
             algo={"memory_size": 128, "hidden": (128,), "learning_rate": 7e-4, "epochs": 2, "clip": 0.1},
             source=f"varibad, {file}: 1e8 frames, GRU 128, policy 128, 2 epochs, 4 minibatches, clip 0.1",
         )
@@ -221,7 +221,7 @@ PRESETS = (
             environment,
             "promp",
             ("rl2",),
-            train={"iterations": 1000, "tasks": 200, "episodes": 1},
+            train={"iterations": 1000, "tasks": 200, "lanes": 1},
             algo={"discount": 0.99, "gae_lambda": 1.0, "entropy_bonus": 0.0},
             source="ProMP, full_code: 200 tasks, 2 episodes a trial, 64 units (an LSTM there), Adam 1e-3, 5 epochs",
         )
@@ -231,8 +231,8 @@ PRESETS = (
     Preset(
         "grid-navi",
         algorithms=("varibad",),
-        train={"iterations": 200, "tasks": 100, "episodes": 2},
-        algo={"episodes_per_trial": 4, "discount": 0.95, "gae_lambda": 0.95, "kl_weight": 0.01, "model_updates": 20},
+        train={"iterations": 200, "tasks": 100, "lanes": 2},
+        algo={"rounds": 4, "discount": 0.95, "gae_lambda": 0.95, "kl_weight": 0.01, "model_updates": 20},
         source="varibad's gridworld: 4 episodes a trial, discount and lambda 0.95, GRU 64, latent 5, KL weight 0.01;"
         " larger batches, fewer iterations",
     ),
@@ -246,7 +246,7 @@ PRESETS = (
         Preset(
             environment,
             algorithms=("varibad",),
-            train={"iterations": 100, "tasks": 40, "episodes": 2},
+            train={"iterations": 100, "tasks": 40, "lanes": 2},
             algo={"hidden": (64, 64), "minibatches": 16, "reward_from_action": True, "replay_size": 400_000},
             source="varibad's discount 0.97, lambda 0.9, latent 5, KL weight 0.1; 80 trials an iteration, half the"
             " published networks",
@@ -261,7 +261,7 @@ PRESETS = (
             train={
                 "iterations": 100_000_000 // (400 * tasks),
                 "tasks": tasks,
-                "episodes": 1,
+                "lanes": 1,
                 "checkpoint_every": 500,  # each holds the replay
             },
             algo={"hidden": (128, 128), "memory_size": 128, "reward_from_action": True, "replay_size": 4_000_000},
@@ -304,13 +304,13 @@ PRESETS = (
     Preset(
         None,
         algorithms=("pearl",),
-        train={"iterations": 200, "tasks": 8, "episodes": 4},
+        train={"iterations": 200, "tasks": 8, "lanes": 4},
         source="few lanes: gradient steps are dearer than environment steps",
     ),
     Preset(
         "sparse-point-nav",
         algorithms=("pearl",),
-        train={"iterations": 60, "tasks": 8, "episodes": 8},
+        train={"iterations": 60, "tasks": 8, "lanes": 8},
         algo={
             **{"hidden": (64, 64), "encoder_hidden": (64, 64), "context_size": 32, "update_ratio": 0.1},
             **{"discount": 0.9, "reward_scale": 10.0, "temperature": 0.1, "kl_weight": 0.1},
@@ -323,7 +323,7 @@ PRESETS = (
         "half-cheetah-vel",
         "pearl",
         ("pearl",),
-        train={"iterations": 100, "tasks": 5, "episodes": 2},
+        train={"iterations": 100, "tasks": 5, "lanes": 2},
         algo={
             **{"context_size": 100, "warmup_iterations": 5, "update_ratio": 0.1, "learning_rate": 1e-3},
             **{"discount": 0.97, "target_rate": 0.02, "reward_scale": 1.0, "temperature": 0.1, "kl_weight": 0.1},

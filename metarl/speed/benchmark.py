@@ -51,7 +51,7 @@ GYMNASIUM_STEPS = 400  # environment steps of each lane in a Gymnasium row
 def measure_speed(
     environments: Sequence[str],
     tasks: int,
-    episodes: int,
+    lanes: int,
     horizon: int,
     threads: int,
     repeats: int,
@@ -86,7 +86,7 @@ def measure_speed(
     keep_freed_memory()  # as training does
     rows = []
     for environment in environments:
-        make = partial(_setup, environment, tasks=tasks, episodes=episodes, horizon=horizon, threads=threads)
+        make = partial(_setup, environment, tasks=tasks, lanes=lanes, horizon=horizon, threads=threads)
         parts: list[Iterable[Row]] = []
         if every_update:
             cases = itertools.product(ALGORITHMS, devices)
@@ -113,11 +113,9 @@ def available_devices() -> list[str]:
     return list(dict.fromkeys(["cpu", choose_device("auto").type]))
 
 
-def _setup(
-    environment: str, algorithm: str, device: Any, tasks: int, episodes: int, horizon: int, threads: int
-) -> Setup:
+def _setup(environment: str, algorithm: str, device: Any, tasks: int, lanes: int, horizon: int, threads: int) -> Setup:
     config = default_config(environment, algorithm)
-    train = replace(config.train, tasks=tasks, episodes=episodes, threads=threads, device=device)
+    train = replace(config.train, tasks=tasks, lanes=lanes, threads=threads, device=device)
     return set_up(replace(config, train=train, env=replace(config.env, horizon=horizon)))
 
 

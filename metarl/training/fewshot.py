@@ -99,8 +99,8 @@ def set_up_few_shot(config: RunConfig) -> FewShotSetup:
     """
     if world_size() > 1:
         raise InputError("labelled data do not divide over ranks — train without torchrun")
-    if config.train.episodes != TrainConfig.episodes:
-        raise InputError("--episodes is for environments, labelled data have shots — give --env.shots")
+    if config.train.lanes != TrainConfig.lanes:
+        raise InputError("--lanes is for environments, labelled data have shots — give --env.shots")
     train = resolve_hardware(config.train)
     device = choose_device(train.device)
     target = SOURCES[config.environment].target if config.environment in SOURCES else config.environment

@@ -91,5 +91,5 @@ def ways_to_group(family: type[TaskEnv], algorithm: str, train: TrainConfig) -> 
         raise InputError(f"--groups is {groups}, but {algorithm} samples its tasks in one — leave it out")
     counts = [groups or 1]
     if groups == 0 and divides and family.native_steps and threads_of_rank(train.threads) > 1 and tasks > 1:
-        counts = [1, 2] if tasks * train.episodes >= WORTH_TRYING else [1]
+        counts = [1, 2] if tasks * train.lanes >= WORTH_TRYING else [1]
     return [[tasks // count + (group < tasks % count) for group in range(count)] for count in counts]

@@ -85,7 +85,7 @@ class Setup:
         memory = getattr(self.algorithm, "memory_bytes", None)
         return (
             f"{config.environment} · {config.algorithm} · {tasks} tasks"
-            f" × {env.lanes_per_task} episodes × {env.horizon} steps · {self.device}"
+            f" × {env.lanes_per_task} lanes × {env.horizon} steps · {self.device}"
             + (f" · {world_size()} ranks" if world_size() > 1 else "")
             + (f" · replay of {memory / 2**20:,.0f} MiB" if memory else "")
         )
@@ -159,7 +159,7 @@ def set_up(config: RunConfig, num_tasks: int | None = None) -> Setup:
 
     def made(groups: list[int]) -> tuple[TaskEnv, ...]:
         threads = -(-threads_of_rank(train.threads) // len(groups))
-        return tuple(family(tasks, train.episodes, config.env, threads=threads) for tasks in groups)
+        return tuple(family(tasks, train.lanes, config.env, threads=threads) for tasks in groups)
 
     with blaming_environment(config.environment, "when it was made"):
         divisions = Divisions(*map(made, ways))

@@ -7,7 +7,7 @@ HALF_CHEETAH_DIR = Reproduction(
     claim="by iteration 60 the return after one step is >= 100 above the one before it, for 2 of 3 seeds",
     environment="half-cheetah-dir",
     algorithm="maml-trpo",
-    train={"iterations": 60, "tasks": 20, "episodes": 10},
+    train={"iterations": 60, "tasks": 20, "lanes": 10},
     env={"variant": "deleu", "horizon": 200},
     holds=lambda f: f["gain"] >= 100,
     seeds_needed=2,

@@ -7,7 +7,7 @@ HALF_CHEETAH_DIR_PEARL = Reproduction(
     claim="by iteration 60 the return after one step is >= 50 above the one before it, for 2 of 3 seeds",
     environment="half-cheetah-dir",
     algorithm="maml-trpo",
-    train={"iterations": 60, "tasks": 20, "episodes": 10},
+    train={"iterations": 60, "tasks": 20, "lanes": 10},
     env={"variant": "pearl"},  # the preset of this variant sets initial_std 0.3 and output_gain 0.1
     holds=lambda f: f["gain"] >= 50,
     seeds_needed=2,

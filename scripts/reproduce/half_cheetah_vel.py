@@ -7,7 +7,7 @@ HALF_CHEETAH_VEL = Reproduction(
     claim="by iteration 100 the return after one step is >= -140 and >= 30 % better than before it, for 2 of 3 seeds",
     environment="half-cheetah-vel",
     algorithm="maml-trpo",
-    train={"iterations": 100, "tasks": 20, "episodes": 10},
+    train={"iterations": 100, "tasks": 20, "lanes": 10},
     env={"variant": "metarl"},
     holds=lambda f: f["after"] >= -140 and f["gain"] >= 0.3 * abs(f["before"]),
     seeds_needed=2,

@@ -40,7 +40,7 @@ class Level:
 
     claim: str
     environment: str
-    episodes: int
+    rounds: int
     """Episodes of a trial, in training and evaluation."""
     holds: Callable[[list[float]], bool]
     """Whether the episodes' mean returns meet the claim."""
@@ -61,7 +61,7 @@ LEVELS = {
         "bandit",
         1,
         lambda returns: returns[0] >= 74,
-        train={"iterations": 300, "tasks": 250, "episodes": 1},
+        train={"iterations": 300, "tasks": 250, "lanes": 1},
         env={"horizon": 100},
         # What an arm's first pulls teach pays over all later ones; with a lambda of 0.3 the sum stays at 66.
         algo={"gae_lambda": 0.95, "entropy_bonus": 0.003},
@@ -135,13 +135,13 @@ def run_seed(name: str, level: Level, seed: int, options: Options) -> dict[str, 
             threads=options.threads,
             torch_threads=options.torch_threads,
             env=level.env,
-            algo={"episodes_per_trial": level.episodes} | level.algo,
+            algo={"rounds": level.rounds} | level.algo,
             **level.train,
         )
         record = metarl.evaluate(
             run.path,
             tasks=level.unseen,
-            rounds=level.episodes - 1,
+            rounds=level.rounds - 1,
             seed=seed,
             deterministic=level.method in OF_MEAN_ACTIONS,
         )
@@ -176,7 +176,7 @@ def main(options: Options) -> None:
             seeds_needed=len(options.seeds),
             train=level.train,
             env=level.env,
-            algo={"episodes_per_trial": level.episodes} | level.algo,
+            algo={"rounds": level.rounds} | level.algo,
         )
         threads = ["--threads", str(options.threads), "--torch-threads", str(options.torch_threads)]
         command = ["--names", name, "--seeds", *map(str, options.seeds), *threads]

@@ -7,7 +7,7 @@ POINT_NAV = Reproduction(
     claim="on 40 unseen tasks the mean return is in [-48, -33] before adaptation, >= -15 after 1 step, >= -7 after 3",
     environment="point-nav",
     algorithm="maml-trpo",
-    train={"iterations": 60, "tasks": 20, "episodes": 20},
+    train={"iterations": 60, "tasks": 20, "lanes": 20},
     env={"variant": "maml"},
     algo={"hidden": (100, 100), "activation": "relu"},  # the published network (cbfinn/maml_rl, maml_trpo_point.py)
     evaluate=True,

@@ -42,7 +42,7 @@ def play(algorithm: Any, state: State, rounds: int = K) -> Trial:
 def test_stored_log_probabilities_are_those_that_training_computes(
     actions: Discrete | None, options: dict[str, Any]
 ) -> None:
-    algorithm = make("rl2", actions, episodes_per_trial=K, **options)
+    algorithm = make("rl2", actions, rounds=K, **options)
     state = lively(algorithm)
     batch, _, _ = algorithm.batch(state, play(algorithm, state))
     assert len(set(batch.mask.sum(dim=1).tolist())) > 5  # lanes of many lengths
@@ -54,7 +54,7 @@ def test_stored_log_probabilities_are_those_that_training_computes(
 
 
 def test_stored_log_probabilities_agree_in_an_environment_whose_episodes_end_early() -> None:
-    algorithm = make("rl2", episodes_per_trial=K)
+    algorithm = make("rl2", rounds=K)
     state = lively(algorithm)
     trial = navigate(algorithm, state)
     assert len(trial.rollouts) == K and any((rollout.mask == 0).any() for rollout in trial.rollouts)
@@ -66,7 +66,7 @@ def test_stored_log_probabilities_agree_in_an_environment_whose_episodes_end_ear
 
 @pytest.mark.parametrize("shown", [0, 2], ids=["", "with the last observation"])
 def test_the_policy_is_given_its_last_action_the_reward_for_it_and_whether_an_episode_starts(shown: int) -> None:
-    algorithm = make("rl2", Discrete(A), episodes_per_trial=K, previous_observation=bool(shown))
+    algorithm = make("rl2", Discrete(A), rounds=K, previous_observation=bool(shown))
     state = algorithm.initial_state(START)
     trial = play(algorithm, state)
     inputs = algorithm.batch(state, trial)[0].observation.reshape(N, E, K * T, 2 + shown + A + 2)
@@ -86,7 +86,7 @@ def test_the_policy_is_given_its_last_action_the_reward_for_it_and_whether_an_ep
 
 @KINDS
 def test_memory_lives_through_a_trial_and_not_through_the_next(actions: Discrete | None) -> None:
-    algorithm = make("rl2", actions, episodes_per_trial=K)
+    algorithm = make("rl2", actions, rounds=K)
     state = lively(algorithm)
     observation, noise = torch.zeros(N, E, 2), torch.full((N, E) if actions else (N, E, 2), 0.5)
 
@@ -113,7 +113,7 @@ def test_memory_lives_through_a_trial_and_not_through_the_next(actions: Discrete
 
 
 def test_an_earlier_trial_changes_no_bit_of_a_later_one() -> None:
-    algorithm = make("rl2", episodes_per_trial=2)
+    algorithm = make("rl2", rounds=2)
     state = lively(algorithm)
 
     def meet(env: Any, key: int) -> Trial:
@@ -145,7 +145,7 @@ def test_a_lane_waits_with_the_state_of_its_last_step() -> None:
 
 
 def test_a_lane_that_diverged_is_left_out_of_the_whole_trial() -> None:
-    algorithm = make("rl2", episodes_per_trial=K)
+    algorithm = make("rl2", rounds=K)
     state = algorithm.initial_state(START)
     trial = play(algorithm, state)
     trial.rollouts[1].mask[2, 1] = 0
@@ -155,7 +155,7 @@ def test_a_lane_that_diverged_is_left_out_of_the_whole_trial() -> None:
 
 def test_values_are_in_units_of_a_moving_scale_of_the_returns() -> None:
     # One reward of 2 at the end of each trial of K rounds and γ = 1: every return is 2, and so is its root mean square.
-    algorithm = make("rl2", episodes_per_trial=K, discount=1.0, gae_lambda=0.5)
+    algorithm = make("rl2", rounds=K, discount=1.0, gae_lambda=0.5)
     state = algorithm.initial_state(START)
 
     def paid(amount: float) -> Trial:
@@ -178,7 +178,7 @@ def test_values_are_in_units_of_a_moving_scale_of_the_returns() -> None:
 
 @KINDS
 def test_the_gradient_is_that_of_finite_differences(actions: Discrete | None) -> None:
-    algorithm = make("rl2", actions, episodes_per_trial=2, memory_size=3, hidden=(4,), entropy_bonus=0.1)
+    algorithm = make("rl2", actions, rounds=2, memory_size=3, hidden=(4,), entropy_bonus=0.1)
     state = lively(algorithm)
     batch, _, _ = algorithm.batch(state, play(algorithm, state, 2))
     # Another policy than the one that acted, near enough that only some ratios are clipped.

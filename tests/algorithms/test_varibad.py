@@ -27,7 +27,7 @@ KINDS = pytest.mark.parametrize("actions", [None, Discrete(A)], ids=["gaussian",
 def small(actions: Discrete | None = None, **options: Any) -> Any:
     """A method with small networks."""
     sizes = {"memory_size": 6, "embedding_size": 5, "decoder_hidden": (7,), "replay_size": 2000}
-    return make("varibad", actions, **{"episodes_per_trial": K, **sizes, **options})
+    return make("varibad", actions, **{"rounds": K, **sizes, **options})
 
 
 def lively(algorithm: Any) -> State:
@@ -327,7 +327,7 @@ def test_the_replays_memory_is_stated() -> None:
 
 def test_the_belief_concentrates_on_the_goal_once_it_was_seen() -> None:
     # Five goals of a 3 x 3 grid. What is believed is read off the decoder: the reward expected at each of their cells.
-    options = {"episodes_per_trial": 2, "replay_size": 20_000, "kl_weight": 0.01, "epochs": 1}
+    options = {"rounds": 2, "replay_size": 20_000, "kl_weight": 0.01, "epochs": 1}
     model = {"memory_size": 32, "model_learning_rate": 4e-3, "model_updates": 15, "model_batch": 32}
     algorithm = make("varibad", Discrete(5), **options, **model)
     env = envs.make("grid-navi", num_tasks=16, lanes_per_task=4, size=3, horizon=8)

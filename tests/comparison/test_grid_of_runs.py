@@ -35,7 +35,7 @@ SUITE = {
         {
             "environments": ["point-nav", "bandit"],
             "algorithms": ["maml-vpg", "promp"],
-            "train": {"tasks": 2, "episodes": 3},
+            "train": {"tasks": 2, "lanes": 3},
             "env": {"horizon": 5},
             "algo": {"hidden": [8], "first_order": True},
         }
@@ -167,7 +167,7 @@ BAD_SUITES = {
     "a cell without algorithms": ({"cells": [{"environments": ["bandit"]}]}, ["algorithms"]),
 }
 BAD_OPTIONS = {
-    "an option of training": ({"train": {"epsodes": 3}}, ["epsodes", "'episodes'"]),
+    "an option of training": ({"train": {"lnes": 3}}, ["lnes", "'lanes'"]),
     "an option of the environment": ({"env": {"horzion": 3}}, ["horzion", "'horizon'"]),
     "an option of the algorithm": ({"algo": {"inner_rl": 3}}, ["inner_rl", "'inner_lr'"]),
     "a value of another type": ({"algo": {"inner_lr": "quick"}}, ["inner_lr", "'quick'"]),
@@ -419,6 +419,6 @@ def test_a_real_cell_trains_is_evaluated_and_never_runs_again(metarl: Command, t
     (row,) = json.loads(Path("grids/one/results.json").read_text())["environments"]
     record = json.loads(Path("grids/one/point-nav/maml-vpg/seed-7/evaluation.json").read_text())
     assert row["scores"] == [record["returns"]["mean"][-1]]
-    assert row["normalised"] == pytest.approx((row["iqm"] - record["random"]) / (record["oracle"] - record["random"]))
+    assert row["normalised"] == pytest.approx((row["iqm"] - record["random"]) / (record["informed"] - record["random"]))
     again = metarl("benchmark", "learn", "one.yaml")
     assert again.code == 0 and "started" not in again.out

@@ -27,7 +27,7 @@ def made_up() -> dict[str, Any]:
         "returns": {"mean": [-4.0, -1.0], "low": [-5.0, -1.5], "high": [-3.0, -0.5]},
         "per_task": [[-5.0, -1.5], [-3.0, -0.5]],
         "no_adaptation": -4.0,
-        "oracle": -0.25,
+        "informed": -0.25,
         "random": -8.0,
         "compared": {
             "multitask": {
@@ -42,18 +42,18 @@ def test_every_row_of_the_csv_is_a_number_of_the_json(metarl: Command, run: Path
     record = json.loads(metarl("evaluate", "run", "--tasks", "3", "--rounds", "2", "--json").out)
     with open(run / "evaluation.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["algo", "task", "goal_0", "goal_1", "round", "return", "oracle", "random"]
+    assert list(rows[0]) == ["algo", "task", "goal_0", "goal_1", "round", "return", "informed", "random"]
     expected = [
         (
             *("maml-vpg", str(task), *record["task_parameters"]["goal"][task], str(k)),
-            *(record["per_task"][task][k], *(record["per_task_levels"][name][task] for name in ("oracle", "random"))),
+            *(record["per_task"][task][k], *(record["per_task_levels"][name][task] for name in ("informed", "random"))),
         )
         for task in range(3)
         for k in range(3)
     ]
     words = ("algo", "task", "round")
     assert [tuple(text if name in words else float(text) for name, text in row.items()) for row in rows] == expected
-    for name in ("oracle", "random"):
+    for name in ("informed", "random"):
         assert record[name] == pytest.approx(np.mean(record["per_task_levels"][name]), rel=1e-12)
     assert record["no_adaptation"] == record["returns"]["mean"][0]
 
@@ -71,7 +71,7 @@ def test_the_picture_shows_curves_bands_tasks_and_levels(made_up: dict[str, Any]
 
 
 def test_a_picture_without_levels_is_one_without_their_lines(made_up: dict[str, Any]) -> None:
-    (axes,) = picture_of(made_up | {"oracle": None, "random": None}).axes
+    (axes,) = picture_of(made_up | {"informed": None, "random": None}).axes
     labels = {line.get_label() for line in axes.lines}
     assert "maml-trpo" in labels and not {"knowing the task", "random actions"} & labels
 
@@ -85,7 +85,7 @@ def test_tensorboard_shows_the_last_evaluation_alone(metarl: Command, run: Path)
         "evaluation/return": record["returns"]["mean"],
         "evaluation/interval_low": record["returns"]["low"],
         "evaluation/interval_high": record["returns"]["high"],
-        "evaluation/oracle": [record["oracle"]] * 2,
+        "evaluation/informed": [record["informed"]] * 2,
         "evaluation/random": [record["random"]] * 2,
     }.items():
         assert [(point.step, point.value) for point in shown.Scalars(tag)] == [

@@ -91,7 +91,7 @@ REFUSED = {
     "a learner for a policy": ("point-nav maml", ["'maml'", "maml-trpo"]),
     "an attribute that is no source": (f"{USER}:SidesConfig", ["SidesConfig", "TaskEnv"]),
     "an attribute that is no learner": (f"sinusoid {USER}:Sides", ["Sides", "Learner"]),
-    "episodes of labelled data": ("sinusoid maml --episodes 3", ["--episodes", "--env.shots"]),
+    "episodes of labelled data": ("sinusoid maml --lanes 3", ["--lanes", "--env.shots"]),
     "no shots": ("sinusoid maml --env.shots 0", ["env.shots is 0"]),
     "a rate below 0": ("sinusoid maml --algo.inner-lr=-1", ["algo.inner_lr is -1"]),
     "no folder": ("omniglot maml", ["--env.data", "images_background.zip"]),

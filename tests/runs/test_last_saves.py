@@ -73,7 +73,7 @@ def train_in_python(out: str, handler: Any) -> int:
 
     signal.signal(signal.SIGTERM, handler)
     signal.signal(signal.SIGHUP, handler)
-    sizes = {"tasks": 2, "episodes": 3, "threads": 1, "torch_threads": 1, "checkpoint_every": 10**6}
+    sizes = {"tasks": 2, "lanes": 3, "threads": 1, "torch_threads": 1, "checkpoint_every": 10**6}
     options = {"env": {"horizon": 5}, "algo": {"hidden": (8,)}}
     metarl.train("point-nav", "maml-vpg", out=out, iterations=10**6, **sizes, **options)
     return 0
@@ -132,7 +132,7 @@ def test_an_update_that_broke_after_it_wrote_to_the_replay_leaves_no_trace(
     metarl: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, algorithm: str, module: ModuleType, slots: int
 ) -> None:
     # A meeting is of 3 episodes of 5 steps in 3 lanes, and there are 2 an iteration: the ring closes in the third.
-    size = ["--algo.episodes-per-trial", "3", "--algo.replay-size", str(slots * 3 * 5 * 3)]
+    size = ["--algo.rounds", "3", "--algo.replay-size", str(slots * 3 * 5 * 3)]
     assert metarl(*train_arguments("whole", 6, algorithm=algorithm), *size).code == 0
     calls, write = itertools.count(1), module.write_trial
 

@@ -23,7 +23,7 @@ from metarl.runs import migrations
 from metarl.runs.config import TrainConfig, options_from_dict, read_yaml
 from metarl.runs.continuing import mismatch, taken_up
 from metarl.runs.load import load_config
-from metarl.runs.migrations import CHANGES, SCHEMA, Change, values_of_then
+from metarl.runs.migrations import CHANGES, SCHEMA, Change, renamed_options, values_of_then
 from metarl.runs.run_directory import RunDirectory
 
 OLD = Path(__file__).with_name("schema_1")
@@ -33,7 +33,7 @@ TRAINED = {
         *("train", "grid-navi", "varibad", "--env.horizon", "5", "--algo.memory-size", "4"),
         *("--algo.embedding-size", "4", "--algo.decoder-hidden", "4", "--algo.latent-size", "2"),
         *("--algo.model-updates", "1", "--algo.model-batch", "2", "--algo.replay-size", "100"),
-        *("--algo.minibatches", "1", "--algo.epochs", "1", "--algo.episodes-per-trial", "2"),
+        *("--algo.minibatches", "1", "--algo.epochs", "1", "--algo.rounds", "2"),
     ],
     "sinusoid-maml": ["train", "sinusoid", "maml"],
 }
@@ -41,8 +41,8 @@ TRAINED = {
 
 def resume_arguments(name: str, iterations: int = 3) -> list[str]:
     """What the old run was trained by, to go on with the copy in `old`."""
-    episodes = [] if name.startswith("sinusoid") else ["--episodes", "2"]
-    sizes = ["--tasks", "2", *episodes, "--algo.hidden", "4", "--threads", "1", "--device", "cpu"]
+    lanes = [] if name.startswith("sinusoid") else ["--lanes", "2"]
+    sizes = ["--tasks", "2", *lanes, "--algo.hidden", "4", "--threads", "1", "--device", "cpu"]
     return [*TRAINED[name], *sizes, "--iterations", str(iterations), "--out", "old", "--resume"]
 
 
@@ -70,8 +70,9 @@ def test_a_run_of_the_first_schema_is_evaluated_and_goes_on_with_its_options_as_
     assert resumed.code == 0, resumed
     after = values(old)
     assert after["schema"] == SCHEMA
-    for room in ("env", "algo"):
-        assert {option: after[room][option] for option in before[room]} == before[room]
+    for room, was in renamed_options({"schema": 1, **before}).items():
+        if room in ("env", "algo"):
+            assert {option: after[room][option] for option in was} == was
     assert [line["iteration"] for line in numbers(old)] == [1, 2, 3]
     assert numbers(old)[:2] == lines
 
@@ -96,6 +97,9 @@ def test_every_option_that_came_since_the_first_schema_says_what_runs_before_it_
         if name in kinds
     ]
     for name, kind, options in kinds:
+        room = {"learner": "algo"}.get(name.split()[0], name.split()[0])
+        today = renamed_options({"schema": 1, "train": {}, "env": {}, "algo": {}, room: dict.fromkeys(options)})
+        options = list(today[room])
         came, went = names_of(kind) - set(options), set(options) - names_of(kind)
         filled = values_of_then(kind, dict.fromkeys(options), 1)
         assert filled.keys() == came, f"{name}: see runs/migrations.py"

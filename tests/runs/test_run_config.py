@@ -45,7 +45,7 @@ def test_training_from_python_equals_the_command(metarl: Command, tmp_path: Path
         "maml-vpg",
         iterations=4,
         tasks=2,
-        episodes=3,
+        lanes=3,
         threads=1,
         torch_threads=1,
         checkpoint_every=1,

@@ -24,7 +24,7 @@ from metarl.training.trainer import Setup, set_up, train_iteration
 
 def setup_in(groups: int, environment: str, algorithm: str = "maml-trpo", threads: int = 2, tasks: int = 5) -> Setup:
     defaults = default_config(environment, algorithm)
-    train = TrainConfig(tasks=tasks, episodes=3, threads=threads, torch_threads=1, groups=groups)
+    train = TrainConfig(tasks=tasks, lanes=3, threads=threads, torch_threads=1, groups=groups)
     env = replace(defaults.env, horizon=20)
     return set_up(RunConfig(environment, algorithm, train, env, defaults.algo))
 
@@ -131,12 +131,12 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
 
 
 def test_one_group_or_two_is_tried_where_two_could_be_faster() -> None:
-    def ways(environment: str, algorithm: str = "promp", episodes: int = 10, **train: int) -> list[list[int]]:
-        options = TrainConfig(**{"tasks": 5, "episodes": episodes, "threads": 2, **train})  # type: ignore[arg-type]
+    def ways(environment: str, algorithm: str = "promp", lanes: int = 10, **train: int) -> list[list[int]]:
+        options = TrainConfig(**{"tasks": 5, "lanes": lanes, "threads": 2, **train})  # type: ignore[arg-type]
         return ways_to_group(environment_class(environment), algorithm, options)
 
     assert ways("half-cheetah-dir") == [[5], [3, 2]]
-    assert ways("half-cheetah-dir", episodes=9) == [[5]]  # 45 lanes
+    assert ways("half-cheetah-dir", lanes=9) == [[5]]  # 45 lanes
     assert ways("half-cheetah-dir", threads=1) == [[5]]
     assert ways("point-nav") == [[5]]  # its steps are Python's
     assert ways("half-cheetah-dir", "rl2") == [[5]]
@@ -166,7 +166,7 @@ def test_iterations_that_find_the_faster_division_have_the_bits_of_any_other() -
     defaults = default_config("half-cheetah-dir", "maml-trpo")
     updated = []
     for threads in (1, 2):
-        train = TrainConfig(tasks=10, episodes=5, threads=threads, torch_threads=2)
+        train = TrainConfig(tasks=10, lanes=5, threads=threads, torch_threads=2)
         config = RunConfig("half-cheetah-dir", "maml-trpo", train, replace(defaults.env, horizon=10), defaults.algo)
         setup = set_up(config)
         state, groups = setup.initial_state(Address(0)), set[int]()

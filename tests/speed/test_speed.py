@@ -9,7 +9,7 @@ from support.command import Command, assert_refused
 
 from metarl.algorithms import ALGORITHMS
 
-SMALL = ("--tasks", "2", "--episodes", "2", "--horizon", "8", "--threads", "1", "--repeats", "1")
+SMALL = ("--tasks", "2", "--lanes", "2", "--horizon", "8", "--threads", "1", "--repeats", "1")
 
 
 def test_every_row_of_a_robot_is_printed_with_its_ratio_to_physics(metarl: Command) -> None:

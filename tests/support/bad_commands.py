@@ -17,7 +17,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz-"
 # Options of `metarl train` that every method has, with values of the right type that are impossible, and of no type.
 NUMBERS = ("0", "-1", "-5", f"-1{'0' * 400}")
 IMPOSSIBLE = {
-    **dict.fromkeys(("--iterations", "--tasks", "--episodes", "--checkpoint-every", "--keep-checkpoints"), NUMBERS),
+    **dict.fromkeys(("--iterations", "--tasks", "--lanes", "--checkpoint-every", "--keep-checkpoints"), NUMBERS),
     "--seed": ("-1", "4294967296", f"1{'0' * 400}"),
     "--threads": ("-1", "1025", "1000000"),
     "--torch-threads": ("-2", "99999"),
@@ -26,7 +26,7 @@ IMPOSSIBLE = {
     "--algo.discount": ("1.5", "-0.1", "nan", "inf"),
     "--algo.learning-rate": ("-1", "nan", "inf", "-inf", "1e999"),
 }
-WHOLE = ("--iterations", "--seed", "--tasks", "--episodes", "--threads", "--groups", "--keep-checkpoints")
+WHOLE = ("--iterations", "--seed", "--tasks", "--lanes", "--threads", "--groups", "--keep-checkpoints")
 NOT_WHOLE = ("many", "1e3", "1.5", "nan", "0x10", "1_", "--", "+-1", "½", "ten", "1 2", "None", "[3]", "\udce4", "🐆")
 CHOICES = {"--device": ("gpu", "CPU", "cuda:0", "tpu", ""), "--env.variant": ("pearll", "…", "no variant", "\x1b[2J")}
 JUNK = (
@@ -103,7 +103,7 @@ def typo(rng: random.Random, word: str) -> str:
 def train(rng: random.Random, world: str | None = None, method: str | None = None) -> Words:
     """A sound `metarl train`."""
     words = ["train", world or rng.choice(WORLDS), method or rng.choice(METHODS)]
-    for option in rng.sample(("--iterations", "--seed", "--tasks", "--episodes"), rng.randint(0, 3)):
+    for option in rng.sample(("--iterations", "--seed", "--tasks", "--lanes"), rng.randint(0, 3)):
         words += [option, str(rng.randint(1, 9))]
     return words
 

@@ -14,7 +14,7 @@ import pytest
 from metarl.cli import main
 
 TINY = [
-    *("--tasks", "2", "--episodes", "3", "--env.horizon", "5", "--algo.hidden", "8"),
+    *("--tasks", "2", "--lanes", "3", "--env.horizon", "5", "--algo.hidden", "8"),
     *("--threads", "1", "--torch-threads", "1", "--checkpoint-every", "1"),
 ]
 

@@ -270,7 +270,7 @@ BESIDE: dict[str, Damage] = {  # opens, and holds what those who report or resum
     "an evaluation of words": in_place_of("evaluation.json", of(b'{"returns": {"mean": ["a"], "low": 1, "high": {}}}')),
     "a nested evaluation": in_place_of("evaluation.json", of(b"[" * 200_000)),
     "an evaluation with words for levels": in_place_of("evaluation.json", of(
-        b'{"iteration": 4, "random": "low", "oracle": [], "per_task": "x",'
+        b'{"iteration": 4, "random": "low", "informed": [], "per_task": "x",'
         b' "returns": {"mean": [1], "low": [1], "high": [1]}}')),
 }
 # fmt: on

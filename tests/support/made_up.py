@@ -55,7 +55,7 @@ def evaluated(per_task: Sequence[Sequence[float]], **levels: float) -> dict[str,
 def runs(tmp_path: Path) -> Path:
     """Two seeds of promp, one of maml-trpo; levels 0 and 10."""
     folder = tmp_path / "runs"
-    levels = {"random": 0.0, "oracle": 10.0}
+    levels = {"random": 0.0, "informed": 10.0}
     write_run(folder, "promp", 0, [(100, 1.0), (200, 3.0)], evaluated([[1, 4], [3, 6]], **levels))
     write_run(folder, "promp", 1, [(100, 3.0), (200, 5.0)], evaluated([[2, 7], [2, 9]], **levels))
     write_run(folder, "maml-trpo", 0, [(100, 2.0), (200, 2.5)], evaluated([[0, 1], [0, 3]], **levels))

@@ -20,7 +20,7 @@ CHEAP = {
     "epochs": "2",
     "proximal-steps": "3",
     "implicit-iterations": "2",
-    "episodes-per-trial": "2",
+    "rounds": "2",
 }
 CONTINUOUS_ONLY = ("pearl",)
 ROUNDS = {"multitask": 1, "oracle": 1}  # of training; by default there are two
@@ -158,7 +158,7 @@ SHARED = {
 TRUST_REGION = {"max-kl", "cg-iterations", "curvature-share"}
 ADAM = {"learning-rate", "learning-rate-decay", "max-gradient-norm"}
 PROXIMAL = {
-    *("hidden", "memory-size", "episodes-per-trial", "discount", "gae-lambda", "entropy-bonus", "learning-rate"),
+    *("hidden", "memory-size", "rounds", "discount", "gae-lambda", "entropy-bonus", "learning-rate"),
     *("epochs", "minibatches", "clip", "value-coefficient", "max-gradient-norm", "learning-rate-decay"),
     "embedding-size",
 }
@@ -178,7 +178,7 @@ OWN = {
         "hidden",
         "latent-size",
         "context-size",
-        "episodes-per-trial",
+        "rounds",
         "replay-size",
         "update-ratio",
         "discount",
@@ -221,7 +221,7 @@ BAD_OPTIONS = [
     ("oracle", "later-inner-lr", "-0.5"),
     ("random-init", "inner-lr", "0"),
     ("rl2", "memory-size", "0"),
-    ("rl2", "episodes-per-trial", "0"),
+    ("rl2", "rounds", "0"),
     ("rl2", "minibatches", "0"),
     ("rl2", "value-coefficient", "0"),
     ("rl2", "clip", "nan"),

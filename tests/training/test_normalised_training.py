@@ -33,7 +33,7 @@ def test_a_normalised_run_resumes_exactly_and_is_evaluated_with_its_moments(
     assert end_result(tmp_path / "half") == end_result(tmp_path / "whole")
 
     moments = load_file(tmp_path / "whole/checkpoints/iteration-000002.safetensors")
-    # a round before the first iteration, then iterations x rounds; each of tasks x episodes x steps; and one before all
+    # a round before the first iteration, then iterations x rounds; each of tasks x lanes x steps; and one before all
     assert moments["observations/count"] == 1 + (1 + 2 * 2) * 2 * 3 * 5
     assert torch.isfinite(moments["observations/mean"]).all() and (moments["observations/squares"] >= 0).all()
     curves = []
@@ -53,10 +53,10 @@ def test_a_replay_of_observations_in_other_units_is_refused(metarl: Command, tmp
     assert not (tmp_path / "run").exists()
 
 
-def normalised_setup(groups: int = 1, tasks: int = 4, episodes: int = 5, horizon: int = 40) -> Setup:
+def normalised_setup(groups: int = 1, tasks: int = 4, lanes: int = 5, horizon: int = 40) -> Setup:
     defaults = default_config("half-cheetah-vel", "maml-trpo")
     train = TrainConfig(
-        tasks=tasks, episodes=episodes, threads=1, torch_threads=1, groups=groups, normalise_observations=True
+        tasks=tasks, lanes=lanes, threads=1, torch_threads=1, groups=groups, normalise_observations=True
     )
     return set_up(replace(defaults, train=train, env=replace(defaults.env, horizon=horizon)))
 
@@ -66,7 +66,7 @@ def test_the_first_moments_do_not_turn_the_policy_that_was_updated_into_another(
 ) -> None:
     # An update is on what the policy was shown in its iteration. Shown otherwise it must act alike: within a tenth of
     # the noise in each of six actions, a divergence of 6 · 0.1²/2 = 0.03.
-    setup = normalised_setup(tasks=8, episodes=10, horizon=100)
+    setup = normalised_setup(tasks=8, lanes=10, horizon=100)
     algorithm: Any = setup.algorithm
     shown = []
 

@@ -34,7 +34,7 @@ ALGORITHMS = {
 
 
 def train_arguments(algorithm: str, *more: str, iterations: int = ITERATIONS, out: str = "run") -> list[str]:
-    sizes = ["--tasks", "4", "--episodes", "3", "--env.horizon", "10", "--threads", "1", "--torch-threads", "1"]
+    sizes = ["--tasks", "4", "--lanes", "3", "--env.horizon", "10", "--threads", "1", "--torch-threads", "1"]
     names = ["train", "point-nav", algorithm, "--iterations", str(iterations), "--out", out, "--algo.hidden", "8"]
     return [*names, *sizes, *ALGORITHMS[algorithm], *more]
 
@@ -77,7 +77,7 @@ def test_several_ranks_train_like_one_and_the_first_alone_writes(tmp_path: Path,
 
 def test_a_block_of_tasks_is_met_as_within_the_whole_bit_for_bit() -> None:
     defaults = default_config("point-nav", "maml-trpo")
-    train = TrainConfig(tasks=4, episodes=3, threads=1, torch_threads=1)
+    train = TrainConfig(tasks=4, lanes=3, threads=1, torch_threads=1)
     setups = [set_up(RunConfig("point-nav", "maml-trpo", train, defaults.env, defaults.algo), n) for n in (4, 2, 2)]
     state, address = setups[0].initial_state(Address(0)), Address(1)
     trials = []

@@ -23,7 +23,7 @@ def test_every_environment_trains_and_evaluates(metarl: Command, tmp_path: Path,
     assert all(np.isfinite(list(line.values())).all() for line in lines)
     record = json.loads(metarl("evaluate", "run", "--tasks", "2", "--rounds", "1", "--json").out)
     assert np.shape(record["per_task"]) == (2, 2) and np.isfinite(record["per_task"]).all()
-    assert record["oracle"] is None or np.isfinite(record["oracle"])
+    assert record["informed"] is None or np.isfinite(record["informed"])
 
 
 @pytest.mark.parametrize("algorithm", ["pearl", "varibad"])
@@ -33,5 +33,5 @@ def test_what_is_remembered_by_default_holds_the_default_trial(algorithm: str) -
         env: Any = environment_class(environment)(1, 1, config.env)
         if isinstance(env.single_action_space, Discrete) and algorithm == "pearl":
             continue  # its actions are continuous
-        size = config.train.tasks * config.train.episodes * config.algo.episodes_per_trial * env.horizon
+        size = config.train.tasks * config.train.lanes * config.algo.rounds * env.horizon
         assert size <= config.algo.replay_size, environment

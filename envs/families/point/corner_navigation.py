@@ -142,7 +142,7 @@ class PointCorners(TaskEnv):
             walls.append(radius * np.stack([np.cos(angle), np.sin(angle)], axis=1))
         return draw_plane(self.position[lane], self.lane_tasks["goal"][[lane]], 3.0, walls=walls, paths=paths)
 
-    def oracle(self, tasks: Tasks) -> np.ndarray | None:
+    def informed_return(self, tasks: Tasks) -> np.ndarray | None:
         """For the dense rewards without momentum and walls, the greedy path's exact mean over the starts, `[N]`.
 
         None otherwise: with momentum and walls the best path has no closed form; "near" has none for its mean over

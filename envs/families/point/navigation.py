@@ -175,7 +175,7 @@ class PointNav(TaskEnv):
             self.position[lane], self.lane_tasks["goal"][[lane]], 1.5 * self.config.goal_range, paths=paths
         )
 
-    def oracle(self, tasks: Tasks) -> np.ndarray | None:
+    def informed_return(self, tasks: Tasks) -> np.ndarray | None:
         """What the greedy path is worth, `[N]`; where starts are random, its exact mean over them.
 
         With ends="at-origin" it may be better to end at once, around the origin: then the least upper bound, which

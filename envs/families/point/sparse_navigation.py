@@ -100,7 +100,7 @@ class SparsePointNav(TaskEnv):
         """The point and its goal, and paths `[points, 2]` by name, uint8 `[height, width, 3]`."""
         return draw_plane(self.position[lane], _place(self.lane_tasks["angle"][[lane]]), 1.4, paths=paths)
 
-    def oracle(self, tasks: Tasks) -> np.ndarray:
+    def informed_return(self, tasks: Tasks) -> np.ndarray:
         """What the greedy path is worth, `[N]`: it is as near as can be after every step, and nearer pays more."""
         left = distance_left(_place(tasks["angle"]), STEP_SIZE, self.horizon)
         distance = np.linalg.norm(left, axis=2)  # [N, T]

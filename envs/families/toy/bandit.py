@@ -94,7 +94,7 @@ class Bandit(TaskEnv):
         """Nothing: a constant."""
         return np.zeros((self.num_envs, 1))
 
-    def oracle(self, tasks: Tasks) -> np.ndarray:
+    def informed_return(self, tasks: Tasks) -> np.ndarray:
         """What pulling the best arm is worth on average, `[N]`."""
         pulls = 1 if self.config.ends == "each-pull" else self.horizon
         return pulls * tasks["means"].max(axis=1)

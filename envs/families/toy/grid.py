@@ -100,7 +100,7 @@ class GridNavi(TaskEnv):
             self.cell[lane], self.lane_tasks["goal"][[lane]], self.config.size - 0.5, cells=True, paths=paths
         )
 
-    def oracle(self, tasks: Tasks) -> np.ndarray:
+    def informed_return(self, tasks: Tasks) -> np.ndarray:
         """Walk straight to the goal and stay there, `[N]`."""
         first = np.maximum(np.abs(tasks["goal"]).sum(axis=1), 1)  # the first step that ends on the goal
         found = np.maximum(self.horizon - first + 1, 0)

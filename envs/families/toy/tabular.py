@@ -82,7 +82,7 @@ class TabularMDP(TaskEnv):
         """The state, one-hot."""
         return np.eye(self.config.states)[self.state]
 
-    def oracle(self, tasks: Tasks) -> np.ndarray:
+    def informed_return(self, tasks: Tasks) -> np.ndarray:
         """What the best policy is worth on average, `[N]`, by dynamic programming back from the horizon."""
         value = np.zeros((len(tasks["mean_reward"]), self.config.states))
         for _ in range(self.horizon):

@@ -150,7 +150,7 @@ class Running(Job):
 
 
 def train_command(folder: Path, name: str, out: Path, *more: str) -> list[str]:
-    sizes = ["--tasks", "3", "--episodes", "2", "--torch-threads", "1", "--algo.hidden", "8"]
+    sizes = ["--tasks", "3", "--lanes", "2", "--torch-threads", "1", "--algo.hidden", "8"]
     return ["train", f"{folder / 'families.py'}:{name}", *sizes, "--out", str(out), *more]
 
 

@@ -114,10 +114,10 @@ def test_splits_tasks_options_and_the_best_return_are_the_plain_familys(name: st
         assert ours.keys() == theirs.keys() == FAMILIES[name][1].keys()
         for parameter in theirs:
             np.testing.assert_array_equal(ours[parameter], theirs[parameter])
-        best = plain.oracle(theirs)
-        assert (best is None) == (env.oracle(theirs) is None)
+        best = plain.informed_return(theirs)
+        assert (best is None) == (env.informed_return(theirs) is None)
         if best is not None:
-            np.testing.assert_array_equal(env.oracle(theirs), best)
+            np.testing.assert_array_equal(env.informed_return(theirs), best)
 
 
 @EVERY_FAMILY

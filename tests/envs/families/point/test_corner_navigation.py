@@ -139,7 +139,7 @@ def test_no_path_beats_the_greedy_one_and_the_oracle_is_its_mean_over_the_starts
         middle = start_range * ((np.arange(200) + 0.5) / 100 - 1)
         starts = np.stack(np.meshgrid(middle, middle), axis=-1)
         env = make(4, 1, variant=variant, start_range=start_range)
-        oracle = env.oracle(env.tasks)
+        oracle = env.informed_return(env.tasks)
         expected = [-greedy_costs(goal - starts, 100)[variant].mean() for goal in env.tasks["goal"]]
         np.testing.assert_allclose(oracle, expected, rtol=1e-4)
 
@@ -152,7 +152,7 @@ def test_the_oracles_policy_earns_the_oracles_return() -> None:
         position, reward, *_ = env.step(env.lane_tasks["goal"] - position)
         total += reward
     played = total.reshape(4, 2000)
-    oracle = env.oracle(env.tasks)
+    oracle = env.informed_return(env.tasks)
     assert oracle is not None
     np.testing.assert_array_less(np.abs(played.mean(axis=1) - oracle), 4 * played.std(axis=1) / np.sqrt(2000))
 
@@ -161,7 +161,7 @@ def test_progress_has_no_oracle_because_crossing_back_and_forth_beats_the_way_to
     # All the way from (0.2, 0.2) is worth 1.8 sqrt(2) = 2.5; a step out to (0.4, 0.4) pays 0.2 sqrt(2), the step back
     # into the diamond costs nothing: 50 times that is 14.1.
     env = placed([0.2, 0.2])
-    assert env.oracle(env.tasks) is None
+    assert env.informed_return(env.tasks) is None
     total = sum(env.step(np.full((1, 2), 0.2 if step % 2 == 0 else -0.2))[1][0] for step in range(100))
     np.testing.assert_allclose(total, 50 * 0.2 * np.sqrt(2))
 
@@ -171,4 +171,4 @@ def test_progress_has_no_oracle_because_crossing_back_and_forth_beats_the_way_to
 )
 def test_the_oracle_claims_nothing_that_it_has_not_worked_out(fields: dict[str, Any]) -> None:
     env = make(**fields)
-    assert env.oracle(env.tasks) is None
+    assert env.informed_return(env.tasks) is None

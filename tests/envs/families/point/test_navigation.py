@@ -166,7 +166,7 @@ def test_no_path_beats_the_oracle_and_one_reaches_it(
     env = envs.make("point-nav", 1, len(levels) ** 6, variant=variant, horizon=3, **fields)
     env.set_tasks({"goal": [goal]})
     env.reset(seed=0)
-    oracle = env.oracle(env.tasks)
+    oracle = env.informed_return(env.tasks)
     assert oracle is not None
     np.testing.assert_allclose(best_of_all_paths(env, levels), oracle[0], atol=1e-12)
 
@@ -177,7 +177,7 @@ def test_promps_end_at_the_origin_is_worth_taking_at_once_for_a_far_goal() -> No
     env = envs.make("point-nav", 1, len(levels) ** 6, variant="promp", horizon=3)
     env.set_tasks({"goal": [(1.0, 1.0)]})
     env.reset(seed=0)
-    oracle = env.oracle(env.tasks)
+    oracle = env.informed_return(env.tasks)
     assert oracle is not None
     np.testing.assert_allclose(oracle, [-0.99 * np.sqrt(2)])
     assert -2e-5 < best_of_all_paths(env, levels) - oracle[0] < 0
@@ -199,7 +199,7 @@ def test_the_oracle_averages_over_random_starts(variant: str) -> None:
     goals = np.array([(0.0, 0.0), (0.4, -0.1), (-0.5, 0.5), (0.03, 1.7)])
     env = envs.make("point-nav", 4, 5000, variant=variant)
     env.set_tasks({"goal": goals})
-    oracle = env.oracle(env.tasks)
+    oracle = env.informed_return(env.tasks)
     assert oracle is not None
     # Midpoints of 200 x 200 small squares.
     middle = env.config.start_range * ((np.arange(200) + 0.5) / 100 - 1)
@@ -230,7 +230,7 @@ def test_the_oracle_averages_over_random_starts(variant: str) -> None:
 )
 def test_the_oracle_claims_nothing_that_it_has_not_worked_out(fields: dict[str, Any]) -> None:
     env = envs.make("point-nav", 1, 1, **fields)
-    assert env.oracle(env.tasks) is None
+    assert env.informed_return(env.tasks) is None
 
 
 # Mean returns of 100 steps, from a simulation apart from this code: uniform in ±0.1, N(0, 1) clipped to ±0.1,
@@ -249,6 +249,6 @@ def test_random_policies_have_their_known_returns(policy: str, level: float) -> 
 
 def test_the_mean_oracle_is_the_known_one() -> None:
     env = envs.make("point-nav", 1, 1)
-    oracle = env.oracle(env.sample_tasks(0, num_tasks=4000))
+    oracle = env.informed_return(env.sample_tasks(0, num_tasks=4000))
     assert oracle is not None
     assert abs(oracle.mean() + 0.51) < 0.005 + 4 * oracle.std() / np.sqrt(4000)

@@ -82,7 +82,7 @@ def test_no_path_beats_the_oracle_and_one_reaches_it(reward: str) -> None:
     # To (0.8, 0.6): hypot(0.7, 0.5) = 0.86, hypot(0.6, 0.4) and hypot(0.5, 0.3) are left, the first beyond the radius.
     sparse = 2 - np.hypot(0.6, 0.4) - np.hypot(0.5, 0.3)
     expected = sparse if reward == "sparse" else sparse - 2 - np.hypot(0.7, 0.5)
-    oracle = env.oracle(env.tasks)
+    oracle = env.informed_return(env.tasks)
     np.testing.assert_allclose(oracle, [expected])
     np.testing.assert_allclose(np.max(total), expected)
 
@@ -108,7 +108,7 @@ def test_straight_and_greedy_paths_have_their_known_returns(horizon: int, straig
     # Rounding to one decimal, and 4 standard errors of our 2000 tasks.
     for path, level in (("straight", straight), ("greedy", greedy)):
         assert abs(totals[path].mean() - level) < 0.05 + 4 * totals[path].std() / np.sqrt(2000)
-    np.testing.assert_allclose(totals["greedy"], env.oracle(env.tasks))
+    np.testing.assert_allclose(totals["greedy"], env.informed_return(env.tasks))
 
 
 @pytest.mark.parametrize(("horizon", "level"), [(20, 0.0), (60, 0.1), (100, 0.6)])

@@ -96,7 +96,7 @@ def test_no_adaptive_policy_beats_the_oracle_and_one_reaches_it() -> None:
                 pays = [means[policy[rewards[:pulled]]] for pulled in range(3)]
                 value += np.prod([p if r else 1 - p for p, r in zip(pays, rewards, strict=True)]) * sum(rewards)
             values.append(value)
-        np.testing.assert_allclose(env.oracle({"means": np.array([means])}), [max(values)])
+        np.testing.assert_allclose(env.informed_return({"means": np.array([means])}), [max(values)])
 
 
 def test_pulling_the_best_arm_earns_the_oracles_return() -> None:
@@ -104,13 +104,13 @@ def test_pulling_the_best_arm_earns_the_oracles_return() -> None:
         env = make(5, 4000, **fields)
         best = np.repeat(env.tasks["means"].argmax(axis=1), 4000)
         total = pull(env, best).sum(axis=1).reshape(5, 4000)
-        assert_means(total.T, env.oracle(env.tasks))
+        assert_means(total.T, env.informed_return(env.tasks))
 
 
 @pytest.mark.parametrize("arms", [5, 10, 50])
 def test_the_mean_oracle_is_the_mean_of_the_largest_of_k_uniform_numbers(arms: int) -> None:
     env = make(arms=arms)  # K / (K + 1) a pull: 8.3, 9.1, 9.8
-    assert_means(env.oracle(env.sample_tasks(0, num_tasks=3000)), 10 * arms / (arms + 1))
+    assert_means(env.informed_return(env.sample_tasks(0, num_tasks=3000)), 10 * arms / (arms + 1))
 
 
 # Mean returns of k = 5 arms: Duan et al. 2016 (RL2, arXiv 1611.02779, table 1) have 5.0, 6.6 and 5.7 for 1,000 tasks; a

@@ -64,16 +64,16 @@ def test_no_walk_beats_the_oracle_and_one_reaches_it(goal: tuple[int, int]) -> N
     env.set_tasks({"goal": [goal]})
     env.reset(seed=0)
     total = sum(env.step(walks[:, step])[1] for step in range(6))
-    np.testing.assert_allclose(env.oracle(env.tasks), [np.max(total)])
+    np.testing.assert_allclose(env.informed_return(env.tasks), [np.max(total)])
 
 
 def test_an_oracle_that_cannot_arrive_in_time_pays_for_every_step() -> None:
     env = make(1, 1, horizon=3)
-    np.testing.assert_allclose(env.oracle({"goal": np.array([(4, 4), (2, 2), (2, 1)])}), [-0.3, -0.3, 0.8])
+    np.testing.assert_allclose(env.informed_return({"goal": np.array([(4, 4), (2, 2), (2, 1)])}), [-0.3, -0.3, 0.8])
 
 
 def test_the_mean_oracle_is_the_known_one() -> None:
-    oracle = make().oracle({"goal": np.array(GOALS)})
+    oracle = make().informed_return({"goal": np.array(GOALS)})
     assert oracle is not None
     # Of the 21 goals 2, 4, 5, 4, 3, 2 and 1 are 2, 3, … 8 steps away; who needs d steps earns 16 - d - 0.1 (d - 1).
     assert round(oracle.mean(), 2) == 11.07

@@ -126,7 +126,7 @@ def test_no_policy_beats_the_oracle_and_one_reaches_it(states: int, actions: int
         )
         for mean_reward, transition in zip(env.tasks["mean_reward"], env.tasks["transition"], strict=True)
     ]
-    np.testing.assert_allclose(env.oracle(env.tasks), best)
+    np.testing.assert_allclose(env.informed_return(env.tasks), best)
 
 
 def test_the_oracles_policy_earns_the_oracles_return() -> None:
@@ -142,7 +142,7 @@ def test_the_oracles_policy_earns_the_oracles_return() -> None:
     for actions in plan:
         observation, reward, *_ = env.step(np.repeat(actions, E, axis=0)[np.arange(3 * E), observation.argmax(axis=1)])
         total += reward
-    assert_means(total.reshape(3, E).T, env.oracle(env.tasks))
+    assert_means(total.reshape(3, E).T, env.informed_return(env.tasks))
 
 
 def test_random_actions_and_the_oracle_have_their_known_mean_returns() -> None:
@@ -151,5 +151,5 @@ def test_random_actions_and_the_oracle_have_their_known_mean_returns() -> None:
     env, rng = make(3000), np.random.default_rng(0)
     env.reset(seed=0)
     assert_means(sum(env.step(rng.integers(0, 5, 3000))[1] for _ in range(10)), 10.0)
-    oracle = make().oracle(env.tasks)
+    oracle = make().informed_return(env.tasks)
     assert abs(oracle.mean() - 21.9) < 0.05 + 4 * np.sqrt(2) * oracle.std() / np.sqrt(3000)
