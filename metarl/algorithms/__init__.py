@@ -10,10 +10,9 @@ from envs.registry import load_attribute
 from metarl.algorithms import configs, memory_configs
 
 if TYPE_CHECKING:
-    import gymnasium
     import torch
 
-    from metarl.algorithms.algorithm import Algorithm
+    from metarl.algorithms.algorithm import Algorithm, Spaces
 
 
 class Entry(NamedTuple):
@@ -129,12 +128,11 @@ def config_class(name: str) -> type:
 def make_algorithm(
     name: str,
     config: Any,
-    observation_space: "gymnasium.Space[Any]",
-    action_space: "gymnasium.Space[Any]",
+    spaces: "Spaces",
     device: "torch.device",
 ) -> "Algorithm":
     """A method for (single-lane) spaces; `config` is of its `config_class`."""
-    algorithm: Algorithm = algorithm_class(name)(config, observation_space, action_space, device)
+    algorithm: Algorithm = algorithm_class(name)(config, spaces, device)
     return algorithm
 
 
@@ -146,7 +144,7 @@ def algorithm_class(name: str) -> Any:
     """
     target = ALGORITHMS[name].target if name in ALGORITHMS else name
     found = load_attribute(target)
-    for attribute in ("Config", "begin", "act", "observe", "adapt", "initial_state", "update"):
+    for attribute in ("Config", "traits", "acting", "begin", "act", "observe", "adapt", "initial_state", "update"):
         if not hasattr(found, attribute):
             raise InputError(
                 f"'{target}' is no algorithm (it has no {attribute}) — see metarl.algorithms.algorithm.Algorithm"

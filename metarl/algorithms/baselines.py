@@ -5,6 +5,7 @@
 * `Oracle`: the same, but the policy sees the task's parameters beside its observation; it need not adapt.
 """
 
+from metarl.algorithms.algorithm import Traits
 from metarl.algorithms.configs import InnerLoopConfig, MAMLTRPOConfig
 from metarl.algorithms.gradient_based import GradientBased
 from metarl.algorithms.maml import MAMLTRPO
@@ -46,4 +47,7 @@ class MultiTask(MAMLTRPO):
 class Oracle(MultiTask):
     """One policy that sees which task it is in."""
 
-    sees_task = True
+    @classmethod
+    def traits(cls, config: InnerLoopConfig) -> Traits:
+        """It is shown the task."""
+        return Traits(sees_task=True, divides_over_ranks=True)

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-import gymnasium
 import torch
 
+from metarl.algorithms.algorithm import Spaces, Traits
 from metarl.algorithms.configs import AdamConfig, InnerLoopConfig
 from metarl.core.advantages import make_batch
 from metarl.core.distributions import Distribution
@@ -40,25 +40,21 @@ class GradientBased:
 
     Args:
         config: policy and inner loop.
-        observation_space: of one lane.
-        action_space: of one lane.
+        spaces: of one lane.
         device: where adaptation and updates are computed.
     """
 
-    divides_over_ranks = True
+    @classmethod
+    def traits(cls, config: InnerLoopConfig) -> Traits:
+        """Every mean over tasks is one over ranks too."""
+        return Traits(divides_over_ranks=True)
 
-    def __init__(
-        self,
-        config: InnerLoopConfig,
-        observation_space: gymnasium.Space[Any],
-        action_space: gymnasium.Space[Any],
-        device: torch.device,
-    ) -> None:
+    def __init__(self, config: InnerLoopConfig, spaces: Spaces, device: torch.device) -> None:
         self.config = config
         self.device = device
         self.policy = make_policy(
-            observation_space,
-            action_space,
+            spaces.observation,
+            spaces.action,
             config.hidden,
             config.activation,
             config.initial_std,
@@ -88,20 +84,28 @@ class GradientBased:
         meta = self.inner.initial(initial_parameters(self.policy, address.torch_generator()))
         return {"policy": {name: sent(value, self.device) for name, value in meta.items()}}
 
-    def begin(self, state: State, addresses: Sequence[Address], lanes_per_task: int) -> TaskParameters:
+    def acting(self, state: State) -> Params:
+        """What every task starts from."""
+        return for_acting(self.inner.start(state["policy"]))
+
+    def begin(self, acting: Params, addresses: Sequence[Address], lanes_per_task: int) -> TaskParameters:
         """Every task starts alike."""
-        params = for_acting(self.inner.start(state["policy"]))
-        return TaskParameters(repeat_for_tasks(params, len(addresses)), steps=0)
+        return TaskParameters(repeat_for_tasks(acting, len(addresses)), steps=0)
 
     def act(
-        self, state: State, memory: TaskParameters, observation: torch.Tensor, noise: torch.Tensor
+        self,
+        acting: Params,
+        memory: TaskParameters,
+        observation: torch.Tensor,
+        live: torch.Tensor,
+        noise: torch.Tensor,
     ) -> tuple[Action, TaskParameters]:
         """Sample from each task's own policy; observation `[N, E, O]`."""
         distribution = apply(self.policy, memory.params, observation)
         action = distribution.sample(noise)
         return Action(action, distribution.log_probability(action)), memory
 
-    def observe(self, state: State, memory: TaskParameters, transition: Transition) -> TaskParameters:
+    def observe(self, acting: Params, memory: TaskParameters, transition: Transition) -> TaskParameters:
         """Nothing is learned within a round."""
         return memory
 

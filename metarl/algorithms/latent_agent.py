@@ -12,13 +12,13 @@ Letters: beside the house's, Z latent.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import gymnasium
 import numpy as np
 import torch
 from torch.nn.functional import softplus
 
+from metarl.algorithms.algorithm import Spaces, Traits
 from metarl.algorithms.memory_configs import PEARLConfig
 from metarl.core.action_box import action_box
 from metarl.core.inner_step import repeat_for_tasks
@@ -37,7 +37,6 @@ OUTPUT_GAIN = 0.01  # of every untrained last layer: latents, actions and values
 class TaskBelief(NamedTuple):
     """The memory of the agent: what each lane believes of its task, and the sample that it acts on."""
 
-    actor: Params  # leading N, on the CPU, where acting happens
     belief: Belief  # [N, E, Z]
     latent: torch.Tensor  # [N, E, Z]
     addresses: tuple[Address, ...]  # of each task's draws
@@ -49,27 +48,23 @@ class LatentAgent:
 
     Args:
         config: sizes of the networks.
-        observation_space: of one lane, a flat box.
-        action_space: of one lane, a flat box with finite borders.
+        spaces: of one lane; observations in a flat box, actions in one with finite borders.
         device: where adaptation and updates are computed.
 
     Raises:
         InputError: spaces of another kind.
     """
 
-    adapts_after_each_episode = True
+    @classmethod
+    def traits(cls, config: PEARLConfig) -> Traits:
+        """Every lane believes what it has seen itself; transitions are kept."""
+        return Traits(adapts_after_each_episode=True, replay=config.replay_size)
 
-    def __init__(
-        self,
-        config: PEARLConfig,
-        observation_space: gymnasium.Space[Any],
-        action_space: gymnasium.Space[Any],
-        device: torch.device,
-    ) -> None:
+    def __init__(self, config: PEARLConfig, spaces: Spaces, device: torch.device) -> None:
         self.config, self.device = config, device
-        self.box = action_box(action_space)  # on the CPU, where acting happens
+        self.box = action_box(spaces.action)  # on the CPU, where acting happens
         self.learning_box = self.box.on(device)
-        self.observation_size, self.action_size = size_of_observation(observation_space), len(self.box.radius)
+        self.observation_size, self.action_size = size_of_observation(spaces.observation), len(self.box.radius)
         seen, actions, latent = self.observation_size, self.action_size, config.latent_size
         self.actor = MLP(seen + latent, config.hidden, 2 * actions, "relu", OUTPUT_GAIN)
         step = seen + actions + 1 + (seen if config.context_with_next_observation else 0)
@@ -80,21 +75,25 @@ class LatentAgent:
         """Rounds of a meta-training trial."""
         return self.config.rounds
 
-    def begin(self, state: State, addresses: Sequence[Address], lanes_per_task: int) -> TaskBelief:
+    def acting(self, state: State) -> Params:
+        """The policy."""
+        return for_acting(state["policy"]["actor"])
+
+    def begin(self, acting: Params, addresses: Sequence[Address], lanes_per_task: int) -> TaskBelief:
         """The prior, and a sample of it in every lane."""
         N, E, Z = len(addresses), lanes_per_task, self.config.latent_size
-        actor = repeat_for_tasks(for_acting(state["policy"]["actor"]), N)
-        return sampled(TaskBelief(actor, prior(N, E, Z), torch.zeros(N, E, Z), tuple(addresses), round_=0))
+        return sampled(TaskBelief(prior(N, E, Z), torch.zeros(N, E, Z), tuple(addresses), round_=0))
 
     def act(
-        self, state: State, memory: TaskBelief, observation: torch.Tensor, noise: torch.Tensor
+        self, acting: Params, memory: TaskBelief, observation: torch.Tensor, live: torch.Tensor, noise: torch.Tensor
     ) -> tuple[Action, TaskBelief]:
         """Sample from the policy at observation `[N, E, O]` and each lane's latent."""
-        outputs = apply(self.actor, memory.actor, torch.cat([observation, memory.latent], dim=-1))
+        actor = repeat_for_tasks(acting, len(observation))
+        outputs = apply(self.actor, actor, torch.cat([observation, memory.latent], dim=-1))
         unit, log_probability = tanh_gaussian(outputs).sample_with_log_probability(noise)
         return Action(self.box.action(unit), self.box.log_density(log_probability)), memory
 
-    def observe(self, state: State, memory: TaskBelief, transition: Transition) -> TaskBelief:
+    def observe(self, acting: Params, memory: TaskBelief, transition: Transition) -> TaskBelief:
         """Nothing is learned within a round."""
         return memory
 

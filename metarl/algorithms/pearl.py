@@ -13,19 +13,19 @@
 Letters: beside the house's, Z latent · M tasks of a gradient step · B transitions of each.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import gymnasium
 import torch
 from torch import nn
 
+from metarl.algorithms.algorithm import Spaces
 from metarl.algorithms.latent_agent import OUTPUT_GAIN, LatentAgent
 from metarl.algorithms.memory_configs import PEARLConfig
 from metarl.core.networks import MLP, apply, initial_parameters
 from metarl.core.optimiser import AdamSteps, adam_state
 from metarl.core.parts import gradients, joined, part_of
 from metarl.core.product_of_gaussians import Belief, prior
-from metarl.core.replay import Slots, empty_replay, replay_bytes, slots_of, write_trial
+from metarl.core.replay import Slots, empty_replay, slots_of, write_trial
 from metarl.core.soft_actor_critic import actor_loss, critic_target, polyak_, tanh_gaussian, temperature_loss
 from metarl.core.trust_region import require_finite
 from metarl.core.types import Metrics, Params, State, Trial
@@ -49,8 +49,7 @@ class PEARL(LatentAgent):
 
     Args:
         config: networks, replay and soft actor-critic.
-        observation_space: of one lane, a flat box.
-        action_space: of one lane, a flat box with finite borders.
+        spaces: of one lane; observations in a flat box, actions in one with finite borders.
         device: where adaptation and updates are computed.
 
     Raises:
@@ -59,22 +58,10 @@ class PEARL(LatentAgent):
 
     Config = PEARLConfig
 
-    def __init__(
-        self,
-        config: PEARLConfig,
-        observation_space: gymnasium.Space[Any],
-        action_space: gymnasium.Space[Any],
-        device: torch.device,
-    ) -> None:
-        super().__init__(config, observation_space, action_space, device)
+    def __init__(self, config: PEARLConfig, spaces: Spaces, device: torch.device) -> None:
+        super().__init__(config, spaces, device)
         seen = self.observation_size + config.latent_size + self.action_size
         self.critic = MLP(seen, config.hidden, 1, "relu", OUTPUT_GAIN)
-
-    @property
-    def memory_bytes(self) -> int:
-        """What the replay takes."""
-        config = self.config
-        return replay_bytes(config.replay_size, self.observation_size, self.action_size, config.pool_meetings)
 
     def initial_state(self, address: Address) -> State:
         """Fresh networks, targets that equal their critics, an empty replay."""

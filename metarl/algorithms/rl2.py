@@ -15,33 +15,39 @@ about the step before · S numbers of the memory's state.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import gymnasium
 import torch
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box
 
+from metarl.algorithms.algorithm import Spaces, Traits
+from metarl.algorithms.cores import make_core
 from metarl.algorithms.memory_configs import RL2Config
 from metarl.core.distributions import Distribution
-from metarl.core.networks import MLP, apply, initial_parameters, make_policy, size_of_observation
+from metarl.core.networks import (
+    MLP,
+    action_as_input,
+    apply,
+    initial_parameters,
+    make_policy,
+    size_of_action,
+    size_of_observation,
+)
 from metarl.core.optimiser import adam_state
 from metarl.core.parts import part_of
 from metarl.core.proximal import Loss, proximal_descent, proximal_loss, trial_targets
-from metarl.core.recurrent import of_previous_step, recurrent_core, streams
+from metarl.core.recurrent import of_previous_step, streams
 from metarl.core.types import Action, Batch, Metrics, Params, Rollout, State, Transition, Trial
-from metarl.runtime.devices import sent
+from metarl.runtime.devices import CPU, sent
 from metarl.runtime.randomness import Address
 
 ACTOR_GAIN = 0.01  # of the first policy's last layer, which makes all actions nearly as likely
 
 
 class RecurrentMemory(NamedTuple):
-    """What an agent carries through a trial, on the CPU, where acting happens."""
+    """What an agent carries through a trial."""
 
-    core: Params
-    actor: Params
     hidden: torch.Tensor  # [B, S]
-    proposed: torch.Tensor  # [B, S], the state that this step leads to where it is played
     previous: torch.Tensor  # [B, P]: last observation (if shown), action, reward; whether an episode starts
 
 
@@ -50,31 +56,27 @@ class RL2:
 
     Args:
         config: its options.
-        observation_space: of one lane.
-        action_space: of one lane.
+        spaces: of one lane.
         device: where updates are computed.
     """
 
     Config = RL2Config
-    adapts_after_each_episode = True
 
-    def __init__(
-        self,
-        config: RL2Config,
-        observation_space: gymnasium.Space[Any],
-        action_space: gymnasium.Space[Any],
-        device: torch.device,
-    ) -> None:
+    @classmethod
+    def traits(cls, config: RL2Config) -> Traits:
+        """Each lane is a trial of its own."""
+        return Traits(adapts_after_each_episode=True)
+
+    def __init__(self, config: RL2Config, spaces: Spaces, device: torch.device) -> None:
         self.config = config
         self.device = device
-        inputs, state_space = size_of_observation(observation_space), Box(-1, 1, (config.memory_size,))
-        self.actor = make_policy(state_space, action_space, config.hidden, "tanh", config.initial_std, ACTOR_GAIN)
+        inputs, state_space = size_of_observation(spaces.observation), Box(-1, 1, (config.memory_size,))
+        self.actor = make_policy(state_space, spaces.action, config.hidden, "tanh", config.initial_std, ACTOR_GAIN)
         self.critic = MLP(config.memory_size, config.hidden, 1)
-        self.choices = int(action_space.n) if isinstance(action_space, Discrete) else 0
-        self.action_size = self.choices or (action_space.shape or ())[0]
+        self.action_size = size_of_action(spaces.action)
         self.previous_size = self.action_size + 2 + (inputs if config.previous_observation else 0)
         step_size = inputs + self.previous_size
-        self.core = recurrent_core(config.memory, step_size, config.embedding_size, config.memory_size)
+        self.core = make_core(config.memory, step_size, config.embedding_size, config.memory_size)
 
     @property
     def rounds(self) -> int:
@@ -93,32 +95,39 @@ class RL2:
         scale = torch.zeros((), device=self.device)
         return {"policy": policy, "optimiser": adam_state(policy), "return_scale": scale}
 
-    def begin(self, state: State, addresses: Sequence[Address], lanes_per_task: int) -> RecurrentMemory:
+    def acting(self, state: State) -> dict[str, Params]:
+        """The parameters of `core` and `actor`."""
+        return {part: part_of(state["policy"], part, CPU) for part in ("core", "actor")}
+
+    def begin(self, acting: dict[str, Params], addresses: Sequence[Address], lanes_per_task: int) -> RecurrentMemory:
         """Nothing remembered, an episode about to start."""
-        params = {name: value.cpu() for name, value in state["policy"].items()}
         lanes = len(addresses) * lanes_per_task
-        hidden = torch.zeros(lanes, self.core.state_size)
         previous = torch.zeros(lanes, self.previous_size)
         previous[:, -1] = 1
-        return RecurrentMemory(part_of(params, "core"), part_of(params, "actor"), hidden, hidden, previous)
+        return RecurrentMemory(torch.zeros(lanes, self.core.state_size), previous)
 
     def act(
-        self, state: State, memory: RecurrentMemory, observation: torch.Tensor, noise: torch.Tensor
+        self,
+        acting: dict[str, Params],
+        memory: RecurrentMemory,
+        observation: torch.Tensor,
+        live: torch.Tensor,
+        noise: torch.Tensor,
     ) -> tuple[Action, RecurrentMemory]:
         """Sample from the policy of each lane's next recurrent state; observation `[N, E, O]`."""
         inputs = torch.cat([observation.flatten(0, 1), memory.previous], dim=1)  # [B, X]
-        output, proposed = apply(self.core, memory.core, inputs, memory.hidden)
-        distribution = apply(self.actor, memory.actor, output.unflatten(0, observation.shape[:2]))
+        output, following = apply(self.core, acting["core"], inputs, memory.hidden)
+        distribution = apply(self.actor, acting["actor"], output.unflatten(0, observation.shape[:2]))
         action = distribution.sample(noise)
-        return Action(action, distribution.log_probability(action)), memory._replace(proposed=proposed)
+        hidden = torch.where(live.flatten()[:, None], following, memory.hidden)
+        return Action(action, distribution.log_probability(action)), memory._replace(hidden=hidden)
 
-    def observe(self, state: State, memory: RecurrentMemory, transition: Transition) -> RecurrentMemory:
-        """Remember the step in the lanes that played it."""
+    def observe(self, acting: dict[str, Params], memory: RecurrentMemory, transition: Transition) -> RecurrentMemory:
+        """What the next step is told of this one, in the lanes that played it."""
         known = self.known(*(x.flatten(0, 1) for x in (transition.observation, transition.action, transition.reward)))
         previous = torch.cat([known, torch.zeros(len(known), 1)], dim=1)
         played = transition.mask.flatten()[:, None] > 0
-        hidden = torch.where(played, memory.proposed, memory.hidden)
-        return memory._replace(hidden=hidden, previous=torch.where(played, previous, memory.previous))
+        return memory._replace(previous=torch.where(played, previous, memory.previous))
 
     def adapt(self, state: State, memory: RecurrentMemory, rollout: Rollout) -> RecurrentMemory:
         """Only say that a new episode starts: everything was learned step by step."""
@@ -186,14 +195,8 @@ class RL2:
 
     def known(self, observation: torch.Tensor, action: torch.Tensor, reward: torch.Tensor) -> torch.Tensor:
         """What the next step is told of this one, `[..., P - 1]`; of `[..., O]`, actions and `[...]`."""
-        told = [self.as_input(action), reward.unsqueeze(-1)]
+        told = [action_as_input(action, self.action_size), reward.unsqueeze(-1)]
         return torch.cat([observation, *told] if self.config.previous_observation else told, dim=-1)
-
-    def as_input(self, action: torch.Tensor) -> torch.Tensor:
-        """Actions as floats `[..., A]`: one-hot where they are discrete."""
-        if not self.choices:
-            return action
-        return torch.nn.functional.one_hot(action, self.choices).to(torch.float32)
 
     def distribution_and_value(
         self, policy: Params, inputs: torch.Tensor, mask: torch.Tensor

@@ -16,13 +16,13 @@ Letters beside the house's: Z latent · B = N·E lanes, each one trial · L = K�
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import gymnasium
 import numpy as np
 import torch
 from gymnasium.spaces import Box
 
+from metarl.algorithms.algorithm import Spaces, Traits
 from metarl.algorithms.belief_model import BeliefModel
 from metarl.algorithms.memory_configs import VariBADConfig
 from metarl.core.networks import MLP, apply, initial_parameters, make_policy, size_of_observation
@@ -30,22 +30,19 @@ from metarl.core.optimiser import adam_state
 from metarl.core.parts import joined, part_of
 from metarl.core.proximal import Loss, proximal_descent, proximal_loss, trial_targets
 from metarl.core.recurrent import streams
-from metarl.core.replay import replay_bytes
 from metarl.core.trust_region import require_finite
 from metarl.core.types import Action, Batch, Metrics, Params, Rollout, State, Transition, Trial
-from metarl.runtime.devices import read_back, sent
+from metarl.runtime.devices import CPU, read_back, sent
 from metarl.runtime.randomness import Address
 
 ACTOR_GAIN = 0.01  # of the first policy's last layer, which makes all actions nearly as likely
 
 
 class BeliefMemory(NamedTuple):
-    """What an agent carries through a trial, on the CPU, where acting happens."""
+    """What an agent carries through a trial."""
 
-    actor: Params
-    encoder: Params
-    head: Params
-    hidden: torch.Tensor  # [N, E, H]
+    hidden: torch.Tensor  # [N, E, S], of the encoder
+    said: torch.Tensor  # [N, E, H], by the encoder after the last step: what the belief is read from
     first: torch.Tensor  # [N, E], one where an episode is about to start
 
 
@@ -54,37 +51,29 @@ class VariBAD:
 
     Args:
         config: its options.
-        observation_space: of one lane.
-        action_space: of one lane.
+        spaces: of one lane.
         device: where updates are computed.
     """
 
     Config = VariBADConfig
-    adapts_after_each_episode = True
 
-    def __init__(
-        self,
-        config: VariBADConfig,
-        observation_space: gymnasium.Space[Any],
-        action_space: gymnasium.Space[Any],
-        device: torch.device,
-    ) -> None:
+    @classmethod
+    def traits(cls, config: VariBADConfig) -> Traits:
+        """Each lane is a trial of its own; transitions are kept."""
+        return Traits(adapts_after_each_episode=True, replay=config.replay_size)
+
+    def __init__(self, config: VariBADConfig, spaces: Spaces, device: torch.device) -> None:
         self.config, self.device = config, device
-        self.model = BeliefModel(config, observation_space, action_space)
-        known = size_of_observation(observation_space) + config.episode_starts
+        self.model = BeliefModel(config, spaces)
+        known = size_of_observation(spaces.observation) + config.episode_starts
         seen = Box(-np.inf, np.inf, (known + 2 * config.latent_size,))
-        self.actor = make_policy(seen, action_space, config.hidden, "tanh", config.initial_std, ACTOR_GAIN)
+        self.actor = make_policy(seen, spaces.action, config.hidden, "tanh", config.initial_std, ACTOR_GAIN)
         self.critic = MLP(seen.shape[0] + 1, config.hidden, 1)
 
     @property
     def rounds(self) -> int:
         """Episodes of a meta-training trial."""
         return self.config.rounds
-
-    @property
-    def memory_bytes(self) -> int:
-        """What the replay takes."""
-        return replay_bytes(self.config.replay_size, self.model.observation_size, self.model.action_size)
 
     def initial_state(self, address: Address) -> State:
         """Fresh networks and optimisers, an empty replay; the returns' scale is not known yet."""
@@ -95,34 +84,50 @@ class VariBAD:
         learned = self.model.initial_state(generator, self.device)
         return {"policy": policy, "optimiser": adam_state(policy), "return_scale": scale, **learned}
 
-    def begin(self, state: State, addresses: Sequence[Address], lanes_per_task: int) -> BeliefMemory:
+    def acting(self, state: State) -> dict[str, Params]:
+        """The parameters of `actor`, `encoder` and `head`."""
+        params = {**state["policy"], **state["model"]}
+        return {part: part_of(params, part, CPU) for part in ("actor", "encoder", "head")}
+
+    def begin(self, acting: dict[str, Params], addresses: Sequence[Address], lanes_per_task: int) -> BeliefMemory:
         """The prior: what the encoder says before it has seen anything. An episode is about to start."""
-        params = {name: value.cpu() for name, value in {**state["policy"], **state["model"]}.items()}
-        actor, encoder, head = (part_of(params, name) for name in ("actor", "encoder", "head"))
-        hidden = torch.zeros(len(addresses), lanes_per_task, self.config.memory_size)
-        return BeliefMemory(actor, encoder, head, hidden, torch.ones(hidden.shape[:2]))
+        lanes = len(addresses), lanes_per_task
+        hidden = torch.zeros(*lanes, self.model.modules["encoder"].state_size)
+        return BeliefMemory(hidden, torch.zeros(*lanes, self.config.memory_size), torch.ones(lanes))
 
     def act(
-        self, state: State, memory: BeliefMemory, observation: torch.Tensor, noise: torch.Tensor
+        self,
+        acting: dict[str, Params],
+        memory: BeliefMemory,
+        observation: torch.Tensor,
+        live: torch.Tensor,
+        noise: torch.Tensor,
     ) -> tuple[Action, BeliefMemory]:
         """Sample from the policy at observation `[N, E, O]` and each lane's belief."""
-        belief = self.model.belief(memory.head, memory.hidden)
-        distribution = apply(self.actor, memory.actor, torch.cat(self.seen(observation, memory.first, *belief), dim=-1))
+        belief = self.model.belief(acting["head"], memory.said)
+        distribution = apply(
+            self.actor, acting["actor"], torch.cat(self.seen(observation, memory.first, *belief), dim=-1)
+        )
         action = distribution.sample(noise)
         return Action(action, distribution.log_probability(action)), memory
 
-    def observe(self, state: State, memory: BeliefMemory, transition: Transition) -> BeliefMemory:
+    def observe(self, acting: dict[str, Params], memory: BeliefMemory, transition: Transition) -> BeliefMemory:
         """Move the belief in the lanes that played the step."""
-        hidden = self.model.step(memory.encoder, memory.hidden, transition)
-        return memory._replace(hidden=hidden, first=torch.where(transition.mask > 0, 0.0, memory.first))
+        played = transition.mask > 0
+        moved = self.model.step(acting["encoder"], memory.hidden, transition)
+        hidden, said = (
+            torch.where(played[..., None], new, old)
+            for new, old in zip(moved, (memory.hidden, memory.said), strict=True)
+        )
+        return BeliefMemory(hidden, said, torch.where(played, 0.0, memory.first))
 
     def adapt(self, state: State, memory: BeliefMemory, rollout: Rollout) -> BeliefMemory:
         """Only say that a new episode starts: everything was learned step by step."""
         return memory._replace(first=torch.ones_like(memory.first))
 
-    def belief(self, memory: BeliefMemory) -> tuple[torch.Tensor, torch.Tensor]:
+    def belief(self, acting: dict[str, Params], memory: BeliefMemory) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and variance of what each lane believes now, `[N, E, Z]` both."""
-        belief = self.model.belief(memory.head, memory.hidden)
+        belief = self.model.belief(acting["head"], memory.said)
         return belief.mean, torch.exp(2 * belief.log_std)
 
     @torch.no_grad()

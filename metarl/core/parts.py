@@ -10,10 +10,11 @@ def joined(parts: dict[str, Params]) -> Params:
     return {f"{part}.{name}": value for part, params in parts.items() for name, value in params.items()}
 
 
-def part_of(params: Params, part: str) -> Params:
-    """One network's parameters, by its own names."""
+def part_of(params: Params, part: str, device: torch.device | None = None) -> Params:
+    """One network's parameters, by its own names; on a device, where they are asked for there."""
     prefix = part + "."
-    return {name.removeprefix(prefix): value for name, value in params.items() if name.startswith(prefix)}
+    own = {name.removeprefix(prefix): value for name, value in params.items() if name.startswith(prefix)}
+    return own if device is None else {name: value.to(device) for name, value in own.items()}
 
 
 def gradients(loss: torch.Tensor, parts: dict[str, Params]) -> Params:

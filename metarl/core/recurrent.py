@@ -8,6 +8,9 @@ Letters: B streams (a lane's rounds, one after another; B = N·E, tasks fold int
 lane's episode had ended) is passed over: the next round goes on where the last played step left.
 """
 
+from collections.abc import Callable
+from typing import Protocol
+
 import torch
 from jaxtyping import Float, Int
 from torch import nn
@@ -15,6 +18,18 @@ from torch import nn
 from metarl.core.linear_attention import LinearAttention
 from metarl.core.networks import Linear
 from metarl.core.types import Rollout, Trial
+
+
+class Core(Protocol):
+    """A module that takes inputs and a state; its outputs start as zeros, as its state does."""
+
+    state_size: int
+
+    def forward(
+        self, x: torch.Tensor, start: torch.Tensor, mask: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """One step `[B, X]`, or a sequence `[B, L, X]` with its mask `[B, L]`, from the state `[B, S]`: outputs
+        `[B, H]` or `[B, L, H]`, and the last state."""
 
 
 class GRU(nn.Module):
@@ -89,20 +104,13 @@ class EmbeddedGRU(nn.Module):
         return states
 
 
-Core = GRU | EmbeddedGRU | LinearAttention
+def gated(inputs: int, embedding_size: int, memory_size: int) -> GRU | EmbeddedGRU:
+    """A GRU, behind a rectified layer if that has any units."""
+    return EmbeddedGRU(inputs, embedding_size, memory_size) if embedding_size else GRU(inputs, memory_size)
 
 
-def recurrent_core(kind: str, inputs: int, embedding_size: int, memory_size: int) -> Core:
-    """A core of X inputs and H outputs, whose steps pass a layer if that has any units.
-
-    Args:
-        kind: `gru` or `attention`.
-    """
-    if kind == "attention":
-        return LinearAttention(inputs, embedding_size, memory_size)
-    if embedding_size:
-        return EmbeddedGRU(inputs, embedding_size, memory_size)
-    return GRU(inputs, memory_size)
+CORES: dict[str, Callable[[int, int, int], nn.Module]] = {"gru": gated, "attention": LinearAttention}
+"""What makes a core of X inputs, units of a layer before it (0: none), and H outputs."""
 
 
 def along(index: Int[torch.Tensor, "B L"], values: torch.Tensor) -> Int[torch.Tensor, "B L X"]:

@@ -144,7 +144,7 @@ def _seeing_vectors(adapted: AdaptedPolicy) -> AdaptedPolicy:
 
 
 def _changing(adapted: AdaptedPolicy) -> list[int]:
-    """Which leaves of the memory are others after a step.
+    """Which leaves of what is acted with and of the memory are others after a step.
 
     Raises:
         InputError: one that is no tensor, or that has another shape then.
@@ -152,7 +152,8 @@ def _changing(adapted: AdaptedPolicy) -> list[int]:
     probe, observation = _seeing_vectors(adapted), np.zeros(adapted.spaces.observation_size)
     probe(observation)
     probe.observe(0.0, observation)
-    before, after = pytree.tree_leaves(adapted.start), pytree.tree_leaves(probe.memory)
+    acting = adapted.policy.acting
+    before, after = (pytree.tree_leaves((acting, memory)) for memory in (adapted.start, probe.memory))
     changing = [index for index, (a, b) in enumerate(zip(before, after, strict=False)) if a is not b]
     shapes = [[getattr(leaves[index], "shape", None) for index in changing] for leaves in (before, after)]
     if len(before) != len(after) or shapes[0] != shapes[1] or None in shapes[0]:

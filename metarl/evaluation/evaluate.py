@@ -76,10 +76,10 @@ def evaluate(
         env.set_tasks({name: values[: env.num_tasks] for name, values in law.tasks.items()})
     else:
         set_new_tasks(env, address, split)
-    sampled = None
+    sampled, explores = None, not setup.traits.adapts_after_each_episode
     with torch_threads(setup.config.train.torch_threads):
         for likeliest in (False, True) if deterministic else (False,):
-            trial = collect(env, setup.algorithm, state, rounds + 1, address, likeliest=likeliest)
+            trial = collect(env, setup.algorithm, state, rounds + 1, address, likeliest=likeliest, explores=explores)
             per_task = trial.returns.double().numpy()
             interval = bootstrap_interval(per_task)
             curve = AdaptationCurve(per_task, per_task.mean(axis=0), *interval, trial.diverged, env.tasks, sampled)

@@ -35,6 +35,7 @@ CHANGES: tuple[Change, ...] = (
     Change(2, "PEARLConfig", "pool_meetings", False),
     Change(2, "VariBADConfig", "episode_starts", False),
     Change(2, "OmniglotConfig", "validation_alphabets", []),
+    Change(3, "VariBADConfig", "memory", "gru"),
 )
 
 

@@ -21,24 +21,31 @@ from metarl.runtime.interruption import interruption_point
 from metarl.runtime.randomness import Address, Purpose
 from metarl.sampling.normalisation import Normaliser
 
+Acting = Any
+"""What an agent acts with: its meta-parameters as it needs them then."""
+
 Memory = Any
 """What an agent knows of the tasks it has met; a value that only its own functions look into."""
 
 
 @runtime_checkable
 class Agent(Protocol):
-    """Memory in, memory out: an agent keeps nothing about a task in `self`."""
+    """Memory in, memory out: an agent keeps nothing about a task in `self`, and in its memory nothing but that."""
 
-    def begin(self, state: State, addresses: Sequence[Address], lanes_per_task: int) -> Memory:
+    def acting(self, state: State) -> Acting:
+        """What acting needs of the meta-parameters, on the CPU; prepared once for all that is met with them."""
+
+    def begin(self, acting: Acting, addresses: Sequence[Address], lanes_per_task: int) -> Memory:
         """The memory before anything was seen; N tasks, whatever an agent draws for one coming from its address."""
 
     def act(
-        self, state: State, memory: Memory, observation: torch.Tensor, noise: torch.Tensor
+        self, acting: Acting, memory: Memory, observation: torch.Tensor, live: torch.Tensor, noise: torch.Tensor
     ) -> tuple[Action, Memory]:
-        """Actions `[N, E, A]` at `observation` `[N, E, O]`, given `noise` to sample with."""
+        """Actions `[N, E, A]` at `observation` `[N, E, O]`, given `noise` to sample with; and the memory, which may
+        move in the lanes that play this step: `live` `[N, E]`, bool."""
 
-    def observe(self, state: State, memory: Memory, transition: Transition) -> Memory:
-        """Take in what one step led to."""
+    def observe(self, acting: Acting, memory: Memory, transition: Transition) -> Memory:
+        """Take in what one step led to, in the lanes that played it (`transition.mask`)."""
 
     def adapt(self, state: State, memory: Memory, rollout: Rollout) -> Memory:
         """Take in a whole round."""
@@ -68,14 +75,15 @@ def collect(
     first_task: int = 0,
     *,
     likeliest: bool = False,
+    explores: bool = False,
 ) -> Trial:
     """Meet the tasks that `env` is set to.
 
     With `likeliest` actions (of a Gaussian its mean; deterministic evaluation) an agent that learns from single
     episodes takes them in all rounds, so that they are its experience too: so do the authors of PEARL (oyster,
     rlkit/core/rl_algorithm.py: `collect_paths`) and VariBAD (varibad, utils/evaluation.py). Any other agent needs its
-    actions' noise to learn from. It explores and adapts as ever, and what the trial holds are further episodes, one in
-    every lane and round, from the same starts and with the same memory, which nobody learns from.
+    actions' noise to learn from: it `explores` and adapts as ever, and what the trial holds are further episodes, one
+    in every lane and round, from the same starts and with the same memory, which nobody learns from.
 
     Args:
         env: lanes of tasks, `N = env.num_tasks`, `E = env.lanes_per_task`.
@@ -85,26 +93,27 @@ def collect(
         address: where this meeting's randomness starts; below it come purpose, task and round.
         first_task: the number of this environment's first task within the whole meta-batch.
         likeliest: whether the trial is of the likeliest actions instead of sampled ones.
+        explores: whether such a trial is played beside what the agent learns from.
 
     Raises:
         EnvironmentBroke: the environment raised.
         NonFiniteError: an observation, reward or action was not finite.
     """
     tasks = range(first_task, first_task + env.num_tasks)
-    explores = likeliest and not getattr(agent, "adapts_after_each_episode", False)
     with torch_threads(1):  # for adaptation too, so that its numbers are the same while other groups are sampled
-        memory = agent.begin(state, [address.at(Purpose.AGENT, task) for task in tasks], env.lanes_per_task)
+        acting, normalise = agent.acting(state), Normaliser(state)
+        memory = agent.begin(acting, [address.at(Purpose.AGENT, task) for task in tasks], env.lanes_per_task)
         rollouts, diverged = [], 0
         for round_ in range(rounds):
             noise = draw_noise(env, [address.at(Purpose.ACTIONS, task, round_) for task in tasks])
             seeds = [address.at(Purpose.RESET, task, round_).seed() for task in tasks]
             shown = np.full_like(noise, likeliest_noise(env)) if likeliest else noise
-            rollout, after, broken = play_round(env, agent, state, memory, seeds, shown)
+            rollout, after, broken = play_round(env, agent, acting, normalise, memory, seeds, shown)
             rollouts.append(rollout)
             diverged += broken
             if round_ + 1 < rounds:
-                if explores:
-                    rollout, after, _ = play_round(env, agent, state, memory, seeds, noise)
+                if likeliest and explores:
+                    rollout, after, _ = play_round(env, agent, acting, normalise, memory, seeds, noise)
                 memory = agent.adapt(state, after, rollout)
     return Trial(rollouts, diverged, task_rows(env))
 
@@ -123,11 +132,16 @@ def task_rows(env: TaskEnv) -> torch.Tensor:
 
 @torch.no_grad()
 def play_round(
-    env: TaskEnv, agent: Agent, state: State, memory: Memory, seeds: list[int], noise: np.ndarray
+    env: TaskEnv,
+    agent: Agent,
+    acting: Acting,
+    normalise: Normaliser,
+    memory: Memory,
+    seeds: list[int],
+    noise: np.ndarray,
 ) -> tuple[Rollout, Memory, int]:
     """One episode in every lane. Returns the rollout, the memory after it, and how many lanes diverged."""
-    record, normalise = _Record(env), Normaliser(state)
-    N, E = env.num_tasks, env.lanes_per_task
+    record, N, E = _Record(env), env.num_tasks, env.lanes_per_task
     with blaming_environment(env, "at its reset"):
         observation, _ = env.reset(seed=seeds)
     seen = normalise(single_precision(observation, N, E))
@@ -135,13 +149,14 @@ def play_round(
     diverged = np.zeros(N * E, dtype=bool)
     for t in range(env.horizon):
         interruption_point()
-        action, memory = agent.act(state, memory, seen, torch.from_numpy(noise[:, :, t]))
+        playing = torch.from_numpy(live.reshape(N, E))
+        action, memory = agent.act(acting, memory, seen, playing, torch.from_numpy(noise[:, :, t]))
         chosen = action.action.numpy()
         with blaming_environment(env, f"at step {t}"):
             observation, reward, terminated, truncated, info = env.step(chosen.reshape(N * E, *chosen.shape[2:]))
         following = normalise(single_precision(observation, N, E))
         transition = record.write(t, seen, action, reward, terminated, truncated, live, following)
-        memory = agent.observe(state, memory, transition)
+        memory = agent.observe(acting, memory, transition)
         diverged |= info["diverged"]
         seen, live = following, live & ~(terminated | truncated)
         if not live.any():

@@ -17,7 +17,7 @@ import torch
 import torch.distributed as dist
 
 from envs.contract.base import TaskEnv
-from metarl.algorithms import algorithm_class
+from metarl.algorithms.algorithm import Traits
 from metarl.runs.config import TrainConfig
 from metarl.runtime.errors import InputError
 from metarl.runtime.ranks import rank, world_size
@@ -75,7 +75,7 @@ def threads_of_rank(threads: int) -> int:
     return max(1, threads // int(os.environ["LOCAL_WORLD_SIZE"])) if world_size() > 1 else threads
 
 
-def ways_to_group(family: type[TaskEnv], algorithm: str, train: TrainConfig) -> list[list[int]]:
+def ways_to_group(family: type[TaskEnv], algorithm: str, traits: Traits, train: TrainConfig) -> list[list[int]]:
     """Ways to divide this rank's part of an iteration's tasks into groups: how many tasks each group has.
 
     Two groups can be faster than one where there are several threads, and steps that leave Python to the other group.
@@ -84,12 +84,12 @@ def ways_to_group(family: type[TaskEnv], algorithm: str, train: TrainConfig) -> 
         InputError: more groups than tasks, or an algorithm that does not promise the same numbers in groups.
     """
     tasks, groups = tasks_of_rank(train.tasks), train.groups
-    divides = getattr(algorithm_class(algorithm), "divides_over_ranks", False)
     if groups > tasks:
         raise InputError(f"--groups is {groups}, of {tasks} tasks — give at most {tasks}, or 0")
-    if groups > 1 and not divides:
+    if groups > 1 and not traits.divides_over_ranks:
         raise InputError(f"--groups is {groups}, but {algorithm} samples its tasks in one — leave it out")
     counts = [groups or 1]
-    if groups == 0 and divides and family.native_steps and threads_of_rank(train.threads) > 1 and tasks > 1:
+    divides = traits.divides_over_ranks and family.native_steps
+    if groups == 0 and divides and threads_of_rank(train.threads) > 1 and tasks > 1:
         counts = [1, 2] if tasks * train.lanes >= WORTH_TRYING else [1]
     return [[tasks // count + (group < tasks % count) for group in range(count)] for count in counts]

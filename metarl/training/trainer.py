@@ -15,14 +15,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
+from gymnasium.spaces import Box
 from rich.console import Console
 
 from envs.adapters.seeing_task import seeing_task
 from envs.contract.base import TaskEnv
 from envs.registry import environment_class
 from metarl.algorithms import algorithm_class, make_algorithm
-from metarl.algorithms.algorithm import Algorithm
+from metarl.algorithms.algorithm import Algorithm, Spaces, Traits
+from metarl.core.networks import size_of_action, size_of_observation
+from metarl.core.replay import replay_bytes
 from metarl.core.types import Metrics, State, Trial
 from metarl.runs.checkpoint import Checkpoint, Shapes, shapes_of
 from metarl.runs.config import RunConfig, TrainConfig
@@ -36,7 +40,7 @@ from metarl.runtime.interruption import interruptible_at_points
 from metarl.runtime.randomness import Address, Purpose
 from metarl.runtime.ranks import gather, rank, sum_over_ranks, tensors_of_first, value_of_first, world_size
 from metarl.runtime.tasks_at_once import WithinMemory
-from metarl.sampling.collect import blaming_environment, torch_threads
+from metarl.sampling.collect import blaming_environment, task_rows, torch_threads
 from metarl.sampling.groups import Divisions, collect_in_groups, first_tasks
 from metarl.sampling.normalisation import MOMENTS, initial_moments, outweighed, updated_moments
 from metarl.training.parallel import threads_of_rank, ways_to_group
@@ -69,6 +73,11 @@ class Setup:
         return self.envs[0]
 
     @property
+    def traits(self) -> Traits:
+        """What the algorithm does or needs."""
+        return self.algorithm.traits(self.config.algo)
+
+    @property
     def device(self) -> torch.device:
         """Where adaptation and updates are computed."""
         return self.algorithm.device
@@ -82,7 +91,9 @@ class Setup:
         """One line about the work of an iteration."""
         config, env = self.config, self.env
         tasks = sum(group.num_tasks for group in self.envs) * world_size()
-        memory = getattr(self.algorithm, "memory_bytes", None)
+        spaces = spaces_of(env)
+        sizes = size_of_observation(spaces.observation), size_of_action(spaces.action)
+        memory = replay_bytes(self.traits.replay, *sizes) if self.traits.replay else 0
         return (
             f"{config.environment} · {config.algorithm} · {tasks} tasks"
             f" × {env.lanes_per_task} lanes × {env.horizon} steps · {self.device}"
@@ -151,11 +162,12 @@ def set_up(config: RunConfig, num_tasks: int | None = None) -> Setup:
     train = resolve_hardware(config.train)
     device = choose_device(train.device)
     family: Any = environment_class(config.environment)
-    if world_size() > 1 and not getattr(algorithm_class(config.algorithm), "divides_over_ranks", False):
+    traits: Traits = algorithm_class(config.algorithm).traits(config.algo)
+    if world_size() > 1 and not traits.divides_over_ranks:
         raise InputError(f"{config.algorithm} does not divide its tasks over ranks — train it without torchrun")
-    if getattr(algorithm_class(config.algorithm), "sees_task", False):
+    if traits.sees_task:
         family = seeing_task(family)
-    ways = [[num_tasks]] if num_tasks else ways_to_group(family, config.algorithm, train)
+    ways = [[num_tasks]] if num_tasks else ways_to_group(family, config.algorithm, traits, train)
 
     def made(groups: list[int]) -> tuple[TaskEnv, ...]:
         threads = -(-threads_of_rank(train.threads) // len(groups))
@@ -164,15 +176,20 @@ def set_up(config: RunConfig, num_tasks: int | None = None) -> Setup:
     with blaming_environment(config.environment, "when it was made"):
         divisions = Divisions(*map(made, ways))
     envs = divisions.envs
-    spaces = envs[0].single_observation_space, envs[0].single_action_space
-    algorithm = make_algorithm(config.algorithm, config.algo, *spaces, device)
-    if train.normalise_observations and hasattr(algorithm, "memory_bytes"):
+    if train.normalise_observations and traits.replay:
         raise InputError(
             f"--normalise-observations, but {config.algorithm} learns from old observations, whose units would have"
             " changed since — leave it out"
         )
+    algorithm = make_algorithm(config.algorithm, config.algo, spaces_of(envs[0]), device)
     within_memory = WithinMemory(sum(ways[0]), train.tasks_at_once)
     return Setup(replace(config, train=train, env=envs[0].config), divisions, algorithm, within_memory)
+
+
+def spaces_of(env: TaskEnv) -> Spaces:
+    """Of one lane of an environment."""
+    task = Box(-np.inf, np.inf, task_rows(env).shape[1:], np.float64)
+    return Spaces(env.single_observation_space, env.single_action_space, task)
 
 
 def shapes_of_run(setup: World) -> Shapes:

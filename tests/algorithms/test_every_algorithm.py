@@ -27,7 +27,7 @@ from torch.utils._pytree import tree_map
 
 import envs
 from metarl.algorithms import ALGORITHMS, config_class, make_algorithm
-from metarl.algorithms.algorithm import Algorithm
+from metarl.algorithms.algorithm import Algorithm, Spaces
 from metarl.core.types import State, Transition, Trial
 from metarl.runtime.errors import InputError, NonFiniteError
 from metarl.runtime.randomness import Address
@@ -118,17 +118,19 @@ def test_meeting_tasks_writes_to_nothing_and_repeats_bit_for_bit(name: str) -> N
 
     # A memory is a value: acting and adapting make new ones.
     rollout = trials[0].rollouts[0]
-    memory = algorithm.begin(state, ADDRESSES, E)
-    start = copies(memory)
+    acting = algorithm.acting(state)
+    memory = algorithm.begin(acting, ADDRESSES, E)
+    start = copies((acting, memory))
     with torch.no_grad():
-        action, acting = algorithm.act(state, memory, rollout.observation[:, :, 0], torch.zeros(N, E, 2))
+        live = torch.ones(N, E, dtype=torch.bool)
+        action, acted = algorithm.act(acting, memory, rollout.observation[:, :, 0], live, torch.zeros(N, E, 2))
         assert action.action.shape == (N, E, 2) and action.log_probability.shape == (N, E)
-        held = copies(acting)
-        observed = algorithm.observe(state, acting, Transition(*(field[:, :, 0] for field in rollout)))
-        assert same(held, copies(acting))
+        held = copies(acted)
+        observed = algorithm.observe(acting, acted, Transition(*(field[:, :, 0] for field in rollout)))
+        assert same(held, copies(acted))
     held = copies(observed)
     algorithm.adapt(state, observed, rollout)
-    assert same(held, copies(observed)) and same(start, copies(memory))
+    assert same(held, copies(observed)) and same(start, copies((acting, memory)))
 
 
 @pytest.mark.parametrize("name", [name for name in ALGORITHMS if name != "oracle"])
@@ -140,8 +142,9 @@ def test_the_likeliest_actions_of_a_policy_are_its_means(name: str) -> None:
     state = algorithm.initial_state(START)
     state["policy"] = tree_map(torch.zeros_like, state["policy"])
     distance = np.linalg.norm(env.tasks["goal"], axis=1)
+    explores = not algorithm.traits(algorithm.config).adapts_after_each_episode
     for likeliest in (True, False):
-        trial = collect(env, algorithm, state, 2, Address(1), likeliest=likeliest)
+        trial = collect(env, algorithm, state, 2, Address(1), likeliest=likeliest, explores=explores)
         assert np.allclose(trial.returns[:, 0], -T * distance, rtol=1e-5) == likeliest
 
 
@@ -172,7 +175,7 @@ def test_adapting_makes_rewarded_actions_likelier_in_each_task(name: str) -> Non
     state = algorithm.initial_state(START)
     signs = torch.tensor([1.0, -1.0, 0.0])[:, None, None]
     trial = with_rewards(navigate(algorithm, state), lambda rollout: signs * rollout.action[..., 0] * rollout.mask)
-    memory = algorithm.begin(state, ADDRESSES, E)
+    memory = algorithm.begin(algorithm.acting(state), ADDRESSES, E)
     before = copies(memory.params)
     adapted = algorithm.adapt(state, memory, trial.rollouts[0])
     assert same(before, copies(memory.params))
@@ -217,4 +220,4 @@ def test_what_is_no_method_is_refused_by_name(target: str, fault: str) -> None:
     assert str(raised.value).startswith(fault) and " — " in str(raised.value)
     if ":" in target:
         with pytest.raises(InputError):
-            make_algorithm(target, None, Discrete(2), Discrete(2), torch.device("cpu"))
+            make_algorithm(target, None, Spaces(Discrete(2), Discrete(2)), torch.device("cpu"))

@@ -6,6 +6,7 @@ import torch
 from gymnasium.spaces import Box
 from support.trials import ADDRESSES, CPU, OBSERVATIONS, N, doubled, imagine, make
 
+from metarl.algorithms.algorithm import Spaces
 from metarl.algorithms.configs import IMAMLConfig
 from metarl.algorithms.imaml import IMAML
 from metarl.core.meta_gradient import Adaptation
@@ -99,7 +100,7 @@ class OnQuadratics(IMAML):
 def test_quadratic_tasks_have_the_closed_form_derivative() -> None:
     # φ = (A + λI)⁻¹ (A c + λθ), so dφ/dθ = λ (A + λI)⁻¹.
     config = IMAMLConfig(hidden=(), inner_lr=0.2, proximal_strength=LAMBDA, proximal_steps=200, implicit_iterations=12)
-    algorithm = OnQuadratics(config, OBSERVATIONS, ACTIONS, CPU)
+    algorithm = OnQuadratics(config, Spaces(OBSERVATIONS, ACTIONS), CPU)
     matrices, centres = positive_definite(6), random(1, N, 6)
     empty = torch.zeros(N, dtype=torch.float64)
     theta = random(2, 6)
@@ -161,7 +162,7 @@ def test_later_rounds_are_held_more_strongly(later: float, strength: float) -> N
     two = make("imaml", proximal_strength=strength, later_inner_lr=1.0, proximal_steps=30)
     state = one.initial_state(Address(0))
     rollout = imagine(one, state).rollouts[0]
-    memory = one.begin(state, ADDRESSES, 6)._replace(steps=1)
+    memory = one.begin(one.acting(state), ADDRESSES, 6)._replace(steps=1)
     actual, expected = (algorithm.adapt(state, memory, rollout).params for algorithm in (one, two))
     for name in expected:
         torch.testing.assert_close(actual[name], expected[name], rtol=1e-5, atol=1e-6)

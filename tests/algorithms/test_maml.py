@@ -39,7 +39,7 @@ def test_each_task_adapts_by_its_own_gradient_and_later_rounds_by_smaller_steps(
     algorithm = make("maml-vpg", inner_steps=2, inner_lr=0.3, later_inner_lr=0.5)
     state = algorithm.initial_state(START)
     rollout = navigate(algorithm, state).rollouts[0]
-    memory = algorithm.begin(state, ADDRESSES, E)._replace(steps=steps)
+    memory = algorithm.begin(algorithm.acting(state), ADDRESSES, E)._replace(steps=steps)
     adapted = algorithm.adapt(state, memory, rollout)
     assert adapted.steps == steps + 1
     batch = algorithm.batch(rollout)

@@ -16,6 +16,7 @@ from support.trials import CPU, OBSERVATIONS, navigate, tensors, wander
 from torch.utils._pytree import tree_map
 
 from metarl.algorithms import ALGORITHMS, config_class, make_algorithm
+from metarl.algorithms.algorithm import Spaces
 from metarl.core.types import Metrics, State, Trial
 from metarl.runs.checkpoint import Checkpoint
 from metarl.runs.presets import default_config
@@ -73,7 +74,7 @@ def on(device: torch.device, name: str, discrete: bool = False, long: bool = Fal
     loops = {option: lengths[long] for option, lengths in LOOPS.get(name, {}).items()}
     gentle = {"inner_lr": 0.1} if name == "cavia" else {}
     config = config_class(name)(**{"hidden": (8,), **gentle, **SMALL.get(name, {}), **loops, **options})
-    return make_algorithm(name, config, OBSERVATIONS, actions, device)
+    return make_algorithm(name, config, Spaces(OBSERVATIONS, actions), device)
 
 
 def iterate(device: torch.device, name: str, discrete: bool = False, long: bool = False, **options: Any) -> Iteration:

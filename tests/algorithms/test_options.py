@@ -164,7 +164,7 @@ def test_the_factor_of_later_rounds_shortens_a_second_evaluation_step(name: str)
     algorithm = make(name, later_inner_lr=0.5, inner_lr=0.1)
     state = algorithm.initial_state(START)
     rollout = navigate(algorithm, state).rollouts[0]
-    memory = algorithm.begin(state, ADDRESSES, E)
+    memory = algorithm.begin(algorithm.acting(state), ADDRESSES, E)
     start = memory.params
     first, second = (algorithm.adapt(state, memory._replace(steps=steps), rollout).params for steps in (0, 1))
     untouched = make(name, later_inner_lr=1.0, inner_lr=0.1).adapt(state, memory, rollout).params

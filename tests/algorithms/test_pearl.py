@@ -11,6 +11,7 @@ from support.trials import ADDRESSES, CPU, OBSERVATIONS, E, N, T, copies, make, 
 from envs.contract.base import Outcome, TaskEnv
 from envs.contract.tasks import TaskDistribution, Uniform
 from metarl.algorithms import config_class, make_algorithm
+from metarl.algorithms.algorithm import Spaces
 from metarl.algorithms.pearl import learned
 from metarl.core.parts import part_of
 from metarl.core.replay import slots_of, write_trial
@@ -30,7 +31,7 @@ def after_one_round(algorithm: Any, addresses: list[Address] = ADDRESSES) -> tup
     """Memories at the start and after a round, and the round."""
     state = algorithm.initial_state(START)
     rollout = navigate(algorithm, state).rollouts[0]
-    begun = algorithm.begin(state, addresses, E)
+    begun = algorithm.begin(algorithm.acting(state), addresses, E)
     return begun, algorithm.adapt(state, begun, rollout), rollout
 
 
@@ -65,8 +66,9 @@ def test_each_lane_has_a_latent_of_its_own_that_stays_for_a_round_and_is_drawn_a
     algorithm = pearl()
     begun, adapted, _ = after_one_round(algorithm)
     assert len(begun.latent.reshape(-1, 3).unique(dim=0)) == N * E
-    _, acting = algorithm.act(algorithm.initial_state(START), begun, torch.zeros(N, E, 2), torch.zeros(N, E, 2))
-    assert torch.equal(acting.latent, begun.latent)
+    acting, live = algorithm.acting(algorithm.initial_state(START)), torch.ones(N, E, dtype=torch.bool)
+    _, acted = algorithm.act(acting, begun, torch.zeros(N, E, 2), live, torch.zeros(N, E, 2))
+    assert torch.equal(acted.latent, begun.latent)
     noise = [(memory.latent - memory.belief.mean) / memory.belief.variance.sqrt() for memory in (begun, adapted)]
     assert (noise[0] - noise[1]).abs().min() > 1e-4
 
@@ -85,10 +87,11 @@ def test_actions_stay_in_their_box_and_have_its_density() -> None:
     box = Box(np.array([-1.0]), np.array([5.0]), dtype=np.float64)
     algorithm = make("pearl", box, latent_size=3)
     state = algorithm.initial_state(START)
-    memory = algorithm.begin(state, [Address(1)], 1)
+    acting, live = algorithm.acting(state), torch.ones(1, 4001, dtype=torch.bool)
+    memory = algorithm.begin(acting, [Address(1)], 1)
     memory = memory._replace(latent=memory.latent.expand(1, 4001, 3))
     noise = torch.linspace(-7, 7, 4001).reshape(1, 4001, 1)
-    action, _ = algorithm.act(state, memory, torch.zeros(1, 4001, 2), noise)
+    action, _ = algorithm.act(acting, memory, torch.zeros(1, 4001, 2), live, noise)
     assert action.action.min() >= -1 and action.action.max() <= 5
     assert action.action.max() - action.action.min() > 4
     area = torch.trapezoid(action.log_probability[0].double().exp(), action.action[0, :, 0].double())
@@ -101,7 +104,7 @@ def test_actions_stay_in_their_box_and_have_its_density() -> None:
 )
 def test_actions_that_it_cannot_squash_are_refused(actions: Any, fault: str) -> None:
     with pytest.raises(InputError, match=fault):
-        make_algorithm("pearl", config_class("pearl")(), OBSERVATIONS, actions, CPU)
+        make_algorithm("pearl", config_class("pearl")(), Spaces(OBSERVATIONS, actions), CPU)
 
 
 def step_of(algorithm: Any, state: Any) -> tuple[Any, Any, Any]:
@@ -195,7 +198,7 @@ def test_a_task_that_is_met_again_is_known_by_its_last_meeting_and_taught_by_all
     env = Aim(2, 3)
     env.set_tasks({"aim": np.array([0.5, -0.5])})
     config = config_class("pearl")(hidden=(8,), encoder_hidden=(8,), update_ratio=0.0, batch_size=400, context_size=400)
-    algorithm: Any = make_algorithm("pearl", config, env.single_observation_space, env.single_action_space, CPU)
+    algorithm: Any = make_algorithm("pearl", config, Spaces(env.single_observation_space, env.single_action_space), CPU)
     state, met = algorithm.initial_state(START), []
     for meeting in range(2):
         trial = collect(env, algorithm, state, algorithm.rounds, Address(1, meeting))
@@ -232,7 +235,7 @@ def test_it_learns_to_infer_its_task_and_to_act_on_it() -> None:
     sizes = {"hidden": (32,), "encoder_hidden": (32,), "latent_size": 2, "replay_size": 20_000}
     batches = {"meta_batch": 16, "batch_size": 16, "context_size": 5}
     config = config_class("pearl")(discount=0.0, **learning, **sizes, **batches)
-    algorithm: Any = make_algorithm("pearl", config, env.single_observation_space, env.single_action_space, CPU)
+    algorithm: Any = make_algorithm("pearl", config, Spaces(env.single_observation_space, env.single_action_space), CPU)
     state, returns = algorithm.initial_state(START), []
     for iteration in range(24):
         env.set_tasks(env.sample_tasks(iteration))

@@ -7,6 +7,7 @@ from support.trials import CPU, OBSERVATIONS, N, doubled, imagine, make
 from torch.distributions import Independent, Normal
 from torch.func import functional_call
 
+from metarl.algorithms.algorithm import Spaces
 from metarl.algorithms.configs import ReptileConfig
 from metarl.algorithms.reptile import Reptile
 from metarl.core.types import Batch, Params
@@ -29,7 +30,7 @@ def test_quadratic_tasks_have_the_closed_form_direction() -> None:
     factors = random.normal(size=(N, 4, 4))
     A, c, theta = factors @ factors.transpose(0, 2, 1) / 4, random.normal(size=(N, 4)), random.normal(size=4)
     config = ReptileConfig(hidden=(), inner_lr=LR)
-    algorithm = OnQuadratics(config, OBSERVATIONS, Box(-1, 1, (2,), np.float64), CPU)
+    algorithm = OnQuadratics(config, Spaces(OBSERVATIONS, Box(-1, 1, (2,), np.float64)), CPU)
     empty = torch.zeros(N, dtype=torch.float64)
     batch = Batch(torch.from_numpy(A), torch.from_numpy(c), empty, empty, empty, empty)
     for steps in (1, 2, 3):

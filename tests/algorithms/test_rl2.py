@@ -92,14 +92,15 @@ def test_memory_lives_through_a_trial_and_not_through_the_next(actions: Discrete
 
     def first_of_next_round(sign: float, rounds: int) -> torch.Tensor:
         trial = with_rewards(play(algorithm, state, rounds), lambda rollout: sign * rollout.mask)
-        memory = algorithm.begin(state, ADDRESSES, E)
+        acting, live = algorithm.acting(state), torch.ones(N, E, dtype=torch.bool)
+        memory = algorithm.begin(acting, ADDRESSES, E)
         for rollout in trial.rollouts:
             for t in range(T):
                 step = Transition(*(field[:, :, t] for field in rollout))
-                _, memory = algorithm.act(state, memory, step.observation, noise)
-                memory = algorithm.observe(state, memory, step)
+                _, memory = algorithm.act(acting, memory, step.observation, step.mask > 0, noise)
+                memory = algorithm.observe(acting, memory, step)
             memory = algorithm.adapt(state, memory, rollout)
-        action, _ = algorithm.act(state, memory, observation, noise)
+        action, _ = algorithm.act(acting, memory, observation, live, noise)
         # With this noise a normal action is its mean, up to a constant; of a category the probability says more.
         seen: torch.Tensor = action.log_probability if actions else action.action.sum(dim=-1)
         return seen
@@ -131,12 +132,13 @@ def test_a_lane_waits_with_the_state_of_its_last_step() -> None:
     algorithm = make("rl2", Discrete(A))
     state = lively(algorithm)
     rollout = play(algorithm, state).rollouts[0]
-    memory = algorithm.begin(state, ADDRESSES, E)
+    acting = algorithm.acting(state)
+    memory = algorithm.begin(acting, ADDRESSES, E)
     for t in range(T):
         step = Transition(*(field[:, :, t] for field in rollout))
         before = memory
-        _, memory = algorithm.act(state, memory, step.observation, torch.full((N, E), 0.5))
-        memory = algorithm.observe(state, memory, step)
+        _, memory = algorithm.act(acting, memory, step.observation, step.mask > 0, torch.full((N, E), 0.5))
+        memory = algorithm.observe(acting, memory, step)
         ended = step.mask.flatten() == 0
         assert torch.equal(memory.hidden[ended], before.hidden[ended])
         assert torch.equal(memory.previous[ended], before.previous[ended])

@@ -11,7 +11,7 @@ from torch.nn.functional import linear, one_hot
 
 import envs
 from metarl.algorithms.belief_model import drawn_lanes
-from metarl.core.networks import apply
+from metarl.core.networks import action_as_input, apply
 from metarl.core.parts import part_of
 from metarl.core.recurrent import streams
 from metarl.core.types import Params, Rollout, State, Transition, Trial
@@ -76,26 +76,28 @@ def test_the_beliefs_of_a_recorded_trial_are_those_that_were_acted_on(actions: D
     trial = uneven(algorithm, state, K, T)
     mean, variance = algorithm.beliefs(state, trial)
     assert mean.shape == variance.shape == (N, E, K, T, Z)
-    memory = algorithm.begin(state, ADDRESSES, E)
-    start = algorithm.belief(memory)
+    acting = algorithm.acting(state)
+    memory = algorithm.begin(acting, ADDRESSES, E)
+    start = algorithm.belief(acting, memory)
     assert all(len(x.flatten(0, 1).unique(dim=0)) == 1 for x in start)  # the prior: the same in every lane
     noise = torch.full((N, E) if actions else (N, E, 2), 0.5)
     for k, rollout in enumerate(trial.rollouts):
         for t in range(T):
             step = Transition(*(field[:, :, t] for field in rollout))
-            before = algorithm.belief(memory)
-            _, memory = algorithm.act(state, memory, step.observation, noise)
-            memory = algorithm.observe(state, memory, step)
-            now = algorithm.belief(memory)
+            before = algorithm.belief(acting, memory)
+            _, memory = algorithm.act(acting, memory, step.observation, step.mask > 0, noise)
+            memory = algorithm.observe(acting, memory, step)
+            now = algorithm.belief(acting, memory)
             played = step.mask > 0
             assert torch.equal(now[0][~played], before[0][~played])
             assert (now[0][played] != before[0][played]).any(dim=1).all()
             torch.testing.assert_close(mean[:, :, k, t], now[0], rtol=0, atol=1e-5)
             torch.testing.assert_close(variance[:, :, k, t], now[1], rtol=1e-4, atol=1e-5)
-        held = algorithm.belief(memory)
+        held = algorithm.belief(acting, memory)
         memory = algorithm.adapt(state, memory, rollout)
-        assert same(list(held), list(algorithm.belief(memory)))
-    assert same(list(start), list(algorithm.belief(algorithm.begin(state, ADDRESSES, E))))  # a new trial
+        assert same(list(held), list(algorithm.belief(acting, memory)))
+    anew = algorithm.begin(acting, ADDRESSES, E)
+    assert same(list(start), list(algorithm.belief(acting, anew)))  # a new trial
 
 
 @pytest.mark.parametrize("told", [True, False])
@@ -120,10 +122,11 @@ def test_policy_and_encoder_are_told_where_episodes_start_and_end(told: bool) ->
     timed = Trial([first._replace(terminated=ends[0], truncated=first.terminated), second, third])
     assert torch.equal(algorithm.beliefs(state, timed)[0], before)
     # Acting: with the same belief another action is likely when an episode starts.
-    memory = algorithm.adapt(state, algorithm.begin(state, ADDRESSES, E), first)
+    acting, live = algorithm.acting(state), torch.ones(N, E, dtype=torch.bool)
+    memory = algorithm.adapt(state, algorithm.begin(acting, ADDRESSES, E), first)
     observation, noise = torch.zeros(N, E, 2), torch.zeros(N, E, 2)
     later = memory if not told else memory._replace(first=torch.zeros_like(memory.first))
-    actions = [algorithm.act(state, each, observation, noise)[0].action for each in (memory, later)]
+    actions = [algorithm.act(acting, each, observation, live, noise)[0].action for each in (memory, later)]
     assert told == bool((actions[0] != actions[1]).all())
 
 
@@ -219,7 +222,7 @@ def tiny_problem(actions: Discrete | None) -> tuple[Any, Params, Rollout, torch.
     state = lively(algorithm)
     trials = Rollout(*(x[:5] for x in streams(uneven(algorithm, state, 2, 3))))
     trials = Rollout(*(x.double() if x.is_floating_point() else x for x in trials))
-    trials = trials._replace(action=algorithm.model.as_input(trials.action).double()) if actions else trials
+    trials = trials._replace(action=action_as_input(trials.action, A).double()) if actions else trials
     random = torch.Generator().manual_seed(6)
     prefix = torch.rand(5, 7, generator=random).argsort(dim=1)[:, :4]
     model = {key: x.double() for key, x in state["model"].items()}
@@ -283,7 +286,7 @@ def test_the_model_learns_from_whole_lanes_of_the_last_trials() -> None:
 
     def played(steps: Rollout, lane: int) -> tuple[float, ...]:
         chosen = steps.mask[lane] > 0
-        facts = steps.next_observation, algorithm.model.as_input(steps.action), steps.reward[..., None]
+        facts = steps.next_observation, action_as_input(steps.action, A), steps.reward[..., None]
         return tuple(torch.cat([x[lane][chosen] for x in facts], dim=1).flatten().tolist())
 
     assert {played(drawn, lane) for lane in range(N * E)} == {played(stream, lane) for lane in range(N * E)}
@@ -317,12 +320,6 @@ def test_the_value_function_is_read_in_the_unit_that_it_was_fitted_in() -> None:
     state = {**state, "policy": policy, "return_scale": torch.tensor(2.0)}
     batch, scale, _ = algorithm.batch(state, algorithm.stream(trial))
     assert scale == pytest.approx(0.9 * 2 + 0.1 * 8) and not batch.advantage.any()
-
-
-def test_the_replays_memory_is_stated() -> None:
-    algorithm = small(Discrete(A))
-    replay = algorithm.initial_state(START)["replay"]
-    assert algorithm.memory_bytes == sum(x.numel() * x.element_size() for x in tensors(replay))
 
 
 def test_the_belief_concentrates_on_the_goal_once_it_was_seen() -> None:

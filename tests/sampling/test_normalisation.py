@@ -5,6 +5,7 @@ import torch
 
 import envs
 from metarl.algorithms import config_class, make_algorithm
+from metarl.algorithms.algorithm import Spaces
 from metarl.core.types import Rollout, Trial
 from metarl.runtime.randomness import Address
 from metarl.sampling.collect import collect
@@ -79,7 +80,7 @@ def test_agents_are_shown_and_rollouts_hold_normalised_observations() -> None:
     # With the same actions the robot does the same, whatever the agent is shown of it.
     env = envs.make("half-cheetah-dir", num_tasks=N, lanes_per_task=E, horizon=T)
     config = config_class("maml-trpo")(hidden=(4,), initial_std=1.0)
-    algorithm = make_algorithm("maml-trpo", config, env.single_observation_space, env.single_action_space, CPU)
+    algorithm = make_algorithm("maml-trpo", config, Spaces(env.single_observation_space, env.single_action_space), CPU)
     state = algorithm.initial_state(Address(0))
     for name in state["policy"]:
         if name != "log_std":

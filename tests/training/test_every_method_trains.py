@@ -173,7 +173,7 @@ OWN = {
     "promp": ADAM | {"epochs", "clip", "kl-coefficient", "adaptive-kl", "target-kl"},
     "random-init": set(),
     "rl2": PROXIMAL | {"memory", "previous-observation"},
-    "varibad": PROXIMAL | {"latent-size", "replay-size", "model-updates", "bound-terms", "transition-weight"},
+    "varibad": PROXIMAL | {"memory", "latent-size", "replay-size", "model-updates", "bound-terms", "transition-weight"},
     "pearl": {
         "hidden",
         "latent-size",
