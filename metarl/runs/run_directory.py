@@ -191,10 +191,9 @@ class RunDirectory:
         every = {"checkpoint_every": values["train"].get("checkpoint_every", TrainConfig.checkpoint_every)}
         first_due = options_from_dict(TrainConfig, every).checkpoint_every
         done = max((line["iteration"] for line in read_metrics(self.metrics_path)), default=0)
-        went_on_from = values.get("went_on_from", 0)
-        if went_on_from or done > first_due or (done > 0 and not self.checkpoints.is_dir()):
+        if values.get("went_on_from") or done > first_due or (done > 0 and not self.checkpoints.is_dir()):
             raise StorageError(
-                f"{self.path} has lost its checkpoints, of {went_on_from or done} iterations that were done — put"
+                f"{self.path} has lost its checkpoints, of {done} iterations that were done — put"
                 f" {self.checkpoints} back, or train anew into another --out"
             )
 
