@@ -254,7 +254,7 @@ def evaluate_command(command: EvaluateCommand) -> None:
     from metarl.evaluation.files import FILM, PICTURE, TABLE, evaluation_table
     from metarl.evaluation.identity import FILE, identity_of, places_of
     from metarl.evaluation.run import evaluate_run
-    from metarl.runtime.strict_json import as_json
+    from metarl.runtime.files import as_json
     from metarl.training.fewshot import few_shot_table
 
     record = evaluate_run(
@@ -314,7 +314,7 @@ def benchmark_command(command: BenchmarkCommand) -> int:
 
 
 def _speed(command: SpeedCommand) -> None:
-    from metarl.runtime.strict_json import as_json
+    from metarl.runtime.files import as_json
     from metarl.speed.benchmark import measure_speed, speed_table
 
     rows = measure_speed(

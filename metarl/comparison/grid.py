@@ -6,7 +6,6 @@ whatever reason (kill -9 on Linux alone), nothing that it started runs on.
 """
 
 import contextlib
-import os
 import shlex
 import signal
 import subprocess
@@ -28,6 +27,7 @@ from metarl.evaluation.identity import EvaluationIdentity, best_known, read_eval
 from metarl.runs.config import read_yaml, versions
 from metarl.runs.continuing import mismatch, taken_up
 from metarl.runs.user_code import own_names
+from metarl.runtime.allocation import cores
 from metarl.runtime.files import MOST_LINES, read_file
 from metarl.runtime.interruption import SIGNALS, interruptible_at_points, interruption_point
 
@@ -60,11 +60,6 @@ class Job:
     bar: TaskID
     process: "subprocess.Popen[bytes]" = field(init=False)
     last_beat: float = field(default_factory=time.monotonic)
-
-
-def cores() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def check_grid(suite: Suite, grid: Path) -> None:

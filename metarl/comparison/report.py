@@ -6,7 +6,6 @@ where it stands, its config and its versions. Each picture carries its numbers a
 
 import base64
 import html
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,8 +25,8 @@ from metarl.comparison.pictures import (
 )
 from metarl.comparison.records import Record, evaluated_alike, find_runs, read_record, told_apart
 from metarl.comparison.results import interval, summarise
-from metarl.runs.checkpoint import write_atomic
 from metarl.runtime.errors import InputError, StorageError
+from metarl.runtime.files import slug, write_atomic
 
 MANY_RUNS = 12  # a longer list is folded
 
@@ -71,7 +70,7 @@ def page(records: Sequence[Record], broken: Sequence[str] = ()) -> str:
         environments.setdefault(record.environment, []).append(record)
     style = styles(dict.fromkeys(record.algorithm for record in records))
     summary = summarise(records)
-    links = [f'<a href="#{_slug(name)}">{html.escape(name)}</a>' for name in environments]
+    links = [f'<a href="#{slug(name)}">{html.escape(name)}</a>' for name in environments]
     sections = [_section(name, runs, style, summary) for name, runs in environments.items()]
     css = (Path(__file__).parent / "report.css").read_text()
     return "\n".join(
@@ -121,13 +120,13 @@ def _section(name: str, records: Sequence[Record], style: dict[str, Style], summ
     note = f"Steps to level: until {summary['level']}." if records[0].measure == "return" else ""
     methods = _card("Methods", _methods(name, records, summary), note)
     return (
-        f'<section id="{_slug(name)}">\n<h2>{html.escape(name)}</h2>\n{nothing}'
+        f'<section id="{slug(name)}">\n<h2>{html.escape(name)}</h2>\n{nothing}'
         f'<div class="grid">{"".join(pictures)}</div>\n{methods}\n{_runs(records)}\n{_configs(records)}\n</section>'
     )
 
 
 def _figure(picture: Picture, environment: str) -> str:
-    file = f"{_slug(environment)}-{_slug(picture.title)}"
+    file = slug(f"{environment}-{picture.title}".lower())
     link = f"data:text/csv;base64,{base64.b64encode(picture.csv.encode()).decode()}"
     label = html.escape(f"{picture.title} on {environment}")
     drawing = with_own_ids(picture.svg, file).replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
@@ -233,7 +232,3 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 def _number(value: Any) -> str:
     return f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.3g}"
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()

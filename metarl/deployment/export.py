@@ -14,13 +14,9 @@ A policy that remembers single steps is given its memory, and gives it back; `po
 Letters: B observations at once, O observation, A action, M numbers of a memory.
 """
 
-import contextlib
 import hashlib
 import io
-import os
-import tempfile
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +31,9 @@ from envs.adapters.gymnasium_lanes import LaneSpaces
 from metarl.deployment.adapt import AdaptedPolicy, load
 from metarl.deployment.program import Program, RememberingProgram
 from metarl.evaluation.evaluate import check_evaluation
-from metarl.runs.checkpoint import sync_folder
 from metarl.runs.config import versions
-from metarl.runtime.errors import InputError, StorageError
-from metarl.runtime.strict_json import as_json
+from metarl.runtime.errors import InputError
+from metarl.runtime.files import as_json, folder_written_aside
 
 TOLERANCE = 1e-6  # between an action of the program and the policy's
 
@@ -53,7 +48,7 @@ def export_policy(adapted: AdaptedPolicy, folder: Path) -> None:
     check_folder(folder)
     changing = _changing(adapted)
     program = RememberingProgram(adapted, changing) if changing else Program(adapted)
-    with _aside(folder) as partial:
+    with folder_written_aside(folder) as partial:
         exported = _exported(program, adapted)
         content = io.BytesIO()  # torch's own file writer ends the process where a disk is full
         torch.export.save(exported, content)
@@ -198,21 +193,3 @@ def _used(exported: torch.export.ExportedProgram, program: Program) -> dict[str,
     buffers = exported.graph_signature.inputs_to_buffers
     read = [buffers[node.name] for node in exported.graph.nodes if node.name in buffers and node.users]
     return {program.names[name]: exported.state_dict[name].contiguous() for name in read}
-
-
-@contextlib.contextmanager
-def _aside(folder: Path) -> Iterator[Path]:
-    """A folder beside `folder` that takes its place if all goes well, and is gone otherwise."""
-    try:
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.absolute().parent) as aside:
-            partial = Path(aside) / folder.name
-            partial.mkdir()
-            yield partial
-            for path in partial.iterdir():
-                with open(path, "rb") as file:
-                    os.fsync(file.fileno())
-            os.replace(partial, folder)
-            sync_folder(folder.absolute().parent)
-    except OSError as error:
-        reason = error.strerror or error
-        raise StorageError(f"{folder} cannot be written ({reason}) — free space or fix permissions") from error

@@ -19,11 +19,10 @@ from rich.table import Table
 from rich.text import Text
 
 from metarl.evaluation.identity import FILE, EvaluationIdentity, identity_of, places_of, read_evaluations
-from metarl.runs.checkpoint import write_atomic
 from metarl.runs.logger import quiet_writers
 from metarl.runs.run_directory import RunDirectory
 from metarl.runtime.errors import StorageError
-from metarl.runtime.strict_json import as_json
+from metarl.runtime.files import as_json, write_atomic
 
 if TYPE_CHECKING:  # matplotlib is slow to import, and training does without it
     from matplotlib.figure import Figure

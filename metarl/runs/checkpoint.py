@@ -5,13 +5,11 @@ and moved into place, the manifest last: whoever finds a manifest finds the weig
 itself and the weights, since a flipped bit mostly goes unnoticed otherwise.
 """
 
-import contextlib
 import fnmatch
 import hashlib
 import json
 import math
 import os
-import uuid
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,10 +18,9 @@ import torch
 
 from metarl.core.types import State
 from metarl.runtime.errors import StorageError
-from metarl.runtime.files import read_file, read_json
+from metarl.runtime.files import read_file, read_json, write_atomic
 
 SEPARATOR = "/"
-PARTIAL = ".partial"  # how names of files end that are being written
 MOST_HEADER = 100_000_000  # bytes, by safetensors' own rule
 
 Shapes = dict[str, tuple[tuple[int, ...], torch.dtype]]
@@ -36,42 +33,6 @@ class Checkpoint(NamedTuple):
     iteration: int  # meta-updates done
     env_steps: int  # environment steps taken
     state: State
-
-
-def write_atomic(path: Path, content: bytes) -> None:
-    """Write a file so that it holds either its old content or all of the new, whatever happens.
-
-    Any number of processes may do so at once: each writes aside under a name of its own.
-
-    Raises:
-        StorageError: the file system refused.
-    """
-    aside = path.with_name(f".{path.name[:40]}.{uuid.uuid4().hex}{PARTIAL}")
-    try:
-        with open(aside, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-        sync_folder(path.parent)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            aside.unlink()  # a full disk has better use for it
-        reason = error.strerror or error
-        raise StorageError(f"{path} cannot be written ({reason}) — free space or fix permissions") from error
-
-
-def sync_folder(path: Path) -> None:
-    """Have the names in a folder, and not only what they stand for, survive a power cut.
-
-    Raises:
-        OSError: the file system refused.
-    """
-    directory = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 def save_checkpoint(directory: Path, checkpoint: Checkpoint, keep: int) -> None:

@@ -1,13 +1,13 @@
-"""Taking up a run again: what it was is held against what is asked for, and what has changed around it is said."""
+"""May a run go on? What it was is held against what is asked for, and what has changed around it is said."""
 
 import dataclasses
 from pathlib import Path
 from typing import Any
 
 from metarl.runs.config import (
+    FREE_ON_RESUME,
     RunConfig,
     TrainConfig,
-    difference,
     options_from_dict,
     options_of_then,
     versions,
@@ -48,12 +48,27 @@ def mismatch(config: RunConfig, values: dict[str, Any], run: Path) -> str | None
     Raises:
         InputError: the name of the user's own code means another file here than in training.
     """
-    theirs = {room: values[room] | options for room, options in _of_then(values, config).items()}
-    return difference(under_recorded_names(config, values, run).as_dict(), values | theirs)
+    mine, then = under_recorded_names(config, values, run).as_dict(), _of_then(values, config)
+    theirs = {room: values[room] | then[room] for room in ROOMS}
+    theirs["train"] = dataclasses.asdict(TrainConfig()) | theirs["train"]  # an older run says nothing of later ones
+    for name in ("environment", "algorithm"):
+        if mine[name] != values[name]:
+            return f"{name} is {mine[name]}, there it is {values[name]}"
+    for room in ("env", "algo", "train"):
+        a, b = mine[room], theirs[room]
+        for name in sorted((a.keys() | b.keys()) - FREE_ON_RESUME.get(room, set())):
+            if not _same(a.get(name), b.get(name)):
+                return f"{room}.{name} is {a.get(name)}, there it is {b.get(name)}"
+    return None
+
+
+def _same(a: Any, b: Any) -> bool:
+    both_nan = a != a and b != b
+    return bool(a == b or both_nan)
 
 
 def changes(
-    config: RunConfig, values: dict[str, Any], ran_on: str, code: dict[str, dict[str, str]], run: Path
+    config: RunConfig, values: dict[str, Any], ran_on: str, files: dict[str, dict[str, str]], run: Path
 ) -> list[str]:
     """A line about everything that is no longer as when a run was trained: options that came since, versions, the
     device, files of the user's own.
@@ -62,24 +77,22 @@ def changes(
         config: what continues the run.
         values: of the run's `config.yaml`.
         ran_on: where adaptation and updates are computed now.
-        code: files of the user's own, as `user_code.code_of` finds them now.
+        files: of the user's own, as `user_code.files_of` finds them now.
         run: the run's folder.
     """
-    lines = [
-        f"{run} is older than the option {room}.{name}, which stays {value!r} for it"
-        for room, options in _of_then(values, config).items()
-        for name, value in options.items()
+    came = [
+        f"{room}.{name} {value!r}" for room, then in _of_then(values, config).items() for name, value in then.items()
     ]
+    lines = [f"{run} is older than some options, which stay as they were: {', '.join(came)}"] if came else []
     then = values.get("versions")
-    then = then if isinstance(then, dict) else {}
+    then = {**(then if isinstance(then, dict) else {}), "device": values.get("ran_on")}
     now = {name: found for name, found in versions().items() if name != "python"} | {"device": ran_on}
-    then = {**then, "device": values.get("ran_on")}
     lines += [
         f"{run} was trained with {what} {then[what]} and goes on with {new}, which may change its numbers"
         for what, new in now.items()
         if then.get(what) not in (None, new)
     ]
-    return lines + [f"{file} has changed since {run} was trained" for file in changed_files(values, code, run)]
+    return lines + [f"{file} has changed since {run} was trained" for file in changed_files(values, files, run)]
 
 
 def _of_then(values: dict[str, Any], config: RunConfig) -> dict[str, dict[str, Any]]:

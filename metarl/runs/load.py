@@ -4,7 +4,7 @@ import logging
 
 from metarl.runs.config import RunConfig, TrainConfig, options_from_dict, options_of_then, read_yaml
 from metarl.runs.run_directory import RunDirectory
-from metarl.runs.user_code import changed_files, code_of, names_to_load
+from metarl.runs.user_code import changed_files, files_of, names_to_load
 from metarl.runs.worlds import algorithm_config, environment_config
 from metarl.runtime.errors import InputError
 
@@ -34,6 +34,6 @@ def load_config(run: RunDirectory, trust: bool = False) -> RunConfig:
     except (TypeError, AttributeError) as error:
         raise InputError(f"{run.config_path} is damaged ({error}) — train again") from error
     config = RunConfig(environment, algorithm, **options)
-    for file in changed_files(values, code_of(config, run.path), run.path):
+    for file in changed_files(values, files_of(config, run.path), run.path):
         logger.warning("%s has changed since %s was trained", file, run.path)
     return config

@@ -20,11 +20,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from metarl.core.types import Metrics
-from metarl.runs.checkpoint import write_atomic
 from metarl.runs.config import FREE_ON_RESUME
 from metarl.runtime.errors import StorageError
-from metarl.runtime.files import MOST_LINES, is_number, parse_json, read_file
-from metarl.runtime.strict_json import as_json
+from metarl.runtime.files import MOST_LINES, as_json, is_number, parse_json, read_file, write_atomic
 
 logger = logging.getLogger("metarl")
 

@@ -3,6 +3,7 @@
 `adaptation.png` and `evaluation/`, and, with baselines, their runs in `compare/`. `.lock` says who writes it, and
 `metrics.again.jsonl` keeps the lines of iterations that are being done again."""
 
+import itertools
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,12 +12,13 @@ from typing import Any
 
 import torch
 
-from metarl.runs.checkpoint import PARTIAL, Checkpoint, Shapes, load_checkpoint, save_checkpoint, write_atomic
+from metarl.runs.checkpoint import Checkpoint, Shapes, load_checkpoint, save_checkpoint
 from metarl.runs.config import RunConfig, TrainConfig, options_from_dict, read_yaml, to_yaml
 from metarl.runs.continuing import changes, mismatch
 from metarl.runs.logger import MetricsFile, read_metrics
-from metarl.runs.user_code import code_of, under_recorded_names
+from metarl.runs.user_code import files_of, under_recorded_names
 from metarl.runtime.errors import InputError, StorageError
+from metarl.runtime.files import PARTIAL, slug, write_atomic
 from metarl.runtime.lock import LOCK, only_writer
 
 logger = logging.getLogger("metarl")
@@ -80,7 +82,7 @@ class RunDirectory:
             StorageError: the file system refused.
         """
         self._refuse_what_is_taken()  # again: another process may have been here before the lock was ours
-        self._write_config(config, code_of(config, self.path))
+        self._write_config(config, files_of(config, self.path))
 
     def _make_folder(self) -> None:
         """Make the folder, or find it empty: nothing is written to one that holds something."""
@@ -134,16 +136,18 @@ class RunDirectory:
         done = checkpoint.iteration if checkpoint else 0
         if done > config.train.iterations:
             raise InputError(f"{self.path} has trained {done} iterations — give --iterations {done} or more")
-        code = code_of(config, self.path)
-        for line in changes(config, values, hardware(config.train.device), code, self.path):
+        files = files_of(config, self.path)
+        for line in changes(config, values, hardware(config.train.device), files, self.path):
             logger.warning("%s", line)
         if checkpoint is None:  # before the config may promise earlier checkpoints
             MetricsFile(self.metrics_path, 0)
-        self._write_config(under_recorded_names(config, values, self.path), code)
+        self._write_config(under_recorded_names(config, values, self.path), files, done)
 
-    def _write_config(self, config: RunConfig, code: dict[str, dict[str, str]]) -> None:
+    def _write_config(self, config: RunConfig, files: dict[str, dict[str, str]], done: int = 0) -> None:
         """The config comes first: a folder that a crash leaves behind is then empty, or can be resumed."""
-        facts: dict[str, Any] = {"ran_on": hardware(config.train.device), **({"code": code} if code else {})}
+        facts: dict[str, Any] = {"ran_on": hardware(config.train.device)}
+        facts |= {"code": files} if files else {}
+        facts |= {"went_on_from": done} if done else {}  # proof that there was a checkpoint
         write_atomic(self.config_path, to_yaml(config, **facts).encode())
         with _blaming_storage(self.checkpoints):
             self.checkpoints.mkdir(exist_ok=True)
@@ -175,19 +179,22 @@ class RunDirectory:
         return checkpoint
 
     def _require_none_lost(self) -> None:
-        """That no checkpoint is there is right only before the first one was due; `checkpoints/` is always made.
+        """That no checkpoint is there is right only where none was due yet, and the run never went on from one.
+
+        Metrics alone do not tell: their lines start anew from a checkpoint that is older, and the first checkpoint is
+        due elsewhere once `checkpoint_every` has changed. `checkpoints/` is always made.
 
         Raises:
-            StorageError: iterations beyond that are in the metrics.
+            StorageError: there was a checkpoint.
         """
-        train = read_yaml(self.config_path)["train"]
-        every = {"checkpoint_every": train.get("checkpoint_every", TrainConfig.checkpoint_every)}
+        values = read_yaml(self.config_path)
+        every = {"checkpoint_every": values["train"].get("checkpoint_every", TrainConfig.checkpoint_every)}
         first_due = options_from_dict(TrainConfig, every).checkpoint_every
         done = max((line["iteration"] for line in read_metrics(self.metrics_path)), default=0)
-        if done > first_due or (done > 0 and not self.checkpoints.is_dir()):
+        if values.get("went_on_from") or done > first_due or (done > 0 and not self.checkpoints.is_dir()):
             raise StorageError(
-                f"{self.path} has lost its checkpoints, of {done} iterations that were done — put {self.checkpoints}"
-                " back, or train anew into another --out"
+                f"{self.path} has lost its checkpoints, of {done} iterations that were done — put"
+                f" {self.checkpoints} back, or train anew into another --out"
             )
 
 
@@ -214,17 +221,13 @@ def make_run_path(environment: str, algorithm: str, seed: int) -> Path:
         InputError: there is a file where a folder must be.
         StorageError: the file system refused.
     """
-    base = Path("runs") / slug(environment) / slug(algorithm) / f"seed-{seed}"
-    path, number = base, 1
-    with _blaming_storage(base):
-        base.parent.mkdir(parents=True, exist_ok=True)
-        while True:
-            try:
+    for path in _run_paths(environment, algorithm, seed):
+        with _blaming_storage(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileExistsError):
                 path.mkdir()
                 return path
-            except FileExistsError:
-                number += 1
-                path = base.with_name(f"{base.name}-{number}")
+    raise AssertionError("numbers do not end")
 
 
 def latest_run_path(environment: str, algorithm: str, seed: int) -> Path:
@@ -233,17 +236,15 @@ def latest_run_path(environment: str, algorithm: str, seed: int) -> Path:
     Raises:
         InputError: there is none.
     """
-    base = Path("runs") / slug(environment) / slug(algorithm) / f"seed-{seed}"
-    path, number, newest = base, 1, None
-    while path.exists():
-        newest = path
-        number += 1
-        path = base.with_name(f"{base.name}-{number}")
-    if newest is None:
+    taken = [*itertools.takewhile(Path.exists, _run_paths(environment, algorithm, seed))]
+    if not taken:
+        base = next(_run_paths(environment, algorithm, seed))
         raise InputError(f"nothing to resume at {base} — train without --resume, or give --out")
-    return newest
+    return taken[-1]
 
 
-def slug(name: str) -> str:
-    """A `module:attribute` as one folder name: what fits of its end."""
-    return name.replace("/", "-").replace(":", "-")[-100:]
+def _run_paths(environment: str, algorithm: str, seed: int) -> Iterator[Path]:
+    base = Path("runs") / slug(environment) / slug(algorithm) / f"seed-{seed}"
+    yield base
+    for number in itertools.count(2):
+        yield base.with_name(f"{base.name}-{number}")

@@ -1,8 +1,8 @@
-"""Code of the user's own that a run names: nobody runs it unasked, and it is found wherever one stands.
+"""Files of the user's own that a run names: nobody runs code unasked, and it is found wherever one stands.
 
 A run may be of `path/to/file.py:attribute` or `module:attribute`. Whoever opens it runs that code, so that a folder
-from elsewhere could do anything; names that are registered are safe. `config.yaml` holds under `code`, for the
-environment and the algorithm, the file (`file`, and `from_run`, as seen from the run's folder) and its `sha256`.
+from elsewhere could do anything; names that are registered are safe. `config.yaml` holds under `code`, for environment,
+algorithm and lists of tasks, the file (`file`, and `from_run`, as seen from the run's folder) and its `sha256`.
 """
 
 import hashlib
@@ -19,6 +19,7 @@ from metarl.fewshot import LEARNERS, SOURCES
 from metarl.runs.config import RunConfig
 from metarl.runtime.errors import InputError
 
+TASK_LISTS = ("train_list", "test_list")  # options of environments that name a file
 REGISTERED = {"environment": {*ENVIRONMENTS, *SOURCES}, "algorithm": {*ALGORITHMS, *LEARNERS}}
 
 
@@ -28,21 +29,26 @@ def own_names(environment: str, algorithm: str) -> dict[str, str]:
     return {room: name for room, name in names.items() if ":" in name and name not in REGISTERED[room]}
 
 
-def code_of(config: RunConfig, run: Path) -> dict[str, dict[str, str]]:
-    """Where the code lies that a config names and that was loaded, as `config.yaml` holds it.
+def files_of(config: RunConfig, run: Path) -> dict[str, dict[str, str]]:
+    """The files of the user's own that a run depends on, as its `config.yaml` holds them.
 
     Args:
         config: names as they were loaded.
         run: the run's folder.
     """
-    found = {}
+    files: dict[str, Any] = {option: getattr(config.env, option, None) for option in TASK_LISTS}
     for room, name in own_names(config.environment, config.algorithm).items():
         module = _module(name)
-        file = module if module.endswith(".py") else getattr(sys.modules.get(module), "__file__", None)
-        if file and os.path.isfile(file):
-            from_run = os.path.relpath(os.path.realpath(file), os.path.realpath(run))
-            found[room] = {"file": os.path.abspath(file), "from_run": from_run, "sha256": _digest(file)}
-    return found
+        files[room] = module if module.endswith(".py") else getattr(sys.modules.get(module), "__file__", None)
+    return {
+        what: {
+            "file": os.path.abspath(file),
+            "from_run": os.path.relpath(os.path.realpath(file), os.path.realpath(run)),
+            "sha256": _digest(file),
+        }
+        for what, file in files.items()
+        if isinstance(file, str) and os.path.isfile(file)
+    }
 
 
 def names_to_load(values: dict[str, Any], run: Path, trust: bool) -> tuple[str, str]:
@@ -105,14 +111,10 @@ def under_recorded_names(config: RunConfig, values: dict[str, Any], run: Path) -
     return replace(config, environment=names["environment"], algorithm=names["algorithm"])
 
 
-def changed_files(values: dict[str, Any], code: dict[str, dict[str, str]], run: Path) -> list[str]:
-    """Files whose content is no longer what a `config.yaml` says, now that they are as in `code`."""
-    records = {room: _record(values, room, run) for room in code}
-    return [
-        now["file"]
-        for room, now in code.items()
-        if (then := records[room]) is not None and then["sha256"] != now["sha256"]
-    ]
+def changed_files(values: dict[str, Any], files: dict[str, dict[str, str]], run: Path) -> list[str]:
+    """Those of a run's `files`, as they are now, whose content is no longer what its `config.yaml` says."""
+    then = {what: _record(values, what, run) for what in files}
+    return [now["file"] for what, now in files.items() if (was := then[what]) and was["sha256"] != now["sha256"]]
 
 
 def _module(name: str) -> str:

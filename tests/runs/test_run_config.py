@@ -13,8 +13,10 @@ from envs.families.point.navigation import PointNavConfig
 from envs.registry import ENVIRONMENTS, environment_class
 from metarl.algorithms import ALGORITHMS, config_class
 from metarl.algorithms.configs import MAMLTRPOConfig
-from metarl.runs.config import RunConfig, TrainConfig, difference, options_from_dict
+from metarl.runs.config import RunConfig, TrainConfig, options_from_dict
+from metarl.runs.continuing import mismatch
 from metarl.runs.load import load_config
+from metarl.runs.migrations import SCHEMA
 from metarl.runs.presets import default_config
 from metarl.runs.run_directory import RunDirectory
 
@@ -157,11 +159,13 @@ def test_physics_threads_change_no_bit(metarl: Command, tmp_path: Path, environm
 
 
 def test_a_run_from_before_an_option_was_there_goes_on_with_its_default() -> None:
-    mine = default_config("point-nav").as_dict()
-    older = mine | {"train": {name: value for name, value in mine["train"].items() if name != "normalise_observations"}}
-    assert difference(mine, older) is None
-    changed = mine | {"train": mine["train"] | {"normalise_observations": True}}
-    assert difference(changed, older) == "train.normalise_observations is True, there it is False"
+    mine = default_config("point-nav")
+    older = {"schema": SCHEMA, **mine.as_dict()}
+    del older["train"]["normalise_observations"]
+    assert mismatch(mine, older, Path("run")) is None
+    changed = dataclasses.replace(mine, train=dataclasses.replace(mine.train, normalise_observations=True))
+    told = "train.normalise_observations is True, there it is False"
+    assert mismatch(changed, older, Path("run")) == told
 
 
 def test_a_run_of_a_method_that_was_renamed_goes_on_and_is_evaluated(metarl: Command, tmp_path: Path) -> None:

@@ -16,17 +16,9 @@ import safetensors.torch
 import torch
 from runs.test_checkpoints import CPU, checkpoint, iterations
 
-from metarl.runs.checkpoint import (
-    PARTIAL,
-    Checkpoint,
-    _digest,
-    load_checkpoint,
-    save_checkpoint,
-    shapes_of,
-    write_atomic,
-)
+from metarl.runs.checkpoint import Checkpoint, _digest, load_checkpoint, save_checkpoint, shapes_of
 from metarl.runtime.errors import StorageError
-from metarl.runtime.files import read_file, read_json, read_yaml_file
+from metarl.runtime.files import PARTIAL, read_file, read_json, read_yaml_file, write_atomic
 
 Event = tuple[str, str]
 
