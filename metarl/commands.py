@@ -381,16 +381,11 @@ def list_command(command: ListCommand) -> None:
         console.print(table)
     if command.what in ("all", "presets"):
         table = Table("environment", "variant", "algorithm", "options", "source", title="presets")
-        for preset in PRESETS:
-            options = [f"{name} {value}" for name, value in preset.train.items()]
-            options += [f"algo.{name} {value}" for name, value in preset.algo.items()]
-            table.add_row(
-                preset.environment or "any",
-                preset.variant or "any",
-                ", ".join(preset.algorithms) or "any",
-                ", ".join(options),
-                preset.source,
-            )
+        for origin, runs, train, algo in PRESETS:
+            options = [f"{name} {value}" for name, value in train.items()]
+            options += [f"algo.{name} {value}" for name, value in algo.items()]
+            environments, algorithms = (", ".join(names) or "any" for names in (runs.environments, runs.algorithms))
+            table.add_row(environments, runs.variant or "any", algorithms, ", ".join(options), origin)
         console.print(table)
 
 

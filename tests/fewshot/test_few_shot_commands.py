@@ -11,9 +11,8 @@ from support.command import Command, assert_refused, end_result, numbers, snapsh
 from support.drawings import draw
 
 from metarl.fewshot import LEARNERS, SOURCES
-from metarl.runs.config import options_from_dict
-from metarl.runs.presets import PRESETS
-from metarl.runs.worlds import algorithm_config, environment_config
+from metarl.runs.presets import PRESETS, default_config
+from metarl.runs.worlds import environment_config
 
 USER = Path(__file__).parents[1] / "support" / "user_sources.py"
 TINY = ("--tasks", "3", "--threads", "1", "--torch-threads", "1", "--checkpoint-every", "1", "--algo.hidden", "8")
@@ -115,8 +114,8 @@ def test_what_labelled_data_do_not_have_is_refused(metarl: Command, tmp_path: Pa
 
 
 def test_presets_name_options_that_exist() -> None:
-    for preset in PRESETS:
-        if preset.environment in SOURCES:
-            for learner in preset.algorithms or LEARNERS:
-                options_from_dict(algorithm_config(preset.environment, learner), preset.algo)
+    for _, runs, *_ in PRESETS:
+        for source in SOURCES.keys() & set(runs.environments):
+            for learner in runs.algorithms or LEARNERS:
+                assert default_config(source, learner)
     assert {environment_config(name) for name in SOURCES} == {entry.config for entry in SOURCES.values()}
