@@ -208,7 +208,8 @@ def _train_command(names: tuple[str, str] | None, arguments: list[str]) -> Any:
     """`TrainCommand`, with the options of the environment and algorithm of these names, and their presets."""
     if names is None:
         return TrainCommand
-    defaults = default_config(*names, _value_of("--env.variant", arguments))
+    given = {part: _value_of(f"--algo.{part}", arguments) for part in ("inner", "outer")}
+    defaults = default_config(*names, _value_of("--env.variant", arguments), given)
     options = [
         (room, type(value), field(default=value)) for room, value in (("env", defaults.env), ("algo", defaults.algo))
     ]

@@ -53,7 +53,7 @@ class Cell:
             InputError: an unknown name or an impossible option.
         """
         variant = self.options.get("env", {}).get("variant")
-        defaults = default_config(self.environment, self.algorithm, variant)
+        defaults = default_config(self.environment, self.algorithm, variant, self.options.get("algo", {}))
         given = {**self.options, "train": {**self.options.get("train", {}), "seed": self.seed}}
         given["train"] |= {"threads": 1, "torch_threads": 1}
         rooms = {room: _changed(getattr(defaults, room), given.get(room, {})) for room in ROOMS}

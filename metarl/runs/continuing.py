@@ -34,7 +34,8 @@ def taken_up(config: RunConfig, values: dict[str, Any]) -> RunConfig:
     then = _of_then(values, config)
     if not any(then.values()):
         return config
-    defaults = default_config(config.environment, config.algorithm, getattr(config.env, "variant", None))
+    variant, algo = getattr(config.env, "variant", None), config.as_dict()["algo"]
+    defaults = default_config(config.environment, config.algorithm, variant, algo)
     for room, options in then.items():
         asked, default = config.as_dict()[room], defaults.as_dict()[room]
         kept = {name: value for name, value in options.items() if asked[name] == default[name] != value}

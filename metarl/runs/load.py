@@ -27,7 +27,7 @@ def load_config(run: RunDirectory, trust: bool = False) -> RunConfig:
         kinds = {
             "train": TrainConfig,
             "env": environment_config(environment),
-            "algo": algorithm_config(environment, algorithm),
+            "algo": algorithm_config(environment, algorithm, values["algo"]),
         }
         then = options_of_then(values, kinds)
         options = {room: options_from_dict(kind, values[room] | then[room]) for room, kind in kinds.items()}

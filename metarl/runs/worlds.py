@@ -3,6 +3,7 @@
 Reading this needs no torch.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from envs.catalogue import ENVIRONMENTS
@@ -38,8 +39,8 @@ def environment_config(environment: str) -> type:
     return config
 
 
-def algorithm_config(environment: str, algorithm: str) -> type:
-    """The options of ALGO, in the world of ENV.
+def algorithm_config(environment: str, algorithm: str, given: Mapping[str, Any] = {}) -> type:  # noqa: B006
+    """The options of ALGO, in the world of ENV; `given` ones may make another pair of it (`inner`, `outer`).
 
     Raises:
         InputError: a name that this world does not know, or nothing that can be loaded.
@@ -47,7 +48,7 @@ def algorithm_config(environment: str, algorithm: str) -> type:
     if not is_few_shot(environment):
         if algorithm in LEARNERS and algorithm not in ALGORITHMS:
             raise InputError(f"'{algorithm}' learns from labelled data — name one of: {', '.join(ALGORITHMS)}")
-        return config_class(algorithm)
+        return config_class(algorithm, given)
     if algorithm in LEARNERS:
         return LEARNERS[algorithm].config
     if ":" not in algorithm:

@@ -60,7 +60,7 @@ def train(
             program has a handler of its own that returns.
     """
     env, algo = env or {}, algo or {}
-    defaults = default_config(environment, algorithm, env.get("variant"))
+    defaults = default_config(environment, algorithm, env.get("variant"), algo)
     config = RunConfig(
         environment,
         defaults.algorithm,

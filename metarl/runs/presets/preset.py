@@ -3,9 +3,8 @@
 from typing import Any, NamedTuple
 
 from metarl.algorithms import ALGORITHMS
-from metarl.algorithms.configs import InnerLoopConfig
 
-GRADIENT_BASED = tuple(name for name, entry in ALGORITHMS.items() if issubclass(entry.config, InnerLoopConfig))
+GRADIENT_BASED = tuple(name for name, entry in ALGORITHMS.items() if entry.pair)
 MAML = ("maml-trpo", "fomaml", "anil", "meta-sgd", "e-maml")
 
 

@@ -1,0 +1,130 @@
+"""Meta-updates by Adam (Kingma & Ba 2015) on an objective for one task, averaged over tasks.
+
+* `Adam`: one step down the gradient after the inner loop: of the policy gradient (Finn et al. 2017, eq. 5), of a
+  labelled query's loss.
+* `Clipped`: several steps on the clipped objective (Schulman et al. 2017, eq. 7).
+* `Reptile`: one step towards the adapted parameters (Nichol, Achiam & Schulman 2018), every round stepped on, the last
+  one too; nothing is differentiated twice.
+* `Nothing`: none at all; what adaptation alone is worth.
+"""
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from metarl.core.inner_step import for_tasks
+from metarl.core.losses import clipped_loss
+from metarl.core.meta_gradient import descend, meta_step
+from metarl.core.optimiser import adam_state, falling_rate
+from metarl.core.trust_region import dot, require_finite
+from metarl.core.types import Batch, Metrics, Params, State
+from metarl.runtime.devices import read_back
+from metarl.runtime.interruption import interruption_point
+from metarl.runtime.ranks import mean_over_tasks
+
+if TYPE_CHECKING:
+    from metarl.algorithms.gradient_method import GradientMethod
+
+Support = tuple[Any, ...]
+
+
+class Adam:
+    """One step down the gradient of the loss after the inner loop."""
+
+    def __init__(self, method: "GradientMethod") -> None:
+        self.method, self.config, self.learned = method, method.config, method.learned
+
+    def initial_state(self, meta: Params) -> State:
+        """A fresh optimiser."""
+        return {"optimiser": adam_state(meta)}
+
+    def update(self, state: State, support: Support, query: Any) -> tuple[State, Metrics]:
+        """One Adam step on the meta-parameters."""
+        interruption_point()
+        key = self.learned.key
+        gradient, (loss, seen) = self.method.inner.meta_gradient(self.learned.judge, state[key], support, query)
+        state = self.stepped(state, gradient)
+        metrics = {"update/loss": float(loss)}
+        return state, metrics | self.learned.metrics(
+            state[key], self.method.adapted(state[key], support, query), query, seen
+        )
+
+    def stepped(self, state: State, gradient: Params) -> State:
+        """The state after one step down `gradient`."""
+        key, rate = self.learned.key, self.learning_rate(state)
+        limit = self.config.max_gradient_norm
+        meta, optimiser = meta_step(state[key], gradient, state["optimiser"], rate, limit)
+        return {**state, key: meta, "optimiser": optimiser}
+
+    def learning_rate(self, state: State, epochs: int = 1) -> float:
+        """The step size of the next meta-update, of `epochs` steps."""
+        return falling_rate(self.config.learning_rate, self.config.learning_rate_decay, state["optimiser"], epochs)
+
+
+class Clipped(Adam):
+    """Epochs of Adam on the clipped objective, which holds the policy near the one that acted."""
+
+    def __init__(self, method: "GradientMethod") -> None:
+        super().__init__(method)
+        self.clipped = partial(clipped_loss, clip=self.config.clip)
+
+    def objective(self, meta: Params, support: Support, query: Batch) -> torch.Tensor:
+        """For one task: the clipped surrogate of the negative return after the inner loop, less the entropy bonus."""
+        return self.learned.outer_loss(self.clipped, self.method.inner.trail(meta, support)[-1], query)
+
+    def descend(self, state: State, objective: Any, data: tuple[Any, ...]) -> tuple[State, list[float]]:
+        """The state after all epochs, each on all of `data`, and the objective before each of them."""
+        config = self.config
+        policy, optimiser, losses = descend(
+            objective,
+            state["policy"],
+            state["optimiser"],
+            data,
+            self.learning_rate(state, config.epochs),
+            config.epochs,
+            config.max_gradient_norm,
+        )
+        return {**state, "policy": policy, "optimiser": optimiser}, losses
+
+    def update(self, state: State, support: Support, query: Batch) -> tuple[State, Metrics]:
+        """`epochs` Adam steps on the meta-parameters."""
+        adapted = self.method.adapted(state["policy"], support, query)
+        before = for_tasks(self.learned.distribution)(adapted, query)
+        state, losses = self.descend(state, self.objective, (support, query))
+        now = self.method.adapted(state["policy"], support, query)
+        measured = read_back({"update/kl": mean_over_tasks(for_tasks(self.learned.kl)(now, (query, before)))})
+        require_finite("KL divergence", measured)
+        metrics = {"update/loss_before": losses[0], "update/loss": losses[-1], **measured}
+        return state, metrics | self.learned.metrics(state["policy"], adapted, query)
+
+
+class Reptile(Adam):
+    """One step towards where the inner loop leads."""
+
+    def update(self, state: State, support: Support, query: Any) -> tuple[State, Metrics]:
+        """One Adam step along the mean over tasks of the way back from the adapted to the initial parameters."""
+        interruption_point()
+        key = self.learned.key
+        meta, steps = state[key], self.learned.pooled(support, query)
+        reached = self.method.adapted(meta, steps, query)
+        direction = mean_over_tasks({name: (meta[name] - reached[name]).detach() for name in meta})
+        state = self.stepped(state, direction)
+        metrics = {"update/gradient_norm": float(dot(direction, direction).sqrt())}
+        return state, metrics | self.learned.metrics(state[key], self.method.adapted(state[key], support, query), query)
+
+
+class Nothing:
+    """No meta-update: parameters stay where chance put them."""
+
+    def __init__(self, method: "GradientMethod") -> None:
+        self.method, self.learned = method, method.learned
+
+    def initial_state(self, meta: Params) -> State:
+        """Nothing is kept."""
+        return {}
+
+    def update(self, state: State, support: Support, query: Any) -> tuple[State, Metrics]:
+        """Nothing changes."""
+        meta = state[self.learned.key]
+        return state, self.learned.metrics(meta, self.method.adapted(meta, support, query), query)
