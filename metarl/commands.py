@@ -18,7 +18,7 @@ from rich.table import Table
 
 from envs.registry import describe
 from metarl.algorithms import ALGORITHMS
-from metarl.fewshot import LEARNERS, SOURCES
+from metarl.fewshot import SOURCES
 from metarl.runs.config import RunConfig, TrainConfig
 from metarl.runs.presets import PRESETS
 from metarl.runs.worlds import DEFAULT_ALGORITHM
@@ -371,13 +371,11 @@ def list_command(command: ListCommand) -> None:
             table.add_row(name, source.description)
         console.print(table)
     if command.what in ("all", "algos"):
-        table = Table("algorithm", "what it is", title="algorithms")
+        table = Table("algorithm", "learns from", "what it is", title="algorithms")
         for name, entry in ALGORITHMS.items():
-            table.add_row(name, entry.description)
-        console.print(table)
-        table = Table("learner", "what it is", title="few-shot learners")
-        for name, learner in LEARNERS.items():
-            table.add_row(name, learner.description)
+            table.add_row(
+                name, ", ".join(data for data in ("experience", "labels") if entry.learns_from(data)), entry.description
+            )
         console.print(table)
     if command.what in ("all", "presets"):
         table = Table("environment", "variant", "algorithm", "options", "source", title="presets")

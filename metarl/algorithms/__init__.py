@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import torch
 
     from metarl.algorithms.algorithm import Algorithm, Spaces
+    from metarl.fewshot.problem import Problem
 
 
 class Entry(NamedTuple):
@@ -32,6 +33,14 @@ class Entry(NamedTuple):
     """`module:attribute` of its class."""
     config: type | None = None
     """The options of a class of its own."""
+    of_its_own: str = "experience"
+    """What a class of its own learns from: "experience" or "labels"."""
+
+    def learns_from(self, data: str) -> bool:
+        """Whether it takes "experience", or "labels"."""
+        if self.config is not None:
+            return self.of_its_own == data
+        return (self.on_labels if data == "labels" else self.pair) is not None
 
 
 STEPS = {"inner_lr": 0.01}
@@ -103,6 +112,12 @@ ALGORITHMS = {
         target="metarl.algorithms.varibad:VariBAD",
         config=memory_configs.VariBADConfig,
     ),
+    "rnn": Entry(
+        "reads the support set as a sequence (Santoro et al. 2016; Hochreiter et al. 2001)",
+        target="metarl.algorithms.rnn:RNN",
+        config=memory_configs.RecurrentConfig,
+        of_its_own="labels",
+    ),
     "random-init": Entry("baseline: adapts without meta-training", Pair("all", "none")),
     "multitask": Entry(
         "baseline: one policy or model for all tasks, then fine-tuned",
@@ -113,6 +128,12 @@ ALGORITHMS = {
         "baseline: one policy that sees the task", Pair("fine-tuning", "trust-region", {"sees_task": True})
     ),
 }
+
+
+def names_for(data: str) -> list[str]:
+    """The registered methods that learn from "experience", or from "labels"."""
+    return [name for name, entry in ALGORITHMS.items() if entry.learns_from(data)]
+
 
 RENAMED = {"maml++": "lslr"}
 """What runs of former days call a method: of MAML++ it never was more than the rates."""
@@ -131,39 +152,50 @@ def config_class(name: str, given: Mapping[str, Any] = {}, *, labelled: bool = F
     """
     if name in RENAMED:
         raise InputError(f"'{name}' promised more than it does — give its new name, '{RENAMED[name]}'")
+    data = "labels" if labelled else "experience"
+    fitting = names_for(data)
     if name not in ALGORITHMS:
         if ":" not in name:
-            raise InputError(f"unknown algorithm '{name}'" + nearest(name, ALGORITHMS))
-        config: type = algorithm_class(name).Config
+            raise InputError(f"unknown algorithm '{name}'" + nearest(name, fitting))
+        config: type = algorithm_class(name, labelled=labelled).Config
         return config
     entry = ALGORITHMS[name]
+    if name not in fitting:
+        raise InputError(f"'{name}' does not learn from {data} — name one of: {', '.join(fitting)}")
     if entry.config is not None:
         return entry.config
     pair = entry.on_labels if labelled else entry.pair
-    if pair is None:
-        raise InputError(f"'{name}' learns from {'experience' if labelled else 'labelled data'} — name another method")
+    assert pair is not None  # it fits
     pair = pair._replace(**{part: given[part] for part in ("inner", "outer") if given.get(part)})
     return pair_config(pair, ModelOptions if labelled else PolicyOptions)
 
 
-def make_algorithm(name: str, config: Any, spaces: "Spaces", device: "torch.device") -> "Algorithm":
-    """A method for (single-lane) spaces; `config` is of its `config_class`."""
+def make_algorithm(name: str, config: Any, spaces: "Spaces | Problem", device: "torch.device") -> "Algorithm":
+    """A method for (single-lane) spaces, or for the problem that labelled data pose; `config` is of its
+    `config_class`."""
     algorithm: Algorithm = algorithm_class(name)(config, spaces, device)
     return algorithm
 
 
-def algorithm_class(name: str) -> Any:
+ON_EXPERIENCE = ("Config", "traits", "acting", "begin", "act", "observe", "adapt", "initial_state", "update")
+ON_LABELS = ("Config", "steps", "initial_state", "update", "scores")
+
+
+def algorithm_class(name: str, *, labelled: bool = False) -> Any:
     """The class behind a registered name or `module:attribute`.
 
     Raises:
-        InputError: no such attribute, or it is no method.
+        InputError: no such attribute, or it is no method (of labelled data).
     """
     if name in ALGORITHMS:
         return load_attribute(ALGORITHMS[name].target)
     found = load_attribute(name)
-    for attribute in ("Config", "traits", "acting", "begin", "act", "observe", "adapt", "initial_state", "update"):
-        if not hasattr(found, attribute):
-            raise InputError(
-                f"'{name}' is no algorithm (it has no {attribute}) — see metarl.algorithms.algorithm.Algorithm"
-            )
+    missing = [
+        [attribute for attribute in wanted if not hasattr(found, attribute)]
+        for wanted in ((ON_LABELS,) if labelled else (ON_EXPERIENCE, ON_LABELS))
+    ]
+    if all(missing):
+        raise InputError(
+            f"'{name}' is no algorithm (it has no {missing[0][0]}) — see metarl.algorithms.algorithm.Algorithm"
+        )
     return found

@@ -42,20 +42,20 @@ class Adam:
     def update(self, state: State, support: Support, query: Any) -> tuple[State, Metrics]:
         """One Adam step on the meta-parameters."""
         interruption_point()
-        key = self.learned.key
-        gradient, (loss, seen) = self.method.inner.meta_gradient(self.learned.judge, state[key], support, query)
-        state = self.stepped(state, gradient)
-        metrics = {"update/loss": float(loss)}
-        return state, metrics | self.learned.metrics(
-            state[key], self.method.adapted(state[key], support, query), query, seen
-        )
+        meta = state[self.learned.key]
+        gradient, (_, seen) = self.method.inner.meta_gradient(self.learned.judge, meta, support, query)
+        return self.stepped(state, gradient, support, query, seen)
 
-    def stepped(self, state: State, gradient: Params) -> State:
-        """The state after one step down `gradient`."""
-        key, rate = self.learned.key, self.learning_rate(state)
-        limit = self.config.max_gradient_norm
-        meta, optimiser = meta_step(state[key], gradient, state["optimiser"], rate, limit)
-        return {**state, key: meta, "optimiser": optimiser}
+    def stepped(
+        self, state: State, gradient: Params, support: Support, query: Any, seen: dict[str, torch.Tensor]
+    ) -> tuple[State, Metrics]:
+        """The state after one step down `gradient`, and what was seen on the way."""
+        key, config = self.learned.key, self.config
+        meta, optimiser = meta_step(
+            state[key], gradient, state["optimiser"], self.learning_rate(state), config.max_gradient_norm
+        )
+        measured = self.learned.metrics(meta, lambda: self.method.adapted(meta, support, query), query, seen)
+        return {**state, key: meta, "optimiser": optimiser}, measured
 
     def learning_rate(self, state: State, epochs: int = 1) -> float:
         """The step size of the next meta-update, of `epochs` steps."""
@@ -96,7 +96,7 @@ class Clipped(Adam):
         measured = read_back({"update/kl": mean_over_tasks(for_tasks(self.learned.kl)(now, (query, before)))})
         require_finite("KL divergence", measured)
         metrics = {"update/loss_before": losses[0], "update/loss": losses[-1], **measured}
-        return state, metrics | self.learned.metrics(state["policy"], adapted, query)
+        return state, metrics | self.learned.metrics(state["policy"], lambda: adapted, query, {})
 
 
 class Reptile(Adam):
@@ -105,13 +105,12 @@ class Reptile(Adam):
     def update(self, state: State, support: Support, query: Any) -> tuple[State, Metrics]:
         """One Adam step along the mean over tasks of the way back from the adapted to the initial parameters."""
         interruption_point()
-        key = self.learned.key
-        meta, steps = state[key], self.learned.pooled(support, query)
+        meta, steps = state[self.learned.key], self.learned.pooled(support, query)
         reached = self.method.adapted(meta, steps, query)
         direction = mean_over_tasks({name: (meta[name] - reached[name]).detach() for name in meta})
-        state = self.stepped(state, direction)
-        metrics = {"update/gradient_norm": float(dot(direction, direction).sqrt())}
-        return state, metrics | self.learned.metrics(state[key], self.method.adapted(state[key], support, query), query)
+        seen = self.learned.look(self.method.inner, meta, support, query)
+        state, metrics = self.stepped(state, direction, support, query, seen)
+        return state, {"update/gradient_norm": float(dot(direction, direction).sqrt()), **metrics}
 
 
 class Nothing:
@@ -127,4 +126,5 @@ class Nothing:
     def update(self, state: State, support: Support, query: Any) -> tuple[State, Metrics]:
         """Nothing changes."""
         meta = state[self.learned.key]
-        return state, self.learned.metrics(meta, self.method.adapted(meta, support, query), query)
+        seen = self.learned.look(self.method.inner, meta, support, query)
+        return state, self.learned.metrics(meta, lambda: self.method.adapted(meta, support, query), query, seen)

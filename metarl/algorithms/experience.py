@@ -1,5 +1,6 @@
 """What a gradient method learns from experience: a policy, and its losses for one task."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -7,13 +8,16 @@ import torch
 from metarl.algorithms.algorithm import Spaces
 from metarl.core.advantages import make_batch
 from metarl.core.distributions import Distribution
-from metarl.core.inner_loops import RATE
+from metarl.core.inner_loops import RATE, GradientSteps
 from metarl.core.inner_step import for_tasks
 from metarl.core.losses import INNER_LOSSES, PolicyLoss, log_likelihood_loss, masked_mean
 from metarl.core.networks import apply, make_policy
 from metarl.core.types import Batch, Metrics, Params, Rollout, Trial
 from metarl.runtime.devices import read_back, sent
 from metarl.runtime.ranks import mean_over_tasks
+
+Seen = dict[str, torch.Tensor]
+"""What an update looked at, of each task `[N]`."""
 
 
 class Experience:
@@ -56,9 +60,14 @@ class Experience:
         """What steps are taken on where no query is asked: every round."""
         return (*support, query)
 
-    def metrics(self, meta: Params, adapted: Params, query: Batch, seen: Any = None) -> Metrics:
+    def look(self, inner: GradientSteps, meta: Params, support: tuple[Batch, ...], query: Batch) -> Seen:
+        """Nothing but what `metrics` says."""
+        return {}
+
+    def metrics(self, meta: Params, adapted: Callable[[], Params], query: Batch, seen: Seen) -> Metrics:
         """Entropy of the adapted policies; the actions' standard deviation and learned rates, where there are such."""
-        measured = {"policy/entropy": mean_over_tasks(for_tasks(self.entropy)(adapted, query))}
+        measured = {name: mean_over_tasks(value) for name, value in seen.items()}
+        measured["policy/entropy"] = mean_over_tasks(for_tasks(self.entropy)(adapted(), query))
         if "log_std" in meta:
             measured["policy/std"] = meta["log_std"].exp().mean()
         rates = [value.flatten() for name, value in meta.items() if name.startswith(RATE)]
@@ -76,9 +85,10 @@ class Experience:
         """What an inner step descends."""
         return self.policy_loss(self.distribution(params, batch), batch)
 
-    def judge(self, trail: list[Params], query: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    def judge(self, trail: list[Params], query: Batch) -> tuple[torch.Tensor, Seen]:
         """The negative return after adaptation, by the policy gradient's surrogate, less the entropy bonus."""
-        return self.outer_loss(log_likelihood_loss, trail[-1], query), {}
+        loss = self.outer_loss(log_likelihood_loss, trail[-1], query)
+        return loss, {"update/loss": loss}
 
     def outer_loss(self, loss: PolicyLoss, params: Params, query: Batch) -> torch.Tensor:
         """A loss of the adapted policy, less the entropy bonus."""

@@ -17,12 +17,15 @@ import torch
 from envs.registry import load_attribute
 from metarl.algorithms.algorithm import Spaces, Traits
 from metarl.algorithms.experience import Experience
+from metarl.algorithms.labels import Labels
 from metarl.algorithms.pairs import inner_loop, meta_update
 from metarl.core.inner_loops import GradientSteps
 from metarl.core.inner_step import for_tasks, repeat_for_tasks
 from metarl.core.networks import apply, for_acting, initial_parameters
-from metarl.core.types import Action, Metrics, Params, Rollout, State, Transition, Trial
+from metarl.core.types import Action, FewShot, Metrics, Params, Rollout, State, Transition, Trial
+from metarl.fewshot.problem import Problem, Scores
 from metarl.runtime.devices import sent
+from metarl.runtime.interruption import interruption_point
 from metarl.runtime.randomness import Address
 
 
@@ -38,7 +41,7 @@ class GradientMethod:
 
     Args:
         config: of `pairs.pair_config`.
-        spaces: of one lane.
+        spaces: of one lane; or the problem that labelled data pose.
         device: where adaptation and updates are computed.
     """
 
@@ -47,9 +50,13 @@ class GradientMethod:
         """Every mean over tasks is one over ranks too."""
         return Traits(sees_task=config.sees_task, divides_over_ranks=True)
 
-    def __init__(self, config: Any, spaces: Spaces, device: torch.device) -> None:
+    def __init__(self, config: Any, spaces: Spaces | Problem, device: torch.device) -> None:
         self.config, self.device = config, device
-        self.learned = Experience(config, spaces, device)
+        self.learned: Any
+        if isinstance(spaces, Problem):
+            self.learned = Labels(config, spaces)
+        else:
+            self.learned = Experience(config, spaces, device)
         make_inner = load_attribute(inner_loop(config.inner).target)
         self.inner: GradientSteps = make_inner(self.learned.inner_loss, self.learned.model, config)
         self.outer = load_attribute(meta_update(config.outer).target)(self)
@@ -66,9 +73,15 @@ class GradientMethod:
         meta = {name: sent(value, self.device) for name, value in self.inner.initial(model).items()}
         return {self.learned.key: meta, **self.outer.initial_state(meta)}
 
-    def update(self, state: State, trial: Trial, address: Address) -> tuple[State, Metrics]:
-        """One meta-update."""
-        return self.outer.update(state, *self.learned.batches(trial, self.steps))
+    def update(self, state: State, data: Trial | FewShot, address: Address) -> tuple[State, Metrics]:
+        """One meta-update, from a trial on every task or from their labelled data."""
+        return self.outer.update(state, *self.learned.batches(data, self.steps))
+
+    def scores(self, state: State, tasks: FewShot, steps: int) -> Scores:
+        """Of labelled data: each task's scores on its query after 0 … `steps` inner steps, `[N, steps + 1]`."""
+        interruption_point()
+        support = (tasks.support,) * steps
+        return self.learned.look(self.inner, state[self.learned.key], support, tasks.query)
 
     def adapted(self, meta: Params, support: tuple[Any, ...], query: Any) -> Params:
         """Every task's parameters after the inner loop, `[N, ...]`; as many tasks as `query` is of."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from metarl.algorithms.options import ModelOptions
 from metarl.runtime.options import check_ranges, number
 
 
@@ -143,3 +144,18 @@ class VariBADConfig(ProximalConfig):
     """Discount factor γ, through all episodes of a trial."""
     gae_lambda: float = number(0.9, least=0, most=1)
     """λ of generalised advantage estimation."""
+
+
+@dataclass(frozen=True)
+class RecurrentConfig(ModelOptions):
+    """A recurrent network over pairs of input and previous target (Santoro et al. 2016)."""
+
+    memory: int = number(64, least=1, most=100_000)
+    """Units of the recurrent layer."""
+    learning_rate: float = number(1e-3, above=0)
+    """Step size of the meta-update, by Adam."""
+    learning_rate_decay: float = number(1.0, above=0, most=1)
+    """Factor on the step size after every meta-update."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)

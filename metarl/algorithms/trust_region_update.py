@@ -73,7 +73,7 @@ class TrustRegion:
             "update/line_search": float(search.evaluations),
         }
         state = {**state, "policy": search.params}
-        return state, metrics | self.policy.metrics(search.params, adaptation.adapted, query)
+        return state, metrics | self.policy.metrics(search.params, lambda: adaptation.adapted, query, {})
 
     def gradient(self, meta: Params, adaptation: Adaptation, support: Support, query: Batch) -> tuple[Params, float]:
         """The gradient of the meta-objective with respect to the meta-parameters, and its value."""

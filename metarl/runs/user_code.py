@@ -15,12 +15,12 @@ from typing import Any
 
 from envs.catalogue import ENVIRONMENTS
 from metarl.algorithms import ALGORITHMS
-from metarl.fewshot import LEARNERS, SOURCES
+from metarl.fewshot import SOURCES
 from metarl.runs.config import RunConfig
 from metarl.runtime.errors import InputError
 
 TASK_LISTS = ("train_list", "test_list")  # options of environments that name a file
-REGISTERED = {"environment": {*ENVIRONMENTS, *SOURCES}, "algorithm": {*ALGORITHMS, *LEARNERS}}
+REGISTERED = {"environment": {*ENVIRONMENTS, *SOURCES}, "algorithm": set(ALGORITHMS)}
 
 
 def own_names(environment: str, algorithm: str) -> dict[str, str]:

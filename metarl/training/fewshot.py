@@ -1,6 +1,6 @@
 """Few-shot runs: what the training loop and `metarl evaluate` need of them.
 
-source -> tasks (support, query) -> learner.update -> loss and accuracy after every inner step
+source -> tasks (support, query) -> algorithm.update -> loss and accuracy after every inner step
 """
 
 import time
@@ -14,16 +14,16 @@ from rich.table import Table
 from rich.text import Text
 
 from envs.registry import load_attribute
+from metarl.algorithms import make_algorithm
 from metarl.core.types import FewShot, Metrics, State
 from metarl.evaluation.evaluate import bootstrap_interval
 from metarl.evaluation.files import write_record
 from metarl.fewshot import SOURCES
-from metarl.fewshot.learner import Learner, Problem, stacked
+from metarl.fewshot.problem import Problem, stacked
 from metarl.fewshot.sources import Source
 from metarl.runs.config import RunConfig, TrainConfig
 from metarl.runs.logger import CURVES
 from metarl.runs.run_directory import RunDirectory
-from metarl.runs.worlds import learner_class
 from metarl.runtime.errors import InputError
 from metarl.runtime.randomness import Address, Purpose
 from metarl.runtime.ranks import world_size
@@ -38,7 +38,7 @@ class FewShotSetup:
 
     config: RunConfig
     source: Source
-    learner: Learner
+    algorithm: Any
     within_memory: WithinMemory
     """Has parts of the tasks worked on where memory does not hold all."""
 
@@ -48,13 +48,13 @@ class FewShotSetup:
     @property
     def device(self) -> torch.device:
         """Where all is computed."""
-        return self.learner.device
+        return self.algorithm.device
 
     @property
     def curves(self) -> dict[str, list[str]]:
         """Metrics that belong into one chart, after 0 … K steps each."""
         measured = ["loss"] + ["accuracy"] * self.source.classification
-        return {name: [f"{name}/step_{k}" for k in range(self.learner.steps + 1)] for name in measured}
+        return {name: [f"{name}/step_{k}" for k in range(self.algorithm.steps + 1)] for name in measured}
 
     def describe(self) -> str:
         """One line about the work of an iteration."""
@@ -63,7 +63,7 @@ class FewShotSetup:
 
     def initial_state(self, address: Address) -> State:
         """What training starts from."""
-        return self.learner.initial_state(address)
+        return self.algorithm.initial_state(address)
 
     def tasks(self, address: Address, numbers: range, split: str) -> FewShot:
         """Tasks of a split, each from its own stream below `address`; `[N, ...]`."""
@@ -71,28 +71,23 @@ class FewShotSetup:
         return stacked(drawn, self.device)
 
     def iterate(self, state: State, address: Address) -> tuple[State, Metrics, int]:
-        """One meta-update: new tasks, and what the learner makes of them."""
+        """One meta-update: new tasks, and what the algorithm makes of them."""
         start = time.perf_counter()
         tasks = self.tasks(address, range(self.config.train.tasks), "train")
         sampled = time.perf_counter()
         before = state
-        state, scores = self.within_memory(lambda: self.learner.update(before, tasks))
+        state, metrics = self.within_memory(lambda: self.algorithm.update(before, tasks, address.at(Purpose.UPDATE)))
         finished = time.perf_counter()
-        curves = {
-            f"{name}/step_{k}": value
-            for name, values in scores.items()
-            for k, value in enumerate(values.mean(dim=0).tolist())
-        }
         times = {
             "time/sampling": sampled - start,
             "time/update": finished - sampled,
             "time/tasks_per_second": self.config.train.tasks / (finished - start),
         }
-        return state, {**curves, **times}, sum(side.inputs.shape[0] * side.inputs.shape[1] for side in tasks)
+        return state, {**metrics, **times}, sum(side.inputs.shape[0] * side.inputs.shape[1] for side in tasks)
 
 
 def set_up_few_shot(config: RunConfig) -> FewShotSetup:
-    """Source and learner of a config.
+    """Source and algorithm of a config.
 
     Raises:
         InputError: whatever is wrong with the config.
@@ -105,9 +100,9 @@ def set_up_few_shot(config: RunConfig) -> FewShotSetup:
     device = choose_device(train.device)
     target = SOURCES[config.environment].target if config.environment in SOURCES else config.environment
     source: Any = load_attribute(target)(config.env)
-    learner = learner_class(config.algorithm)(config.algo, Problem.of(source), device)
+    algorithm: Any = make_algorithm(config.algorithm, config.algo, Problem.of(source), device)
     within_memory = WithinMemory(train.tasks, train.tasks_at_once)
-    return FewShotSetup(replace(config, train=train, env=source.config), source, learner, within_memory)
+    return FewShotSetup(replace(config, train=train, env=source.config), source, algorithm, within_memory)
 
 
 def scores_of(
@@ -127,7 +122,7 @@ def scores_of(
     with torch_threads(setup.config.train.torch_threads):
         for first in range(0, tasks, at_once):
             met = setup.tasks(address, range(first, min(first + at_once, tasks)), split)
-            parts.append(setup.learner.evaluate(state, met, steps))
+            parts.append(setup.algorithm.scores(state, met, steps))
     return {name: torch.cat([part[name] for part in parts]).double().cpu().numpy() for name in parts[0]}
 
 
@@ -146,11 +141,11 @@ def evaluate_few_shot(
         InputError: no checkpoint, or a split or comparison that is not there.
     """
     if compare:
-        raise InputError("--compare is for environments — train and evaluate each learner by itself")
+        raise InputError("--compare is for environments — train and evaluate each method by itself")
     device = "auto" if config.train.device == "cuda" else config.train.device
     setup = set_up_few_shot(replace(config, train=replace(config.train, device=device)))
     checkpoint = run.require_checkpoint(setup.device, shapes_of_run(setup))
-    steps = max(3, setup.learner.steps) if steps is None else steps
+    steps = max(3, setup.algorithm.steps) if steps is None else steps
     scores = scores_of(setup, checkpoint.state, tasks or 600, steps, seed, split)
     record = {
         "env": config.environment,

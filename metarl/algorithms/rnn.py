@@ -15,14 +15,14 @@ from torch import nn
 from torch.func import functional_call, grad_and_value, vmap
 from torch.nn import functional
 
+from metarl.algorithms.memory_configs import RecurrentConfig
 from metarl.core.meta_gradient import meta_step
 from metarl.core.networks import MLP, initial_parameters
 from metarl.core.optimiser import adam_state, falling_rate
 from metarl.core.recurrent import GRU
-from metarl.core.types import FewShot, Labelled, Params, State
-from metarl.fewshot.configs import RecurrentConfig
-from metarl.fewshot.learner import Problem, Scores, curve
+from metarl.core.types import FewShot, Labelled, Metrics, Params, State
 from metarl.fewshot.models import ConvolutionalNetwork
+from metarl.fewshot.problem import Problem, Scores, curve, metrics_of
 from metarl.runtime.devices import sent
 from metarl.runtime.interruption import interruption_point
 from metarl.runtime.randomness import Address
@@ -56,7 +56,7 @@ class Reader(nn.Module):
         return self.head(states).unflatten(0, asked.shape[:2])
 
 
-class Recurrent:
+class RNN:
     """Adapts by reading: there is one step of adaptation, and more of them change nothing."""
 
     Config: Any = RecurrentConfig
@@ -72,28 +72,28 @@ class Recurrent:
         model = {name: sent(value, self.device) for name, value in params.items()}
         return {"model": model, "optimiser": adam_state(model)}
 
-    def update(self, state: State, tasks: FewShot) -> tuple[State, Scores]:
+    def update(self, state: State, tasks: FewShot, address: Address) -> tuple[State, Metrics]:
         """One Adam step down the mean loss of the answers after reading."""
         interruption_point()
 
         def loss(params: Params) -> tuple[torch.Tensor, Scores]:
-            scores = self.scores(params, tasks.support, tasks.query)
+            scores = self.answered(params, tasks.support, tasks.query)
             return scores["loss"].mean(), scores
 
         gradient, (_, after) = grad_and_value(loss, has_aux=True)(state["model"])
-        points = [self.scores(state["model"], nothing(tasks.support), tasks.query), after]
+        points = [self.answered(state["model"], nothing(tasks.support), tasks.query), after]
         rate = falling_rate(self.config.learning_rate, self.config.learning_rate_decay, state["optimiser"])
         model, optimiser = meta_step(state["model"], gradient, state["optimiser"], rate)
-        return {**state, "model": model, "optimiser": optimiser}, curve(points, dim=1)
+        return {**state, "model": model, "optimiser": optimiser}, metrics_of(curve(points, dim=1))
 
-    def evaluate(self, state: State, tasks: FewShot, steps: int) -> Scores:
+    def scores(self, state: State, tasks: FewShot, steps: int) -> Scores:
         """Each task's scores before reading, and after; `[N, steps + 1]`."""
         interruption_point()
-        before = self.scores(state["model"], nothing(tasks.support), tasks.query)
-        after = self.scores(state["model"], tasks.support, tasks.query)
+        before = self.answered(state["model"], nothing(tasks.support), tasks.query)
+        after = self.answered(state["model"], tasks.support, tasks.query)
         return curve([before, *[after] * steps], dim=1)
 
-    def scores(self, params: Params, support: Labelled, query: Labelled) -> Scores:
+    def answered(self, params: Params, support: Labelled, query: Labelled) -> Scores:
         """Each task's scores on its query, `[N]`."""
         targets = support.targets
         if self.problem.classification:

@@ -1,23 +1,19 @@
-"""What a few-shot learner is, and what all learners share.
+"""What labelled data ask of a model, and tasks as tensors.
 
-Letters: `N` tasks · `B` examples · `K` steps of adaptation.
-
-A learner's constructor takes `(config, problem, device)`, and its class attribute `Config` names the frozen dataclass
-of its options. Like the methods of reinforcement learning it keeps nothing about a task in itself.
+Letters: `N` tasks · `B` examples · `K` inner steps.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from metarl.core.types import FewShot, Labelled, State
+from metarl.core.types import FewShot, Labelled, Metrics
 from metarl.fewshot.sources import Source, Task
 from metarl.runtime.devices import sent
-from metarl.runtime.randomness import Address
 
 Scores = dict[str, torch.Tensor]
 """How good predictions are: `loss`, and for classes `accuracy`."""
@@ -50,31 +46,6 @@ class Problem:
         return scores
 
 
-@runtime_checkable
-class Learner(Protocol):
-    """The contract between few-shot learners and everything that trains, evaluates or stores them."""
-
-    Config: ClassVar[type]
-    device: torch.device
-
-    @property
-    def steps(self) -> int:
-        """Steps of adaptation K in meta-training."""
-
-    def initial_state(self, address: Address) -> State:
-        """What training starts from: nested dicts of tensors, all that a checkpoint holds."""
-
-    def update(self, state: State, tasks: FewShot) -> tuple[State, Scores]:
-        """Learn across tasks; and each task's scores on its query after 0 … K steps, `[N, K + 1]`.
-
-        Raises:
-            NonFiniteError: the numbers broke; `state` is as good as before.
-        """
-
-    def evaluate(self, state: State, tasks: FewShot, steps: int) -> Scores:
-        """Each task's scores on its query after 0 … `steps` steps, `[N, steps + 1]`."""
-
-
 def stacked(tasks: Sequence[Task], device: torch.device) -> FewShot:
     """Tasks as tensors with a leading `N`."""
 
@@ -93,3 +64,12 @@ def stacked(tasks: Sequence[Task], device: torch.device) -> FewShot:
 def curve(points: Sequence[Scores], dim: int = 0) -> Scores:
     """Scores after every step, as one axis."""
     return {name: torch.stack([point[name] for point in points], dim=dim) for name in points[0]}
+
+
+def metrics_of(scores: Scores) -> Metrics:
+    """Means over tasks of scores `[N, K + 1]`, by the name of each step."""
+    return {
+        f"{name}/step_{k}": value
+        for name, values in scores.items()
+        for k, value in enumerate(values.mean(dim=0).tolist())
+    }
