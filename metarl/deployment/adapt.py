@@ -143,7 +143,7 @@ class AdaptivePolicy:
                 played.append(rollout)
             # what was played one after the other, as if side by side: [1, E, T, ...]
             joined = Rollout(*(torch.cat(fields, dim=1) for fields in zip(*played, strict=True)))
-            memory = agent.adapt(self.state, memory, joined)
+            memory = agent.adapt(self.state, memory, normalise.seen(joined))
             returns.append(float(joined.returns))
             yield AdaptedPolicy(self, memory, np.array(returns), spaces)
 

@@ -176,11 +176,6 @@ def set_up(config: RunConfig, num_tasks: int | None = None) -> Setup:
     with blaming_environment(config.environment, "when it was made"):
         divisions = Divisions(*map(made, ways))
     envs = divisions.envs
-    if train.normalise_observations and traits.replay:
-        raise InputError(
-            f"--normalise-observations, but {config.algorithm} learns from old observations, whose units would have"
-            " changed since — leave it out"
-        )
     algorithm = make_algorithm(config.algorithm, config.algo, spaces_of(envs[0]), device)
     within_memory = WithinMemory(sum(ways[0]), train.tasks_at_once)
     return Setup(replace(config, train=train, env=envs[0].config), divisions, algorithm, within_memory)
