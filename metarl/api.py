@@ -22,6 +22,7 @@ from metarl.evaluation.evaluate import (
     listed_tasks,
 )
 from metarl.evaluation.files import write_evaluation, write_film
+from metarl.runs.checkpoint import shapes_of
 from metarl.runs.config import RunConfig, options_from_dict, read_yaml
 from metarl.runs.continuing import taken_up
 from metarl.runs.load import load_config
@@ -32,9 +33,9 @@ from metarl.runs.worlds import is_few_shot
 from metarl.runtime.errors import InputError
 from metarl.runtime.ranks import rank, value_of_first, wait_for_all
 from metarl.training.fewshot import FewShotSetup, evaluate_few_shot, set_up_few_shot
-from metarl.training.parallel import joined
-from metarl.training.trainer import Setup, set_up, shapes_of_run
-from metarl.training.trainer import train as train_setup
+from metarl.training.loop import train as train_setup
+from metarl.training.ranks import joined
+from metarl.training.setup import Setup, fresh_state, set_up, shapes_of_run
 
 logger = logging.getLogger("metarl")
 
@@ -107,13 +108,14 @@ def train_run(config: RunConfig, out: Path | None, resume: bool, console: Consol
         config = value_of_first(config)
         setup: Setup | FewShotSetup = set_up_few_shot(config) if is_few_shot(config.environment) else set_up(config)
         wait_for_all()  # every rank has found its input good
+        start = fresh_state(setup)
         if rank() > 0:
-            train_setup(setup, None, console)
+            train_setup(setup, None, start, console)
             return value_of_first(Run(Path(), []))
         run = run or RunDirectory(make_run_path(*names))
-        with run.writing(setup.config, resume, shapes_of_run(setup)):
+        with run.writing(setup.config, resume, shapes_of(start)):
             console.out(setup.describe(), highlight=False)
-            train_setup(setup, run, console)
+            train_setup(setup, run, start, console)
         metrics = read_metrics(run.metrics_path)
         if metrics:
             console.print(_summary(metrics))

@@ -30,7 +30,8 @@ from metarl.runtime.errors import InputError, NonFiniteError
 from metarl.runtime.randomness import Address, Purpose
 from metarl.sampling.collect import Acting, Memory, draw_noise, play_round, single_precision, torch_threads
 from metarl.sampling.normalisation import Normaliser
-from metarl.training.trainer import Setup, set_up, shapes_of_run, task_seeds
+from metarl.training.loop import task_seeds
+from metarl.training.setup import Setup, set_up, shapes_of_run
 
 
 def load(run: str | Path, *, trust: bool = False) -> "AdaptivePolicy":

@@ -18,7 +18,7 @@ from metarl.core.replay import drawn_lanes
 from metarl.core.types import Params, Rollout, State, Transition, Trial
 from metarl.runtime.randomness import Address
 from metarl.sampling.collect import collect
-from metarl.training.trainer import set_new_tasks
+from metarl.training.loop import set_new_tasks
 
 START, UPDATE = Address(0), Address(2)
 T, K, A, Z = 7, 3, 3, 5

@@ -17,10 +17,12 @@ from metarl.runs.config import TrainConfig
 from metarl.runs.presets import default_config
 from metarl.runtime.randomness import Address
 from metarl.sampling.normalisation import MOMENTS, Normaliser
-from metarl.training.trainer import Setup, set_up
+from metarl.training.setup import Setup, set_up
 
 
-@pytest.mark.parametrize(("algorithm", "rounds"), [("maml-trpo", 2), ("promp", 2), ("pearl", 3), ("varibad", 2)])
+@pytest.mark.parametrize(
+    ("algorithm", "rounds"), [("maml-trpo", 2), ("promp", 2), ("pearl", 3), ("varibad", 2), ("oracle", 1)]
+)
 def test_a_normalised_run_resumes_exactly_and_is_evaluated_with_its_moments(
     metarl: Command, tmp_path: Path, algorithm: str, rounds: int
 ) -> None:
