@@ -11,6 +11,7 @@ from metarl.algorithms.gradient_based import GradientBased
 from metarl.algorithms.maml import MAMLTRPO
 from metarl.core.types import Batch, Metrics, Params, State, Trial
 from metarl.runtime.randomness import Address
+from metarl.sampling.normalisation import normalised
 
 
 class RandomInit(GradientBased):
@@ -20,7 +21,7 @@ class RandomInit(GradientBased):
 
     def update(self, state: State, trial: Trial, address: Address) -> tuple[State, Metrics]:
         """Nothing changes."""
-        support, query = self.batches(trial)
+        support, query = self.batches(normalised(trial, state))
         return state, self.policy_metrics(state["policy"], self.adapt_all(state["policy"], support), query)
 
 

@@ -28,6 +28,7 @@ from metarl.core.types import Batch, Metrics, Params, State, Trial
 from metarl.runtime.devices import read_back
 from metarl.runtime.randomness import Address
 from metarl.runtime.ranks import mean_over_tasks
+from metarl.sampling.normalisation import normalised
 
 logger = logging.getLogger("metarl")
 
@@ -76,7 +77,7 @@ class MAMLTRPO(GradientBased):
     def update(self, state: State, trial: Trial, address: Address) -> tuple[State, Metrics]:
         """One trust-region step on the meta-parameters."""
         config, policy = self.config, state["policy"]
-        support, query = self.batches(trial)
+        support, query = self.batches(normalised(trial, state))
 
         adaptation = self.adaptation(policy, support)
         gradient, loss = self.meta_loss_gradient(policy, adaptation, support, query)
@@ -145,7 +146,7 @@ class MAMLPPO(AdamBased):
 
     def update(self, state: State, trial: Trial, address: Address) -> tuple[State, Metrics]:
         """`epochs` Adam steps on the meta-parameters."""
-        support, query = self.batches(trial)
+        support, query = self.batches(normalised(trial, state))
         adapted = self.adapt_all(state["policy"], support)
         before = self.distribution_of_all(adapted, query)
         state, losses = self.descend(state, self.objective, (support, query), self.config.epochs)
@@ -169,7 +170,7 @@ class MAMLVPG(AdamBased):
 
     def update(self, state: State, trial: Trial, address: Address) -> tuple[State, Metrics]:
         """One Adam step on the meta-parameters."""
-        support, query = self.batches(trial)
+        support, query = self.batches(normalised(trial, state))
         state, losses = self.descend(state, self.objective, (support, query))
         adapted = self.adapt_all(state["policy"], support)
         return state, {"update/loss": losses[0]} | self.policy_metrics(state["policy"], adapted, query)

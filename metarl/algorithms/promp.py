@@ -18,6 +18,7 @@ from metarl.core.types import Batch, Metrics, Params, State, Trial
 from metarl.runtime.devices import read_back, sent
 from metarl.runtime.randomness import Address
 from metarl.runtime.ranks import mean_over_tasks
+from metarl.sampling.normalisation import normalised
 
 Support = tuple[tuple[Batch, Distribution], ...]
 """Each adaptation round of one task, with the distribution that it was sampled from."""
@@ -60,7 +61,7 @@ class ProMP(AdamBased):
     def update(self, state: State, trial: Trial, address: Address) -> tuple[State, Metrics]:
         """`epochs` Adam steps on the meta-parameters, and perhaps a new penalty coefficient."""
         policy, coefficient = state["policy"], state["kl_coefficient"]
-        batches, query = self.batches(trial)
+        batches, query = self.batches(normalised(trial, state))
         adapted = self.adapt_all(policy, batches)
         before = self.distribution_of_all(adapted, query)
         support = for_tasks(self.sampled_from, shared=[0])(policy, batches)

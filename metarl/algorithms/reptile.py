@@ -14,6 +14,7 @@ from metarl.core.trust_region import Finite, dot
 from metarl.core.types import Batch, Metrics, Params, State, Trial
 from metarl.runtime.randomness import Address
 from metarl.runtime.ranks import mean_over_tasks
+from metarl.sampling.normalisation import normalised
 
 
 class Reptile(AdamBased):
@@ -33,7 +34,7 @@ class Reptile(AdamBased):
 
     def update(self, state: State, trial: Trial, address: Address) -> tuple[State, Metrics]:
         """One Adam step along the direction."""
-        support, query = self.batches(trial)
+        support, query = self.batches(normalised(trial, state))
         direction = self.direction(state["policy"], (*support, query))
         finite = Finite()
         finite.note("meta-gradient", direction)

@@ -17,6 +17,7 @@ import safetensors.torch
 import torch
 
 from metarl.core.types import State
+from metarl.runs.older_checkpoints import completed
 from metarl.runtime.errors import StorageError
 from metarl.runtime.files import read_file, read_json, write_atomic
 
@@ -123,10 +124,12 @@ def _read(manifest: Path, device: torch.device, shapes: Shapes | None) -> Checkp
     if len(loaded) != len(facts["tensors"]) or loaded.keys() != set(facts["tensors"]):
         raise ValueError("it and its weights hold different tensors")
     if shapes is not None:
+        loaded = completed(loaded, shapes)
         _require_fit({name: _shape_of(value) for name, value in loaded.items()}, shapes)
     # In the order they were saved in, since sums over them round by it; and cloned, since safetensors' own memory
     # starts anywhere, and the last bits of a matrix product depend on where.
-    tensors = {name: loaded[name].clone().to(device) for name in facts["tensors"]}
+    names = dict.fromkeys([*facts["tensors"], *loaded])
+    tensors = {name: loaded[name].clone().to(device) for name in names}
     return Checkpoint(facts["iteration"], facts["env_steps"], _unflatten(tensors))
 
 

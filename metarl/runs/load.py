@@ -22,7 +22,8 @@ def load_config(run: RunDirectory, trust: bool = False) -> RunConfig:
         InputError: it is broken, or names code and is not trusted.
     """
     values = read_yaml(run.config_path)
-    environment, algorithm = names_to_load(values, run.path, trust)
+    environment, algorithm, options_of_algorithm = names_to_load(values, run.path, trust)
+    values = values | {"algo": options_of_algorithm}
     try:
         kinds = {
             "train": TrainConfig,

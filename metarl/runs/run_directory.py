@@ -62,7 +62,7 @@ class RunDirectory:
         Args:
             config: of the run.
             resume: whether it goes on.
-            shapes: the tensors that the config makes (`trainer.shapes_of_run`).
+            shapes: the tensors that the config makes (`training.setup.shapes_of_run`).
 
         Raises:
             InputError: another process is writing it, or what `create` and `reopen` raise.
@@ -118,7 +118,7 @@ class RunDirectory:
 
         Args:
             config: what continues it.
-            shapes: the tensors that the config makes (`trainer.shapes_of_run`).
+            shapes: the tensors that the config makes (`training.setup.shapes_of_run`).
 
         Raises:
             InputError: it is another run, or one that is already longer.

@@ -32,6 +32,7 @@ from metarl.core.types import State, Transition, Trial
 from metarl.runtime.errors import InputError, NonFiniteError
 from metarl.runtime.randomness import Address
 from metarl.sampling.collect import collect
+from metarl.sampling.normalisation import MOMENTS, normalised
 
 EVERY_METHOD = pytest.mark.parametrize("name", ALGORITHMS)
 LEARNERS = [name for name in ALGORITHMS if name != "random-init"]
@@ -106,6 +107,20 @@ def test_a_broken_reward_is_named_and_leaves_the_state_alone(name: str, round_: 
     with pytest.raises(NonFiniteError, match=what):
         algorithm.update(state, trial, UPDATE)
     assert same(before, copies(state))
+
+
+@EVERY_LEARNER
+def test_an_update_sees_observations_in_the_units_that_they_were_acted_on_in(name: str) -> None:
+    # What is learned from raw observations under moments is what is learned from normalised ones without them.
+    algorithm = make(name)
+    state, spread = algorithm.initial_state(START), torch.tensor([0.1, 3.0]).double()
+    moments = {"count": torch.tensor(50.0).double(), "mean": spread + 1, "squares": 50 * spread**2}
+    trial = navigate(algorithm, state)
+    learned, measured = algorithm.update({**state, MOMENTS: moments}, trial, UPDATE)
+    expected, metrics = algorithm.update(state, normalised(trial, {MOMENTS: moments}), UPDATE)
+    assert same(tensors(learned["policy"]), tensors(expected["policy"])) and measured == metrics
+    other, _ = algorithm.update(state, trial, UPDATE)
+    assert not same(tensors(learned["policy"]), tensors(other["policy"]))
 
 
 @EVERY_METHOD

@@ -85,7 +85,7 @@ import torch
 from metarl.runtime.randomness import Address
 from metarl.core.types import Rollout, Trial
 from metarl.runs.presets import default_config
-from metarl.training.trainer import set_up
+from metarl.training.setup import set_up
 
 torch.set_num_threads(1)
 setup = set_up(default_config("point-nav", "maml-trpo"), num_tasks=32)
