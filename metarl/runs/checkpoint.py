@@ -54,36 +54,23 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint, keep: int) -> None:
     newest = manifests.index(stem.with_suffix(".json"))
     for old in manifests[:newest] + manifests[newest + keep :]:
         old.unlink(missing_ok=True)  # manifest first: a weight file without one is not a checkpoint
-    _sweep(directory)
-
-
-def _sweep(directory: Path) -> None:
-    """Remove the weights that no manifest proves: of dropped checkpoints, and what a crash left between two writes."""
-    for weights in directory.glob("iteration-*.safetensors"):
-        if not weights.with_suffix(".json").exists():
-            weights.unlink(missing_ok=True)
+    for leftover in directory.glob("iteration-*.safetensors"):  # of those, and of crashes between two writes
+        if not leftover.with_suffix(".json").exists():
+            leftover.unlink(missing_ok=True)
 
 
 def shapes_of(state: State) -> Shapes:
     """The names, shapes and types of all tensors of a state."""
-    return {name: _shape_of(value) for name, value in _flatten(state).items()}
+    return {name: (tuple(value.shape), value.dtype) for name, value in _flatten(state).items()}
 
 
-def _shape_of(tensor: torch.Tensor) -> tuple[tuple[int, ...], torch.dtype]:
-    return tuple(tensor.shape), tensor.dtype
-
-
-def load_checkpoint(
-    directory: Path, device: torch.device, shapes: Shapes | None = None
-) -> tuple[Checkpoint | None, list[str]]:
-    """The newest sound checkpoint, and a line about each damaged one that was passed over.
+def load_checkpoint(directory: Path, device: torch.device, shapes: Shapes) -> tuple[Checkpoint | None, list[str]]:
+    """The newest sound checkpoint (None where there is none), and a line about each damaged one that was passed over.
 
     Args:
         directory: where checkpoints lie.
         device: where its tensors are to be.
         shapes: the tensors that the run's config makes; a checkpoint of others counts as damaged.
-
-    Returns `None` where there is none.
 
     Raises:
         StorageError: there are checkpoints, and all are damaged; or the file system refused to show them.
@@ -104,7 +91,7 @@ def load_checkpoint(
     return None, damaged
 
 
-def _read(manifest: Path, device: torch.device, shapes: Shapes | None) -> Checkpoint:
+def _read(manifest: Path, device: torch.device, shapes: Shapes) -> Checkpoint:
     """A checkpoint.
 
     Raises:
@@ -114,16 +101,19 @@ def _read(manifest: Path, device: torch.device, shapes: Shapes | None) -> Checkp
     facts = read_json(manifest)
     if not _is_manifest(facts):
         raise ValueError("it is no manifest")
-    weights = read_file(manifest.with_suffix(".safetensors"), None if shapes is None else _most_bytes(shapes))
+    most = MOST_HEADER + sum(math.prod(shape) * kind.itemsize for shape, kind in shapes.values())
+    weights = read_file(manifest.with_suffix(".safetensors"), most)
     if facts.pop("sha256") != _digest(facts, weights):
         raise ValueError("it and its weights do not match their SHA-256")
     if manifest.stem != f"iteration-{facts['iteration']:06d}":
         raise ValueError(f"it says iteration {facts['iteration']}")
-    loaded = _tensors(weights)
-    if len(loaded) != len(facts["tensors"]) or loaded.keys() != set(facts["tensors"]):
+    try:
+        loaded = safetensors.torch.load(weights)
+    except Exception as error:  # its own, and what its Python makes of types that torch lacks
+        raise ValueError(f"its weights are no safetensors: {error}") from error
+    if sorted(loaded) != sorted(facts["tensors"]):
         raise ValueError("it and its weights hold different tensors")
-    if shapes is not None:
-        _require_fit({name: _shape_of(value) for name, value in loaded.items()}, shapes)
+    _require_fit(shapes_of(loaded), shapes)
     # In the order they were saved in, since sums over them round by it; and cloned, since safetensors' own memory
     # starts anywhere, and the last bits of a matrix product depend on where.
     tensors = {name: loaded[name].clone().to(device) for name in facts["tensors"]}
@@ -135,23 +125,6 @@ def _is_manifest(facts: Any) -> bool:
         return False
     counted = all(type(facts.get(name)) is int and facts[name] >= 0 for name in ("iteration", "env_steps"))
     return counted and all(isinstance(name, str) for name in [*facts["tensors"], facts.get("sha256")])
-
-
-def _tensors(weights: bytes) -> dict[str, torch.Tensor]:
-    """What a safetensors file holds.
-
-    Raises:
-        ValueError: its header is too large, or says what is not so.
-    """
-    try:
-        return safetensors.torch.load(weights)
-    except Exception as error:  # its own, and what its Python makes of types that torch lacks
-        raise ValueError(f"its weights are no safetensors: {error}") from error
-
-
-def _most_bytes(shapes: Shapes) -> int:
-    """How long a safetensors file of these tensors can be."""
-    return MOST_HEADER + sum(math.prod(shape) * kind.itemsize for shape, kind in shapes.values())
 
 
 def _require_fit(found: Shapes, wanted: Shapes) -> None:
@@ -191,23 +164,18 @@ def _manifests(directory: Path) -> list[Path]:
 def _flatten(state: State, prefix: str = "") -> dict[str, torch.Tensor]:
     flat: dict[str, torch.Tensor] = {}
     for name, value in state.items():
-        if isinstance(value, dict):
-            flat |= _flatten(value, f"{prefix}{name}{SEPARATOR}")
-        else:
-            flat[f"{prefix}{name}"] = value
+        inner = isinstance(value, dict)
+        flat |= _flatten(value, f"{prefix}{name}{SEPARATOR}") if inner else {f"{prefix}{name}": value}
     return flat
 
 
 def _unflatten(flat: dict[str, torch.Tensor]) -> State:
+    """What `_flatten` has flattened."""
     state: dict[str, Any] = {}
     for path, value in flat.items():
         *rooms, name = path.split(SEPARATOR)
         room = state
         for part in rooms:
             room = room.setdefault(part, {})
-            if not isinstance(room, dict):
-                raise ValueError(f"{path} lies in another tensor")
-        if name in room:
-            raise ValueError(f"other tensors lie in {path}")
         room[name] = value
     return state
