@@ -12,8 +12,10 @@ from metarl.runtime.randomness import Address
 from metarl.runtime.tasks_at_once import WithinMemory, in_parts, size_of_parts, tasks_at_once
 
 
-@pytest.mark.parametrize("name", [name for name in GRADIENT_BASED if name != "random-init"])
-@pytest.mark.parametrize("size", [1, 2])
+SIZES = [(name, 2) for name in GRADIENT_BASED if name != "random-init"]  # of three tasks: the last part is smaller
+
+
+@pytest.mark.parametrize(("name", "size"), [*SIZES, ("maml-trpo", 1)])
 def test_no_number_of_an_update_depends_on_how_many_tasks_are_worked_on_at_once(name: str, size: int) -> None:
     algorithm = make(name)
     state = algorithm.initial_state(Address(0))
