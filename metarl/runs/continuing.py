@@ -4,14 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from metarl.runs.config import (
-    FREE_ON_RESUME,
-    RunConfig,
-    TrainConfig,
-    options_from_dict,
-    options_of_then,
-    versions,
-)
+from metarl.runs.config import FREE_ON_RESUME, RunConfig, TrainConfig, options_from_dict, options_of_then, versions
 from metarl.runs.presets import default_config
 from metarl.runs.user_code import changed_files, under_recorded_names
 
@@ -57,14 +50,10 @@ def mismatch(config: RunConfig, values: dict[str, Any], run: Path) -> str | None
     for room in ("env", "algo", "train"):
         a, b = mine[room], theirs[room]
         for name in sorted((a.keys() | b.keys()) - FREE_ON_RESUME.get(room, set())):
-            if not _same(a.get(name), b.get(name)):
-                return f"{room}.{name} is {a.get(name)}, there it is {b.get(name)}"
+            one, other = a.get(name), b.get(name)
+            if one != other and (one == one or other == other):  # NaN goes on with NaN
+                return f"{room}.{name} is {one}, there it is {other}"
     return None
-
-
-def _same(a: Any, b: Any) -> bool:
-    both_nan = a != a and b != b
-    return bool(a == b or both_nan)
 
 
 def changes(

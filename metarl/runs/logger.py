@@ -76,8 +76,7 @@ def _text(lines: list[dict[str, Any]]) -> bytes:
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The lines of a `metrics.jsonl`, `null` being NaN; one that was cut short, or that no run writes, does not count.
 
-    Raises:
-        StorageError: there is something that is no readable file.
+    StorageError where something is there that is no readable file.
     """
     if not path.exists():
         return []

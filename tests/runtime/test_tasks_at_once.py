@@ -11,7 +11,6 @@ from support.trials import GRADIENT_BASED, copies, imagine, make, same, tensors
 from metarl.runtime.randomness import Address
 from metarl.runtime.tasks_at_once import WithinMemory, in_parts, size_of_parts, tasks_at_once
 
-
 SIZES = [(name, 2) for name in GRADIENT_BASED if name != "random-init"]  # of three tasks: the last part is smaller
 
 
