@@ -38,10 +38,8 @@ class Checkpoint(NamedTuple):
 def save_checkpoint(directory: Path, checkpoint: Checkpoint, keep: int) -> None:
     """Add a checkpoint to `directory` and drop all but the last `keep`.
 
-    Later ones are dropped as well: had they been sound, the run would have gone on from them.
-
-    Raises:
-        StorageError: the file system refused.
+    Later ones are dropped as well: had they been sound, the run would have gone on from them. StorageError where the
+    file system refuses.
     """
     tensors = {name: value.detach().cpu().contiguous() for name, value in _flatten(checkpoint.state).items()}
     weights = safetensors.torch.save(tensors)
@@ -92,12 +90,7 @@ def load_checkpoint(directory: Path, device: torch.device, shapes: Shapes) -> tu
 
 
 def _read(manifest: Path, device: torch.device, shapes: Shapes) -> Checkpoint:
-    """A checkpoint.
-
-    Raises:
-        OSError: a file of it is not there, or no ordinary one.
-        ValueError: it is not as `save_checkpoint` writes it, or does not fit `shapes`.
-    """
+    """A checkpoint; OSError where a file of it is not there, ValueError where it is not as `save_checkpoint` writes it."""
     facts = read_json(manifest)
     if not _is_manifest(facts):
         raise ValueError("it is no manifest")
@@ -146,11 +139,7 @@ def _digest(facts: dict[str, Any], weights: bytes) -> str:
 
 
 def _manifests(directory: Path) -> list[Path]:
-    """All manifests, newest first.
-
-    Raises:
-        StorageError: the file system refused to list them, which is not that there are none.
-    """
+    """All manifests, newest first; StorageError where they cannot be listed, which is not that there are none."""
     try:
         names = os.listdir(directory)
     except FileNotFoundError:
