@@ -26,7 +26,7 @@ ARROWS = {
     "metarl.sampling": ("envs.contract", "metarl.runtime", "metarl.core"),
     "metarl.algorithms": ("envs.contract.errors", "envs.registry", "metarl.runtime", "metarl.core", "metarl.sampling"),
     "metarl.fewshot": ("envs.contract.errors", "metarl.runtime", "metarl.core"),
-    "metarl.runs": BELOW,
+    "metarl.runs": ("envs", "metarl.runtime", "metarl.core.types", "metarl.algorithms", "metarl.fewshot"),
     "metarl.training": (*BELOW, "metarl.evaluation"),
     "metarl.deployment": (*BELOW, "metarl.training", "metarl.evaluation"),
     "metarl.evaluation": (*BELOW, "metarl.training", "metarl.deployment"),

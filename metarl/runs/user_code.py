@@ -34,12 +34,7 @@ def own_names(environment: str, algorithm: str, options: Mapping[str, Any] = Map
 
 
 def files_of(config: RunConfig, run: Path) -> dict[str, dict[str, str]]:
-    """The files of the user's own that a run depends on, as its `config.yaml` holds them.
-
-    Args:
-        config: names as they were loaded.
-        run: the run's folder.
-    """
+    """The files of the user's own that a config depends on as it was loaded, as `config.yaml` in `run` holds them."""
     files: dict[str, Any] = {option: getattr(config.env, option, None) for option in TASK_LISTS}
     for room, name in own_names(config.environment, config.algorithm, vars(config.algo)).items():
         module = _module(name)
@@ -56,22 +51,18 @@ def files_of(config: RunConfig, run: Path) -> dict[str, dict[str, str]]:
 
 
 def names_to_load(values: dict[str, Any], run: Path, trust: bool) -> tuple[str, str, dict[str, Any]]:
-    """Environment, algorithm and its options as a run's are to be loaded from here. Nothing is run to find them.
+    """Environment, algorithm and its options of a run, by its config's `values`, as they are to be loaded from here.
 
-    Args:
-        values: of its `config.yaml`.
-        run: its folder.
-        trust: whether code that it names may be run.
-
-    Raises:
-        InputError: it names code, and is not trusted; or the code is not there.
+    Nothing is run to find them. InputError where it names code and is not to be trusted, or the code is not there.
     """
     names = {room: str(values[room]) for room in ("environment", "algorithm")}
     own = own_names(**names, options=values["algo"])
     places = {room: _place(name, _record(values, room, run), run) for room, name in own.items()}
     if own and not trust:
-        known = {room: place for room, place in places.items() if place and place != _module(own[room])}
-        told = " and ".join(f"{name} ({known[room]})" if room in known else name for room, name in own.items())
+        told = " and ".join(
+            f"{name} ({places[room]})" if places[room] not in (None, _module(name)) else name
+            for room, name in own.items()
+        )
         raise InputError(
             f"{run} names code that opening it would run: {told} — "
             "add --trust (in Python trust=True) if you know where it comes from"
@@ -88,15 +79,9 @@ def names_to_load(values: dict[str, Any], run: Path, trust: bool) -> tuple[str, 
 
 
 def under_recorded_names(config: RunConfig, values: dict[str, Any], run: Path) -> RunConfig:
-    """`config` with a run's own names for files that it names otherwise, e.g. from another folder.
+    """`config`, as it was loaded, with the run's own names for files that it names otherwise, e.g. from elsewhere.
 
-    Args:
-        config: names as they were loaded.
-        values: of the run's `config.yaml`.
-        run: its folder.
-
-    Raises:
-        InputError: the name is the run's, but from here it means another file.
+    InputError where the name is the one in the run's `values`, but from here it means another file.
     """
     names = {"environment": config.environment, "algorithm": config.algorithm}
     for room, mine in own_names(config.environment, config.algorithm, vars(config.algo)).items():
@@ -173,11 +158,7 @@ def _same_file(a: str, b: str) -> bool:
 
 
 def _digest(file: str) -> str:
-    """SHA-256 of a file.
-
-    Raises:
-        InputError: it cannot be read.
-    """
+    """SHA-256 of a file; InputError where it cannot be read."""
     try:
         with open(file, "rb") as content:
             return hashlib.file_digest(content, "sha256").hexdigest()
