@@ -37,8 +37,9 @@ from envs.adapters.gymnasium_lanes import (
     policy_action_space,
     shared_integers,
 )
-from envs.contract.base import Outcome, TaskEnv
-from envs.contract.config import FamilyConfig, resolve
+from envs.contract.base import TaskEnv
+from envs.contract.config import FamilyConfig, option, resolve
+from envs.contract.definition import Outcome
 from envs.contract.errors import InputError, nearest
 from envs.contract.seeding import SAMPLE_TASKS, generators
 from envs.contract.tasks import TaskDistribution
@@ -52,11 +53,11 @@ class LaneFailed(RuntimeError):
 class GymnasiumConfig(FamilyConfig):
     """The options of a Gymnasium family."""
 
-    processes: int = 0
+    processes: int = option(0, least=0)
     """Worker processes that divide the lanes between them, 0: this process steps them all. Never changes a result.
     Handing a step to workers and back costs a millisecond or two: they pay where stepping all lanes takes much longer
     (heavy physics, pictures, hundreds of lanes) and cores are free, one worker for each."""
-    timeout: float = 60.0
+    timeout: float = option(60.0, above=0)
     """Seconds that a worker may take to reset or to step its lanes, the building of them included. Without workers
     (processes 0) nobody watches."""
 
@@ -129,12 +130,10 @@ class GymnasiumTasks(TaskEnv):
         horizon = limit if declared is None else declared
         if horizon is None and config.horizon is None:
             raise InputError(f"{self.blueprint.name} sets no max_episode_steps — give horizon=")
-        options = resolve(config, {"metarl": {"horizon": horizon}}, positive=("timeout",), nonnegative=("processes",))
         super().__init__(
             num_tasks,
             lanes_per_task,
-            options,
-            horizon=options.horizon,
+            resolve(config, {"metarl": {"horizon": horizon}}),
             task_distribution=self.law,
             observation_size=spaces.observation_size,
             action_space=policy_action_space(spaces.action),
@@ -184,7 +183,7 @@ class GymnasiumTasks(TaskEnv):
         """Step the live lanes; a lane that its environment truncates ends as it would at the horizon."""
         self._call("step", actions={"live": self._deal(live.astype(np.int8)), "actions": self._deal(actions)})
         terminated, truncated = (self._gather(name).astype(bool) for name in ("terminated", "truncated"))
-        return Outcome(self._gather("reward"), terminated, np.zeros(self.num_envs, bool), {}, truncated)
+        return Outcome(self._gather("reward"), terminated, truncated=truncated)
 
     def observe(self) -> np.ndarray:
         """The last observation of each lane, flat."""

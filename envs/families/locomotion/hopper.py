@@ -4,19 +4,30 @@ With v the root's displacement along x in a step over the step's duration (m/s) 
 the reward is v + 1 - 0.001 Σ a², and the episode ends when the hopper falls. The model is Gymnasium's hopper.xml.
 """
 
+from typing import Any, ClassVar
+
 import numpy as np
 
-from envs.families.locomotion.walker import ASSETS, WalkerParams
+from envs.contract.config import OTHER_TASKS
+from envs.engine.mujoco_tasks import MujocoTasks
+from envs.families.locomotion.random_parameters import random_parameters
+from envs.families.locomotion.robot import robot, start_uniform
+from envs.families.locomotion.walker import PARAMS_VARIANTS, WalkerParamsConfig, see, walk_forwards
 
 
-class HopperParams(WalkerParams):
+class HopperParams(MujocoTasks):
     """Hop forwards with mass, inertia, damping and friction of one's own: the walker's tasks on another body.
 
     Task parameters: the factors `mass` [5], `inertia` [5, 3], `damping` [6] and `friction` [5, 3], 41 in all; those
     of the world's mass and the root's damping multiply 0.
     """
 
-    xml = ASSETS / "hopper.xml"
+    Config, variants = WalkerParamsConfig, PARAMS_VARIANTS
+    remarks: ClassVar = {"pearl": OTHER_TASKS}
+    initial_state, observe, reward = start_uniform, see, walk_forwards
+
+    def define(self, options: Any) -> dict[str, Any]:
+        return robot(options, "hopper.xml", **random_parameters(options))
 
     def terminated(self) -> np.ndarray:
         """Whether the torso fell or leans over, or a joint's angle or velocity is beyond all measure."""

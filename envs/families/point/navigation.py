@@ -16,8 +16,9 @@ from typing import Any, Literal
 import numpy as np
 from gymnasium.spaces import Box
 
-from envs.contract.base import Outcome, TaskEnv
-from envs.contract.config import FamilyConfig, resolve
+from envs.contract.base import TaskEnv
+from envs.contract.config import FamilyConfig, option
+from envs.contract.definition import Outcome
 from envs.contract.published_lists import pearl_uniform
 from envs.contract.tasks import Choice, TaskDistribution, Tasks, Uniform
 from envs.engine.rendering import NO_PATHS, draw_plane
@@ -28,23 +29,23 @@ class PointNavConfig(FamilyConfig):
     """The options of PointNav; what is None comes from the variant."""
 
     variant: str = "maml"
-    goals: Literal["square", "left-right", "pearl"] | None = None
+    goals: Literal["square", "left-right", "pearl"] | None = option()
     """Law of the goals: uniform in the square of goal_range; (-goal_range, 0) or (goal_range, 0); or one of the 100
     that PEARL's code draws from that square, 80 to train with and the other 20 to test with."""
-    goal_range: float | None = None
+    goal_range: float | None = option(above=0)
     """Half the side of the square of the goals."""
-    start_range: float | None = None
+    start_range: float | None = option(least=0)
     """Half the side of the square in which an episode starts, uniformly; 0: at the origin."""
-    action_bound: float | None = None
+    action_bound: float | None = option(above=0)
     """Half the side of the action box: the action that moves by step_size."""
-    step_size: float | None = None
+    step_size: float | None = option(above=0)
     """Longest move along an axis in one step."""
-    position_bound: float | None = None
+    position_bound: float | None = option(least=0)
     """Half the side of the square that the point cannot leave; 0: the plane has no border."""
-    ends: Literal["at-goal", "near-goal", "at-origin", "never"] | None = None
+    ends: Literal["at-goal", "near-goal", "at-origin", "never"] | None = option()
     """What ends an episode: the point within 0.01 of the goal along both axes, within a diagonal move of the
     goal, within 0.01 of the origin along both axes (a slip of ProMP's, kept), or nothing."""
-    observes: Literal["position", "goal", "distance"] | None = None
+    observes: Literal["position", "goal", "distance"] | None = option()
     """What is seen: the position alone, or with the goal (an oracle), or with the distance to the goal."""
 
 
@@ -99,7 +100,6 @@ class SquareRing(Uniform):
         return f"{super().__str__()} but for ±{self.high / 2:g}"
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
-        """One task's value."""
         while True:
             value = super().draw(rng)
             if np.abs(value).max() > self.high / 2:
@@ -113,19 +113,9 @@ class PointNav(TaskEnv):
     Observation: position (2) and, where seen, the goal (2) or its distance (1).
     """
 
-    Config = PointNavConfig
-    variants = VARIANTS
+    Config, variants = PointNavConfig, VARIANTS
 
-    def __init__(
-        self, num_tasks: int, lanes_per_task: int, config: PointNavConfig | None = None, *, threads: int = 0
-    ) -> None:
-        """`threads` is there for the families that simulate: numpy moves all points at once."""
-        options = resolve(
-            config or PointNavConfig(),
-            VARIANTS,
-            positive=("goal_range", "action_bound", "step_size"),
-            nonnegative=("start_range", "position_bound"),
-        )
+    def define(self, options: Any) -> dict[str, Any]:
         reach, square = options.goal_range, Uniform(-options.goal_range, options.goal_range, (2,))
         train, test = TaskDistribution(goal=square), None
         beyond: TaskDistribution | None = TaskDistribution(goal=SquareRing(-2 * reach, 2 * reach, (2,)))
@@ -133,17 +123,14 @@ class PointNav(TaskEnv):
             train, beyond = TaskDistribution(goal=Choice(((-reach, 0.0), (reach, 0.0)))), None
         elif options.goals == "pearl":
             train, test = pearl_uniform("goal", square, train=80, test=20)
-        super().__init__(
-            num_tasks,
-            lanes_per_task,
-            options,
-            horizon=options.horizon,
-            task_distribution=train,
-            test_distribution=test,
-            outside_distribution=beyond,
-            observation_size={"position": 2, "goal": 4, "distance": 3}[options.observes],
-            action_space=Box(-options.action_bound, options.action_bound, (2,), np.float64),
-        )
+        return {
+            "task_distribution": train,
+            "test_distribution": test,
+            "outside_distribution": beyond,
+            "action_space": Box(-options.action_bound, options.action_bound, (2,), np.float64),
+        }
+
+    def build(self) -> None:
         self.position = np.zeros((self.num_envs, 2))
 
     def reset_lanes(self, mask: np.ndarray) -> None:
@@ -158,7 +145,7 @@ class PointNav(TaskEnv):
         move = np.clip(actions * (step / self.config.action_bound), -step, step)
         position = np.where(live[:, None], self.position + move, self.position)
         self.position = np.clip(position, -border, border) if border else position
-        return Outcome(-self._distance(), self._ended(), np.zeros(self.num_envs, bool), {})
+        return Outcome(-self._distance(), self._ended())
 
     def observe(self) -> np.ndarray:
         """The position and, where it is seen, the goal or its distance."""

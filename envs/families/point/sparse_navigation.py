@@ -16,8 +16,9 @@ from typing import Any, Literal
 import numpy as np
 from gymnasium.spaces import Box
 
-from envs.contract.base import Outcome, TaskEnv
-from envs.contract.config import FamilyConfig, resolve
+from envs.contract.base import TaskEnv
+from envs.contract.config import FamilyConfig, option
+from envs.contract.definition import Outcome
 from envs.contract.published_lists import pearl_semicircle
 from envs.contract.tasks import TaskDistribution, Tasks, Uniform
 from envs.engine.rendering import NO_PATHS, draw_plane
@@ -31,12 +32,12 @@ class SparsePointNavConfig(FamilyConfig):
     """The options of SparsePointNav; what is None comes from the variant."""
 
     variant: str = "varibad"
-    goals: Literal["semicircle", "circle", "spaced"] | None = None
+    goals: Literal["semicircle", "circle", "spaced"] | None = option()
     """Law of the goals on the unit circle: uniform in its upper half, uniform in all of it, or PEARL's 100 equally
     spaced goals of the upper half, those 80 of them that its code trains with and the other 20 to test with."""
-    goal_radius: float | None = None
+    goal_radius: float | None = option(above=0)
     """Distance up to which the goal pays."""
-    reward: Literal["sparse", "dense"] | None = None
+    reward: Literal["sparse", "dense"] | None = option()
     """What a step pays."""
 
 
@@ -57,26 +58,19 @@ class SparsePointNav(TaskEnv):
     split "outside" lie in the lower one.
     """
 
-    Config = SparsePointNavConfig
-    variants = VARIANTS
+    Config, variants = SparsePointNavConfig, VARIANTS
 
-    def __init__(
-        self, num_tasks: int, lanes_per_task: int, config: SparsePointNavConfig | None = None, *, threads: int = 0
-    ) -> None:
-        """`threads` is there for the families that simulate: numpy moves all points at once."""
-        options = resolve(config or SparsePointNavConfig(), VARIANTS, positive=("goal_radius",))
+    def define(self, options: Any) -> dict[str, Any]:
         train, test = _goals(options.goals)
-        super().__init__(
-            num_tasks,
-            lanes_per_task,
-            options,
-            horizon=options.horizon,
-            task_distribution=train,
-            test_distribution=test,
-            outside_distribution=None if options.goals == "circle" else TaskDistribution(angle=Uniform(-np.pi, 0.0)),
-            observation_size=2,
-            action_space=Box(-1.0, 1.0, (2,), np.float64),
-        )
+        lower = TaskDistribution(angle=Uniform(-np.pi, 0.0))
+        return {
+            "task_distribution": train,
+            "test_distribution": test,
+            "outside_distribution": None if options.goals == "circle" else lower,
+            "action_space": Box(-1.0, 1.0, (2,), np.float64),
+        }
+
+    def build(self) -> None:
         self.position = np.zeros((self.num_envs, 2))
 
     def reset_lanes(self, mask: np.ndarray) -> None:
@@ -88,9 +82,8 @@ class SparsePointNav(TaskEnv):
         self.position = np.where(live[:, None], self.position + STEP_SIZE * np.clip(actions, -1.0, 1.0), self.position)
         distance = np.linalg.norm(self.position - _place(self.lane_tasks["angle"]), axis=1)
         rewards = {"sparse": self._sparse_reward(distance), "dense": -distance}
-        none = np.zeros(self.num_envs, bool)
         terms = {f"{name}_reward": values for name, values in rewards.items()}
-        return Outcome(rewards[self.config.reward], none, none, terms)
+        return Outcome(rewards[self.config.reward], terms=terms)
 
     def observe(self) -> np.ndarray:
         """The position."""

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from gymnasium.spaces import Discrete
 
-from envs.contract.base import Outcome, TaskEnv
-from envs.contract.config import FamilyConfig, resolve
+from envs.contract.base import TaskEnv
+from envs.contract.config import FamilyConfig, option
+from envs.contract.definition import Outcome
 from envs.contract.tasks import Dirichlet, Normal, TaskDistribution, Tasks
 
 
@@ -23,9 +24,9 @@ class TabularConfig(FamilyConfig):
     """The options of TabularMDP; what is None comes from the variant."""
 
     variant: str = "rl2"
-    states: int | None = None
+    states: int | None = option(above=0)
     """Number of states S."""
-    actions: int | None = None
+    actions: int | None = option(above=0)
     """Number of actions A."""
 
 
@@ -36,25 +37,14 @@ VARIANTS: dict[str, dict[str, Any]] = {"rl2": RL2, "deleu": RL2}
 class TabularMDP(TaskEnv):
     """Task parameters: `mean_reward` [S, A], `transition` [S, A, S]. Observation: the state, one-hot (S)."""
 
-    Config = TabularConfig
-    variants = VARIANTS
+    Config, variants = TabularConfig, VARIANTS
 
-    def __init__(
-        self, num_tasks: int, lanes_per_task: int, config: TabularConfig | None = None, *, threads: int = 0
-    ) -> None:
-        """`threads` is there for the families that simulate: numpy moves all lanes at once."""
-        options = resolve(config or TabularConfig(), VARIANTS, positive=("states", "actions"))
+    def define(self, options: Any) -> dict[str, Any]:
         S, A = options.states, options.actions
         laws = TaskDistribution(mean_reward=Normal(1.0, 1.0, (S, A)), transition=Dirichlet(1.0, (S, A, S)))
-        super().__init__(
-            num_tasks,
-            lanes_per_task,
-            options,
-            horizon=options.horizon,
-            task_distribution=laws,
-            observation_size=S,
-            action_space=Discrete(A),
-        )
+        return {"task_distribution": laws, "action_space": Discrete(A)}
+
+    def build(self) -> None:
         self.state = np.zeros(self.num_envs, np.int64)
         # An episode's chances, drawn at its reset: no other lane's resets can shift them.
         self.reward_noise, self.chance = np.zeros((2, self.num_envs, self.horizon))
@@ -75,8 +65,7 @@ class TabularMDP(TaskEnv):
         passed = self.lane_tasks["transition"][lanes, self.state, actions, :-1].cumsum(axis=1)  # [num_envs, S - 1]
         following = (self.chance[lanes, step, None] >= passed).sum(axis=1)
         self.state = np.where(live, following, self.state)
-        none = np.zeros(self.num_envs, bool)
-        return Outcome(reward, none, none, {})
+        return Outcome(reward)
 
     def observe(self) -> np.ndarray:
         """The state, one-hot."""
