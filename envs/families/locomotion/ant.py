@@ -22,33 +22,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from envs.contract.config import OTHER_TASKS, SAME_TASKS
-from envs.contract.tasks import Choice, TaskDistribution, Uniform
+from envs.contract.tasks import TaskDistribution, Uniform
 from envs.engine.mujoco_tasks import MujocoTasks
-from envs.families.locomotion.ant_variants import (
-    ANGLE_VARIANTS,
-    DIR_VARIANTS,
-    GOAL_VARIANTS,
-    VEL_VARIANTS,
-    AntConfig,
-    AntDirConfig,
-    AntGoalConfig,
-    AntVelConfig,
-)
-from envs.families.locomotion.robot import (
-    TORSO,
-    Reward,
-    along,
-    control_cost,
-    left_its_heights,
-    planar_velocity,
-    robot,
-    start_around,
-)
+from envs.families.locomotion import ant_variants, robot
+from envs.families.locomotion.robot import Reward, TaskReward, left_its_heights, planar_velocity
 
 
 def ant(options: Any, **tasks: Any) -> dict[str, Any]:
     """The definition of an ant with these tasks."""
-    return robot(
+    return robot.definition(
         options,
         "ant.xml",
         mass_center=options.mass_center,
@@ -60,12 +42,14 @@ def ant(options: Any, **tasks: Any) -> dict[str, Any]:
 
 def start(env: MujocoTasks, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Noise around the first pose, and around rest."""
-    return start_around(env, rng, env.model.numeric("init_qpos").data if env.config.bent_legs else env.model.qpos0)
+    return robot.start_around(
+        env, rng, env.model.numeric("init_qpos").data if env.config.bent_legs else env.model.qpos0
+    )
 
 
 def place(env: MujocoTasks) -> np.ndarray:
     """Where the ants are, [num_envs, 3] (m)."""
-    return env.fields["subtree_com"][:, TORSO] if env.config.mass_center else env.qpos[:, :3]
+    return env.fields["subtree_com"][:, robot.TORSO] if env.config.mass_center else env.qpos[:, :3]
 
 
 def clipped_forces(env: MujocoTasks) -> np.ndarray:
@@ -80,76 +64,86 @@ def see(env: MujocoTasks) -> np.ndarray:
     if env.config.observe_contacts:
         parts.append(clipped_forces(env))
     if env.config.observe_frame:
-        parts += [env.fields["xmat"].reshape(env.num_envs, -1, 9)[:, TORSO], place(env)]
+        parts += [env.fields["xmat"].reshape(env.num_envs, -1, 9)[:, robot.TORSO], place(env)]
     return np.concatenate(parts, axis=1)
 
 
-def pay(env: MujocoTasks, controls: np.ndarray, task_reward: np.ndarray, velocity: np.ndarray) -> Reward:
-    """The task's reward and the bonus, less the costs of the controls and of the contacts."""
-    cost = control_cost(env, controls)
-    reward = task_reward + env.config.survive_bonus - cost
-    terms = {"x_velocity": velocity[:, 0], "y_velocity": velocity[:, 1]}
-    terms |= {"task_reward": task_reward, "control_cost": cost}
-    if env.config.contact_cost > 0:
-        forces = clipped_forces(env)
-        terms["contact_cost"] = env.config.contact_cost * np.einsum("nf,nf->n", forces, forces)
-        reward -= terms["contact_cost"]
-    return reward, terms
+def earning(task_reward: TaskReward) -> Any:
+    """A family's `reward`: that of its task and the bonus, less the costs of the controls and of the contacts."""
+
+    def reward(env: MujocoTasks, controls: np.ndarray) -> Reward:
+        velocity, cost = planar_velocity(env), robot.control_cost(env, controls)
+        earned = task_reward(env, velocity)
+        terms = {"x_velocity": velocity[:, 0], "y_velocity": velocity[:, 1]}
+        terms |= {"task_reward": earned, "control_cost": cost}
+        total = earned + env.config.survive_bonus - cost
+        if env.config.contact_cost > 0:
+            forces = clipped_forces(env)
+            terms["contact_cost"] = env.config.contact_cost * np.einsum("nf,nf->n", forces, forces)
+            total -= terms["contact_cost"]
+        return total, terms
+
+    return reward
+
+
+def in_direction(env: MujocoTasks, velocity: np.ndarray) -> np.ndarray:
+    """The velocity in the task's direction."""
+    radians = env.config.direction_in_radians
+    return robot.along(env.lane_tasks["direction"], velocity) if radians else robot.in_direction(env, velocity)
+
+
+def along_angle(env: MujocoTasks, velocity: np.ndarray) -> np.ndarray:
+    """The velocity along the task's angle."""
+    return robot.along(env.lane_tasks["angle"], velocity)
+
+
+def at_velocity(env: MujocoTasks, velocity: np.ndarray) -> np.ndarray:
+    """1 less the distance to the task's velocity."""
+    return 1.0 + robot.at_velocity(env, velocity)
+
+
+def near_goal(env: MujocoTasks, velocity: np.ndarray) -> np.ndarray:
+    """Minus the distance to the goal: the sum of that along x and that along y."""
+    away = np.abs(place(env)[:, :2] - env.lane_tasks["goal"])
+    return env.config.goal_reward - away[:, 0] - away[:, 1]
 
 
 class AntDir(MujocoTasks):
     """Run forwards or backwards. Task parameter: `direction`, 1 or -1; in the variant `varibad`, an angle in rad."""
 
-    Config, variants = AntDirConfig, DIR_VARIANTS
-    remarks: ClassVar = {"pearl": SAME_TASKS}
-    initial_state, observe, terminated = start, see, left_its_heights
+    Config, variants, remarks = ant_variants.AntDirConfig, ant_variants.DIR_VARIANTS, {"pearl": SAME_TASKS}
+    initial_state, observe, reward, terminated = start, see, earning(in_direction), left_its_heights
 
     def define(self, options: Any) -> dict[str, Any]:
-        return ant(options, task_distribution=TaskDistribution(direction=Choice((-1.0, 1.0))))
-
-    def reward(self, controls: np.ndarray) -> Reward:
-        direction, velocity = self.lane_tasks["direction"], planar_velocity(self)
-        radians = self.config.direction_in_radians
-        return pay(self, controls, along(direction, velocity) if radians else direction * velocity[:, 0], velocity)
+        return ant(options, **robot.DIRECTIONS)
 
 
 class AntAngle(MujocoTasks):
     """Run along an angle. Task parameter: `angle` from the x axis, rad."""
 
-    Config, variants = AntConfig, ANGLE_VARIANTS
+    Config, variants = ant_variants.AntConfig, ant_variants.ANGLE_VARIANTS
     remarks: ClassVar = {"pearl": f"{SAME_TASKS}; {OTHER_TASKS}"}
-    initial_state, observe, terminated = start, see, left_its_heights
+    initial_state, observe, reward, terminated = start, see, earning(along_angle), left_its_heights
 
     def define(self, options: Any) -> dict[str, Any]:
         return ant(options, task_distribution=TaskDistribution(angle=Uniform(0.0, 2 * np.pi)))
-
-    def reward(self, controls: np.ndarray) -> Reward:
-        velocity = planar_velocity(self)
-        return pay(self, controls, along(self.lane_tasks["angle"], velocity), velocity)
 
 
 class AntVel(MujocoTasks):
     """Run along x at a velocity. Task parameter: `velocity`, m/s; outside the training range up to 1 m/s faster."""
 
-    Config, variants = AntVelConfig, VEL_VARIANTS
-    initial_state, observe, terminated = start, see, left_its_heights
+    Config, variants = ant_variants.AntVelConfig, ant_variants.VEL_VARIANTS
+    initial_state, observe, reward, terminated = start, see, earning(at_velocity), left_its_heights
 
     def define(self, options: Any) -> dict[str, Any]:
-        low, high = options.min_velocity, options.max_velocity
-        inside, faster = (TaskDistribution(velocity=law) for law in (Uniform(low, high), Uniform(high, high + 1.0)))
-        return ant(options, task_distribution=inside, outside_distribution=faster)
-
-    def reward(self, controls: np.ndarray) -> Reward:
-        velocity = planar_velocity(self)
-        return pay(self, controls, 1.0 - np.abs(velocity[:, 0] - self.lane_tasks["velocity"]), velocity)
+        return ant(options, **robot.velocities(options))
 
 
 class AntGoal(MujocoTasks):
     """Run to a place. Task parameter: `goal` [2], m; outside the training range up to 1 m farther than any."""
 
-    Config, variants = AntGoalConfig, GOAL_VARIANTS
-    remarks: ClassVar = {"pearl": OTHER_TASKS}
-    initial_state, observe, terminated = start, see, left_its_heights
+    Config, variants, remarks = ant_variants.AntGoalConfig, ant_variants.GOAL_VARIANTS, {"pearl": OTHER_TASKS}
+    initial_state, observe, reward, terminated = start, see, earning(near_goal), left_its_heights
 
     def define(self, options: Any) -> dict[str, Any]:
         size, disk = options.goal_range, options.goal_shape == "disk"
@@ -159,10 +153,6 @@ class AntGoal(MujocoTasks):
             task_distribution=TaskDistribution(goal=Ring(0.0, size) if disk else Uniform(-size, size, (2,))),
             outside_distribution=TaskDistribution(goal=Ring(farthest, farthest + 1.0)),
         )
-
-    def reward(self, controls: np.ndarray) -> Reward:
-        away = np.abs(place(self)[:, :2] - self.lane_tasks["goal"])
-        return pay(self, controls, self.config.goal_reward - away[:, 0] - away[:, 1], planar_velocity(self))
 
 
 @dataclass(frozen=True)

@@ -14,23 +14,17 @@ import numpy as np
 
 from envs.contract.tasks import Choice, TaskDistribution, Tasks, require_number
 from envs.engine.mujoco_tasks import MujocoTasks
-from envs.families.locomotion.ant import ant, pay, see, start
+from envs.families.locomotion.ant import ant, earning, see, start
 from envs.families.locomotion.ant_variants import CRIPPLE_VARIANTS, PARAMS_VARIANTS, AntConfig, AntParamsConfig
 from envs.families.locomotion.random_parameters import random_parameters
-from envs.families.locomotion.robot import Reward, left_its_heights, planar_velocity
-
-
-def run_forwards(env: MujocoTasks, controls: np.ndarray) -> Reward:
-    """The faster, the better."""
-    velocity = planar_velocity(env)
-    return pay(env, controls, velocity[:, 0], velocity)
+from envs.families.locomotion.robot import forwards, left_its_heights
 
 
 class AntParams(MujocoTasks):
     """Task parameters: the factors `mass` [14], `inertia` [14, 3], `damping` [14] and `friction` [14, 3]."""
 
     Config, variants = AntParamsConfig, PARAMS_VARIANTS
-    initial_state, observe, reward, terminated = start, see, run_forwards, left_its_heights
+    initial_state, observe, reward, terminated = start, see, earning(forwards), left_its_heights
 
     def define(self, options: Any) -> dict[str, Any]:
         return ant(options, **random_parameters(options))
@@ -44,7 +38,7 @@ class AntCripple(MujocoTasks):
     """
 
     Config, variants = AntConfig, CRIPPLE_VARIANTS
-    initial_state, observe, reward, terminated = start, see, run_forwards, left_its_heights
+    initial_state, observe, reward, terminated = start, see, earning(forwards), left_its_heights
 
     def define(self, options: Any) -> dict[str, Any]:
         train, test = TaskDistribution(leg=Choice((0, 1, 2))), TaskDistribution(leg=Choice((3,)))

@@ -63,26 +63,11 @@ class AntParamsConfig(FamilyConfig, RobotConfig, TorsoConfig, SurvivalConfig, An
     """The options of AntParams; what is None comes from the variant."""
 
 
-GYM: dict[str, Any] = {
-    "horizon": 200,
-    "timestep": 0.01,
-    "frame_skip": 5,
-    "action_scale": 1.0,
-    "survive_bonus": 1.0,
-    "control_cost": 0.5,
-    "contact_cost": 0.0005,
-    "terminates": True,
-    "min_height": 0.2,
-    "max_height": 1.0,
-    "observe_place": False,
-    "observe_contacts": True,
-    "observe_frame": False,
-    "mass_center": False,
-    "bent_legs": False,
-    "reset_law": "uniform",
-    "reset_position": 0.1,
-    "reset_velocity": 0.1,
-}
+GYM: dict[str, Any] = {"horizon": 200, "timestep": 0.01, "frame_skip": 5, "action_scale": 1.0}
+GYM |= {"survive_bonus": 1.0, "control_cost": 0.5, "contact_cost": 0.0005}
+GYM |= {"terminates": True, "min_height": 0.2, "max_height": 1.0}
+GYM |= {"observe_place": False, "observe_contacts": True, "observe_frame": False, "mass_center": False}
+GYM |= {"bent_legs": False, "reset_law": "uniform", "reset_position": 0.1, "reset_velocity": 0.1}
 MAML_REWARD: dict[str, Any] = {"survive_bonus": 0.05, "control_cost": 0.005}
 GOAL_REWARD: dict[str, Any] = {"survive_bonus": 0.0, "control_cost": 0.1, "terminates": False, "observe_place": True}
 # Actions in ±10 divided by 10: a policy with standard deviation 1 then explores with 0.1.

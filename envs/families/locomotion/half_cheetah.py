@@ -10,26 +10,16 @@ half_cheetah.xml.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from envs.contract.config import SAME_TASKS, FamilyConfig, option
 from envs.contract.published_lists import pearl_uniform
-from envs.contract.tasks import Choice, TaskDistribution, Uniform
+from envs.contract.tasks import Uniform
 from envs.engine.mujoco_tasks import MujocoTasks
-from envs.families.locomotion.robot import (
-    RAW_COST,
-    TORSO,
-    Reward,
-    RobotConfig,
-    TorsoConfig,
-    VelocityConfig,
-    pay,
-    planar_velocity,
-    robot,
-    start,
-)
+from envs.families.locomotion import robot
+from envs.families.locomotion.robot import RAW_COST, RobotConfig, TorsoConfig, VelocityConfig, earning, start
 
 
 @dataclass(frozen=True)
@@ -54,18 +44,9 @@ class HalfCheetahVelConfig(FamilyConfig, RobotConfig, TorsoConfig, HalfCheetahOp
     with and the other 30 to test with."""
 
 
-GYM: dict[str, Any] = {
-    "horizon": 200,
-    "timestep": 0.01,
-    "frame_skip": 5,
-    "action_scale": 1.0,
-    "control_cost": 0.05,
-    "torso_position": True,
-    "mass_center": False,
-    "reset_law": "uniform",
-    "reset_position": 0.1,
-    "reset_velocity": 0.1,
-}
+GYM: dict[str, Any] = {"horizon": 200, "timestep": 0.01, "frame_skip": 5, "action_scale": 1.0, "control_cost": 0.05}
+GYM |= {"torso_position": True, "mass_center": False}
+GYM |= {"reset_law": "uniform", "reset_position": 0.1, "reset_velocity": 0.1}
 # rllab's simulation: a step is 0.01 s, so that an episode is 2 s of running instead of 5 or 10.
 RLLAB = GYM | {"frame_skip": 1, "mass_center": True, "reset_law": "normal", "reset_position": 0.01}
 # Actions in ±10 divided by 10: a policy with standard deviation 1 then explores with 0.1.
@@ -97,16 +78,16 @@ VEL_VARIANTS: dict[str, dict[str, Any]] = {
 
 def half_cheetah(options: Any, **tasks: Any) -> dict[str, Any]:
     """The definition of a cheetah with these tasks."""
-    return robot(options, "half_cheetah.xml", mass_center=options.mass_center, **tasks)
+    return robot.definition(options, "half_cheetah.xml", mass_center=options.mass_center, **tasks)
 
 
 def see(env: MujocoTasks) -> np.ndarray:
     """Joint positions but for x (8), joint velocities (9) and, if asked for, the torso's place (3)."""
     parts = [env.qpos[:, 1:], env.qvel]
     if env.config.torso_position and env.config.mass_center:
-        parts.append(env.fields["subtree_com"][:, TORSO])
+        parts.append(env.fields["subtree_com"][:, robot.TORSO])
     elif env.config.torso_position:  # the root slides move the torso itself
-        x, z = env.qpos[:, 0], env.model.body_pos[TORSO, 2] + env.qpos[:, 1]
+        x, z = env.qpos[:, 0], env.model.body_pos[robot.TORSO, 2] + env.qpos[:, 1]
         parts.append(np.stack([x, np.zeros(env.num_envs), z], axis=1))
     return np.concatenate(parts, axis=1)
 
@@ -114,33 +95,22 @@ def see(env: MujocoTasks) -> np.ndarray:
 class HalfCheetahDir(MujocoTasks):
     """Run forwards or backwards. Task parameter: `direction`, 1 or -1."""
 
-    Config, variants = HalfCheetahConfig, DIR_VARIANTS
-    remarks: ClassVar = {"pearl": SAME_TASKS}
-    initial_state, observe = start, see
+    Config, variants, remarks = HalfCheetahConfig, DIR_VARIANTS, {"pearl": SAME_TASKS}
+    initial_state, observe, reward = start, see, earning(robot.in_direction)
 
     def define(self, options: Any) -> dict[str, Any]:
-        return half_cheetah(options, task_distribution=TaskDistribution(direction=Choice((-1.0, 1.0))))
-
-    def reward(self, controls: np.ndarray) -> Reward:
-        velocity = planar_velocity(self)[:, 0]
-        return pay(self, controls, self.lane_tasks["direction"] * velocity, velocity)
+        return half_cheetah(options, **robot.DIRECTIONS)
 
 
 class HalfCheetahVel(MujocoTasks):
     """Run at a velocity. Task parameter: `velocity`, m/s; outside the training range up to 1 m/s faster."""
 
     Config, variants = HalfCheetahVelConfig, VEL_VARIANTS
-    initial_state, observe = start, see
+    initial_state, observe, reward = start, see, earning(robot.at_velocity)
 
     def define(self, options: Any) -> dict[str, Any]:
-        law, high = Uniform(options.min_velocity, options.max_velocity), options.max_velocity
-        tasks: dict[str, Any] = {"task_distribution": TaskDistribution(velocity=law)}
+        tasks = robot.velocities(options)
         if options.velocities == "pearl":
-            train, test = pearl_uniform("velocity", law, train=100, test=30)
-            tasks = {"task_distribution": train, "test_distribution": test}
-        faster = TaskDistribution(velocity=Uniform(high, high + 1.0))
-        return half_cheetah(options, outside_distribution=faster, **tasks)
-
-    def reward(self, controls: np.ndarray) -> Reward:
-        velocity = planar_velocity(self)[:, 0]
-        return pay(self, controls, -np.abs(velocity - self.lane_tasks["velocity"]), velocity)
+            law = Uniform(options.min_velocity, options.max_velocity)
+            tasks["task_distribution"], tasks["test_distribution"] = pearl_uniform("velocity", law, train=100, test=30)
+        return half_cheetah(options, **tasks)

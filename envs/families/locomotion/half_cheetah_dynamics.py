@@ -27,7 +27,7 @@ from envs.families.locomotion.half_cheetah import (
     see,
 )
 from envs.families.locomotion.random_parameters import RandomParametersConfig, random_parameters
-from envs.families.locomotion.robot import Reward, RobotConfig, TorsoConfig, pay, planar_velocity, start
+from envs.families.locomotion.robot import RobotConfig, TorsoConfig, earning, forwards, start
 
 
 @dataclass(frozen=True)
@@ -40,17 +40,11 @@ PARAMS_VARIANTS: dict[str, dict[str, Any]] = {"metarl": SCALED | {"largest_expon
 CRIPPLE_VARIANTS: dict[str, dict[str, Any]] = {"metarl": SCALED, "grbal": RLLAB | {"horizon": 1000}}
 
 
-def run_forwards(env: MujocoTasks, controls: np.ndarray) -> Reward:
-    """The faster, the better."""
-    velocity = planar_velocity(env)[:, 0]
-    return pay(env, controls, velocity, velocity)
-
-
 class HalfCheetahParams(MujocoTasks):
     """Task parameters: the factors `mass` [8], `inertia` [8, 3], `damping` [9] and `friction` [9, 3]."""
 
     Config, variants = HalfCheetahParamsConfig, PARAMS_VARIANTS
-    initial_state, observe, reward = start, see, run_forwards
+    initial_state, observe, reward = start, see, earning(forwards)
 
     def define(self, options: Any) -> dict[str, Any]:
         return half_cheetah(options, **random_parameters(options))
@@ -60,7 +54,7 @@ class HalfCheetahCripple(MujocoTasks):
     """Task parameter: `joint`, the number of the dead motor's joint; 0, the back thigh, is held out for tests."""
 
     Config, variants = HalfCheetahConfig, CRIPPLE_VARIANTS
-    initial_state, observe, reward = start, see, run_forwards
+    initial_state, observe, reward = start, see, earning(forwards)
 
     def define(self, options: Any) -> dict[str, Any]:
         train, test = TaskDistribution(joint=Choice((1, 2, 3, 4, 5))), TaskDistribution(joint=Choice((0,)))
@@ -83,7 +77,7 @@ class HalfCheetahPayload(MujocoTasks):
     """
 
     Config, variants = HalfCheetahConfig, FORWARD_VARIANTS
-    initial_state, observe, reward = start, see, run_forwards
+    initial_state, observe, reward = start, see, earning(forwards)
 
     def define(self, options: Any) -> dict[str, Any]:
         load = Scale(("body_mass", "body_inertia"), Uniform(1.0, 3.0), names=("torso",))
@@ -95,7 +89,7 @@ class HalfCheetahFriction(MujocoTasks):
     """Task parameter: `friction`, the factor of all friction; beyond the training range it is slippery."""
 
     Config, variants = HalfCheetahConfig, FORWARD_VARIANTS
-    initial_state, observe, reward = start, see, run_forwards
+    initial_state, observe, reward = start, see, earning(forwards)
 
     def define(self, options: Any) -> dict[str, Any]:
         grip, slippery = Scale("geom_friction", Uniform(0.5, 2.0)), TaskDistribution(friction=Uniform(0.25, 0.5))
@@ -106,7 +100,7 @@ class HalfCheetahGravity(MujocoTasks):
     """Task parameter: `gravity`, in units of the Earth's."""
 
     Config, variants = HalfCheetahConfig, FORWARD_VARIANTS
-    initial_state, observe, reward = start, see, run_forwards
+    initial_state, observe, reward = start, see, earning(forwards)
 
     def define(self, options: Any) -> dict[str, Any]:
         gravity, stronger = Scale("opt.gravity", Uniform(0.5, 1.5)), TaskDistribution(gravity=Uniform(1.5, 2.0))

@@ -4,15 +4,15 @@ With v the root's displacement along x in a step over the step's duration (m/s) 
 the reward is v + 1 - 0.001 Σ a², and the episode ends when the hopper falls. The model is Gymnasium's hopper.xml.
 """
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from envs.contract.config import OTHER_TASKS
 from envs.engine.mujoco_tasks import MujocoTasks
+from envs.families.locomotion import robot
 from envs.families.locomotion.random_parameters import random_parameters
-from envs.families.locomotion.robot import robot, start_uniform
-from envs.families.locomotion.walker import PARAMS_VARIANTS, WalkerParamsConfig, see, walk_forwards
+from envs.families.locomotion.walker import PARAMS_VARIANTS, WalkerParamsConfig, earning, see
 
 
 class HopperParams(MujocoTasks):
@@ -22,12 +22,11 @@ class HopperParams(MujocoTasks):
     of the world's mass and the root's damping multiply 0.
     """
 
-    Config, variants = WalkerParamsConfig, PARAMS_VARIANTS
-    remarks: ClassVar = {"pearl": OTHER_TASKS}
-    initial_state, observe, reward = start_uniform, see, walk_forwards
+    Config, variants, remarks = WalkerParamsConfig, PARAMS_VARIANTS, {"pearl": OTHER_TASKS}
+    initial_state, observe, reward = robot.start_uniform, see, earning(robot.forwards)
 
     def define(self, options: Any) -> dict[str, Any]:
-        return robot(options, "hopper.xml", **random_parameters(options))
+        return robot.definition(options, "hopper.xml", **random_parameters(options))
 
     def terminated(self) -> np.ndarray:
         """Whether the torso fell or leans over, or a joint's angle or velocity is beyond all measure."""

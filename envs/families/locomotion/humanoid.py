@@ -12,7 +12,7 @@ the state after the step, under its controls; with mujoco-py 2, as VariBAD ran i
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -20,18 +20,8 @@ from envs.contract.config import OTHER_TASKS, FamilyConfig, option
 from envs.contract.definition import Outcome
 from envs.contract.tasks import Choice, TaskDistribution, Uniform
 from envs.engine.mujoco_tasks import MujocoTasks
-from envs.families.locomotion.robot import (
-    RAW_COST,
-    TORSO,
-    Reward,
-    RobotConfig,
-    SurvivalConfig,
-    along,
-    control_cost,
-    left_its_heights,
-    robot,
-    start_uniform,
-)
+from envs.families.locomotion import robot
+from envs.families.locomotion.robot import RAW_COST, Reward, RobotConfig, SurvivalConfig
 
 BODY_FIELDS = ("cinert", "cvel", "qfrc_actuator", "cfrc_ext")
 
@@ -53,23 +43,10 @@ class HumanoidDirConfig(FamilyConfig, RobotConfig, SurvivalConfig):
     """Bound of the initial positions and velocities around the model's pose at rest, uniform."""
 
 
-GYM: dict[str, Any] = {
-    "horizon": 200,
-    "forward_backward": False,
-    "timestep": 0.003,
-    "frame_skip": 5,
-    "action_scale": 1.0,
-    "velocity_weight": 1.25,
-    "survive_bonus": 5.0,
-    "control_cost": 0.1,
-    "contact_cost": 0.5e-6,
-    "contact_limit": 10.0,
-    "terminates": True,
-    "min_height": 1.0,
-    "max_height": 2.0,
-    "observe_bodies": True,
-    "reset_noise": 0.01,
-}
+GYM: dict[str, Any] = {"horizon": 200, "timestep": 0.003, "frame_skip": 5, "action_scale": 1.0}
+GYM |= {"forward_backward": False, "velocity_weight": 1.25, "survive_bonus": 5.0}
+GYM |= {"control_cost": 0.1, "contact_cost": 0.5e-6, "contact_limit": 10.0}
+GYM |= {"terminates": True, "min_height": 1.0, "max_height": 2.0, "observe_bodies": True, "reset_noise": 0.01}
 # Actions in ±10 divided by 10: a policy with standard deviation 1 then explores with 0.1.
 SCALED = GYM | {"action_scale": 10.0}
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -90,13 +67,12 @@ class HumanoidDir(MujocoTasks):
     velocities (14 * 6), the joints' torques (23) and the contact forces (14 * 6), all of the present state.
     """
 
-    Config, variants = HumanoidDirConfig, VARIANTS
-    remarks: ClassVar = {"pearl": OTHER_TASKS}
-    initial_state, terminated = start_uniform, left_its_heights
+    Config, variants, remarks = HumanoidDirConfig, VARIANTS, {"pearl": OTHER_TASKS}
+    initial_state, terminated = robot.start_uniform, robot.left_its_heights
 
     def define(self, options: Any) -> dict[str, Any]:
         angle = Choice((0.0, np.pi)) if options.forward_backward else Uniform(0.0, 2 * np.pi)
-        return robot(
+        return robot.definition(
             options,
             "humanoid.xml",
             forces=options.observe_bodies or options.contact_cost > 0,
@@ -105,7 +81,7 @@ class HumanoidDir(MujocoTasks):
         )
 
     def build(self) -> None:
-        self.mass_center = self.fields["subtree_com"][:, TORSO]  # [num_envs, 3]
+        self.mass_center = self.fields["subtree_com"][:, robot.TORSO]  # [num_envs, 3]
         self.mass_center_before = self.mass_center.copy()
 
     def advance(self, actions: np.ndarray, live: np.ndarray) -> Outcome:
@@ -121,8 +97,8 @@ class HumanoidDir(MujocoTasks):
 
     def reward(self, controls: np.ndarray) -> Reward:
         """Velocity along the task's angle and the bonus, less the costs of the controls and of the contacts."""
-        velocity = along(self.lane_tasks["angle"], (self.mass_center - self.mass_center_before)[:, :2] / self.dt)
-        cost = control_cost(self, controls)
+        velocity = robot.along(self.lane_tasks["angle"], (self.mass_center - self.mass_center_before)[:, :2] / self.dt)
+        cost = robot.control_cost(self, controls)
         reward = self.config.velocity_weight * velocity + self.config.survive_bonus - cost
         terms = {"velocity": velocity, "control_cost": cost}
         if self.config.contact_cost > 0:

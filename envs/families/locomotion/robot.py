@@ -4,7 +4,7 @@ A family is a table of functions over all lanes of a `MujocoTasks`: how it start
 robot's file has its own; these are common to several. Letters: E lanes per task; num_envs = N * E.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +14,7 @@ import mujoco
 import numpy as np
 
 from envs.contract.config import option
+from envs.contract.tasks import Choice, TaskDistribution, Uniform
 from envs.engine.mujoco_tasks import MujocoTasks, load_model
 
 ASSETS = Path(gymnasium.__file__).parent / "envs/mujoco/assets"
@@ -24,6 +25,8 @@ RAW_COST: dict[str, Any] = {"clip_actions": False}
 
 Reward = tuple[np.ndarray, dict[str, np.ndarray]]
 """[num_envs], and diagnostics by name, [num_envs] each."""
+TaskReward = Callable[[MujocoTasks, np.ndarray], np.ndarray]
+"""The task's part of the reward, [num_envs], at the velocities in the plane, [num_envs, 2]."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ class VelocityConfig:
     """Highest velocity of a task (m/s)."""
 
 
-def robot(
+def definition(
     options: Any,
     xml: str,
     *,
@@ -151,20 +154,53 @@ def planar_velocity(env: MujocoTasks) -> np.ndarray:
     return (env.qpos[:, :2] - env.qpos_before[:, :2]) / env.dt
 
 
-def along(angle: np.ndarray, velocity: np.ndarray) -> np.ndarray:
-    """The part of velocities `[num_envs, 2]` along angles from the x axis (rad)."""
-    return np.cos(angle) * velocity[:, 0] + np.sin(angle) * velocity[:, 1]
-
-
 def control_cost(env: MujocoTasks, controls: np.ndarray) -> np.ndarray:
     """control_cost * Σ a², [num_envs]."""
     return env.config.control_cost * np.einsum("na,na->n", controls, controls)
 
 
-def pay(env: MujocoTasks, controls: np.ndarray, task_reward: np.ndarray, velocity: np.ndarray) -> Reward:
-    """The task's reward less the cost of the controls."""
-    cost = control_cost(env, controls)
-    return task_reward - cost, {"velocity": velocity, "control_cost": cost}
+def earning(task_reward: TaskReward) -> Any:
+    """A family's `reward`: that of its task, less the cost of the controls."""
+
+    def reward(env: MujocoTasks, controls: np.ndarray) -> Reward:
+        velocity, cost = planar_velocity(env), control_cost(env, controls)
+        return task_reward(env, velocity) - cost, {"velocity": velocity[:, 0], "control_cost": cost}
+
+    return reward
+
+
+# Tasks: their laws, and what they reward.
+
+DIRECTIONS: dict[str, Any] = {"task_distribution": TaskDistribution(direction=Choice((-1.0, 1.0)))}
+
+
+def velocities(options: Any, beyond: float = 1.0) -> dict[str, Any]:
+    """Velocities of a VelocityConfig; outside of training they are up to `beyond` (m/s) faster."""
+    low, high = options.min_velocity, options.max_velocity
+    return {
+        "task_distribution": TaskDistribution(velocity=Uniform(low, high)),
+        "outside_distribution": TaskDistribution(velocity=Uniform(high, high + beyond)),
+    }
+
+
+def forwards(env: MujocoTasks, velocity: np.ndarray) -> np.ndarray:
+    """The faster, the better."""
+    return velocity[:, 0]
+
+
+def in_direction(env: MujocoTasks, velocity: np.ndarray) -> np.ndarray:
+    """The velocity forwards or backwards."""
+    return env.lane_tasks["direction"] * velocity[:, 0]
+
+
+def along(angle: np.ndarray, velocity: np.ndarray) -> np.ndarray:
+    """The part of velocities `[num_envs, 2]` along angles from the x axis (rad)."""
+    return np.cos(angle) * velocity[:, 0] + np.sin(angle) * velocity[:, 1]
+
+
+def at_velocity(env: MujocoTasks, velocity: np.ndarray) -> np.ndarray:
+    """Minus the distance to the velocity."""
+    return -np.abs(velocity[:, 0] - env.lane_tasks["velocity"])
 
 
 def left_its_heights(env: MujocoTasks) -> np.ndarray:

@@ -16,19 +16,9 @@ from typing import Any
 import numpy as np
 
 from envs.contract.config import FamilyConfig, option
-from envs.contract.tasks import TaskDistribution, Uniform
 from envs.engine.mujoco_tasks import MujocoTasks
-from envs.families.locomotion.robot import (
-    TORSO,
-    Reward,
-    RobotConfig,
-    TorsoConfig,
-    VelocityConfig,
-    noise,
-    pay,
-    planar_velocity,
-    robot,
-)
+from envs.families.locomotion import robot
+from envs.families.locomotion.robot import RobotConfig, TorsoConfig, VelocityConfig
 
 
 @dataclass(frozen=True)
@@ -41,21 +31,11 @@ class SwimmerVelConfig(FamilyConfig, RobotConfig, TorsoConfig, VelocityConfig):
     """Whether that distance is rewarded, as ProMP's code has it, and not charged."""
 
 
-GYM: dict[str, Any] = {
-    "horizon": 200,
-    "min_velocity": 0.1,
-    "max_velocity": 0.2,
-    "timestep": 0.01,
-    "frame_skip": 4,
-    "action_scale": 10.0,  # a policy with standard deviation 1 then explores with 0.1
-    "velocity_weight": 1.0,
-    "pays_for_missing": False,
-    "control_cost": 0.0001,
-    "mass_center": False,
-    "reset_law": "uniform",
-    "reset_position": 0.1,
-    "reset_velocity": 0.1,
-}
+GYM: dict[str, Any] = {"horizon": 200, "timestep": 0.01, "frame_skip": 4}
+GYM |= {"action_scale": 10.0}  # a policy with standard deviation 1 then explores with 0.1
+GYM |= {"min_velocity": 0.1, "max_velocity": 0.2, "velocity_weight": 1.0, "pays_for_missing": False}
+GYM |= {"control_cost": 0.0001, "mass_center": False}
+GYM |= {"reset_law": "uniform", "reset_position": 0.1, "reset_velocity": 0.1}
 VARIANTS: dict[str, dict[str, Any]] = {
     "metarl": GYM,
     "maml": GYM
@@ -63,6 +43,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     | {"mass_center": True, "reset_law": "normal", "reset_position": 0.01},
     "promp": GYM | {"pays_for_missing": True},
 }
+
+
+def at_velocity(env: MujocoTasks, velocity: np.ndarray) -> np.ndarray:
+    """The distance to the velocity, by its weight and its sign."""
+    closeness = env.config.velocity_weight * robot.at_velocity(env, velocity)
+    return -closeness if env.config.pays_for_missing else closeness
 
 
 class SwimmerVel(MujocoTasks):
@@ -73,32 +59,19 @@ class SwimmerVel(MujocoTasks):
     """
 
     Config, variants = SwimmerVelConfig, VARIANTS
+    reward = robot.earning(at_velocity)
 
     def define(self, options: Any) -> dict[str, Any]:
-        low, high = options.min_velocity, options.max_velocity
-        inside, faster = (TaskDistribution(velocity=law) for law in (Uniform(low, high), Uniform(high, 2 * high - low)))
-        return robot(
-            options,
-            "swimmer.xml",
-            mass_center=options.mass_center,
-            task_distribution=inside,
-            outside_distribution=faster,
-        )
+        tasks = robot.velocities(options, beyond=options.max_velocity - options.min_velocity)
+        return robot.definition(options, "swimmer.xml", mass_center=options.mass_center, **tasks)
 
     def initial_state(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Noise around the model's pose, and around rest; nv = nq."""
         law, shape = self.config.reset_law, (self.lanes_per_task, self.model.nq)
-        positions = self.model.qpos0 + self.config.reset_position * noise(rng, law, 1.0, shape)
-        return positions, self.config.reset_velocity * noise(rng, law, 1.0, shape)
+        positions = self.model.qpos0 + self.config.reset_position * robot.noise(rng, law, 1.0, shape)
+        return positions, self.config.reset_velocity * robot.noise(rng, law, 1.0, shape)
 
     def observe(self) -> np.ndarray:
-        """Positions, velocities, and the place of the centre of mass."""
         if self.config.mass_center:
-            return np.concatenate([self.qpos, self.qvel, self.fields["subtree_com"][:, TORSO]], axis=1)
+            return np.concatenate([self.qpos, self.qvel, self.fields["subtree_com"][:, robot.TORSO]], axis=1)
         return np.concatenate([self.qpos[:, 2:], self.qvel], axis=1)
-
-    def reward(self, controls: np.ndarray) -> Reward:
-        """The distance to the task's velocity and the cost of the controls."""
-        velocity = planar_velocity(self)[:, 0]
-        distance = self.config.velocity_weight * np.abs(velocity - self.lane_tasks["velocity"])
-        return pay(self, controls, distance if self.config.pays_for_missing else -distance, velocity)

@@ -12,24 +12,16 @@ foot has half the friction of its left: the field published on that one.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from envs.contract.config import OTHER_TASKS, FamilyConfig, option
-from envs.contract.tasks import Choice, TaskDistribution, Uniform
+from envs.contract.tasks import TaskDistribution, Uniform
 from envs.engine.mujoco_tasks import MujocoTasks
+from envs.families.locomotion import robot
 from envs.families.locomotion.random_parameters import RandomParametersConfig, random_parameters
-from envs.families.locomotion.robot import (
-    RAW_COST,
-    Reward,
-    RobotConfig,
-    VelocityConfig,
-    pay,
-    planar_velocity,
-    robot,
-    start_uniform,
-)
+from envs.families.locomotion.robot import RAW_COST, RobotConfig, TaskReward, VelocityConfig, start_uniform
 
 
 @dataclass(frozen=True)
@@ -57,15 +49,9 @@ class WalkerParamsConfig(FamilyConfig, RobotConfig, WalkerOptions, RandomParamet
     """The options of WalkerParams and HopperParams; what is None comes from the variant."""
 
 
-PROMP: dict[str, Any] = {
-    "horizon": 200,
-    "timestep": 0.002,
-    "frame_skip": 8,
-    "action_scale": 10.0,  # actions in ±10 divided by 10: a policy of standard deviation 1 explores with 0.1
-    "control_cost": 0.001,
-    "bonus": 1.0,
-    "reset_noise": 0.005,
-}
+PROMP: dict[str, Any] = {"horizon": 200, "timestep": 0.002, "frame_skip": 8}
+# Actions in ±10 divided by 10: a policy of standard deviation 1 explores with 0.1.
+PROMP |= {"action_scale": 10.0, "control_cost": 0.001, "bonus": 1.0, "reset_noise": 0.005}
 DIR_VARIANTS: dict[str, dict[str, Any]] = {"metarl": PROMP, "promp": PROMP}
 VEL_VARIANTS: dict[str, dict[str, Any]] = {
     # ProMP's 10 m/s is beyond any walker. The bonus exceeds what standing loses, or else falling would pay.
@@ -87,10 +73,9 @@ def see(env: MujocoTasks) -> np.ndarray:
     return np.concatenate([env.qpos[:, 1:], np.clip(env.qvel, -10.0, 10.0)], axis=1)
 
 
-def walk_forwards(env: MujocoTasks, controls: np.ndarray) -> Reward:
-    """The faster, the better."""
-    velocity = planar_velocity(env)[:, 0]
-    return pay(env, controls, velocity + env.config.bonus, velocity)
+def earning(task_reward: TaskReward) -> Any:
+    """A family's `reward`: that of its task and the bonus, less the cost of the controls."""
+    return robot.earning(lambda env, velocity: task_reward(env, velocity) + env.config.bonus)
 
 
 def has_fallen(env: MujocoTasks) -> np.ndarray:
@@ -103,29 +88,21 @@ class WalkerDir(MujocoTasks):
     """Walk forwards or backwards. Task parameter: `direction`, 1 or -1."""
 
     Config, variants = WalkerConfig, DIR_VARIANTS
-    initial_state, observe, terminated = start_uniform, see, has_fallen
+    initial_state, observe, reward, terminated = start_uniform, see, earning(robot.in_direction), has_fallen
 
     def define(self, options: Any) -> dict[str, Any]:
-        return robot(options, "walker2d.xml", task_distribution=TaskDistribution(direction=Choice((-1.0, 1.0))))
-
-    def reward(self, controls: np.ndarray) -> Reward:
-        velocity = planar_velocity(self)[:, 0]
-        return pay(self, controls, self.lane_tasks["direction"] * velocity + self.config.bonus, velocity)
+        return robot.definition(options, "walker2d.xml", **robot.DIRECTIONS)
 
 
 class WalkerVel(MujocoTasks):
     """Walk at a velocity. Task parameter: `velocity`, m/s."""
 
     Config, variants = WalkerVelConfig, VEL_VARIANTS
-    initial_state, observe, terminated = start_uniform, see, has_fallen
+    initial_state, observe, reward, terminated = start_uniform, see, earning(robot.at_velocity), has_fallen
 
     def define(self, options: Any) -> dict[str, Any]:
-        velocities = Uniform(options.min_velocity, options.max_velocity)
-        return robot(options, "walker2d.xml", task_distribution=TaskDistribution(velocity=velocities))
-
-    def reward(self, controls: np.ndarray) -> Reward:
-        velocity = planar_velocity(self)[:, 0]
-        return pay(self, controls, -np.abs(velocity - self.lane_tasks["velocity"]) + self.config.bonus, velocity)
+        velocities = TaskDistribution(velocity=Uniform(options.min_velocity, options.max_velocity))
+        return robot.definition(options, "walker2d.xml", task_distribution=velocities)
 
 
 class WalkerParams(MujocoTasks):
@@ -135,9 +112,8 @@ class WalkerParams(MujocoTasks):
     of the world's mass and the root's damping multiply 0.
     """
 
-    Config, variants = WalkerParamsConfig, PARAMS_VARIANTS
-    remarks: ClassVar = {"pearl": OTHER_TASKS}
-    initial_state, observe, reward, terminated = start_uniform, see, walk_forwards, has_fallen
+    Config, variants, remarks = WalkerParamsConfig, PARAMS_VARIANTS, {"pearl": OTHER_TASKS}
+    initial_state, observe, reward, terminated = start_uniform, see, earning(robot.forwards), has_fallen
 
     def define(self, options: Any) -> dict[str, Any]:
-        return robot(options, "walker2d.xml", **random_parameters(options))
+        return robot.definition(options, "walker2d.xml", **random_parameters(options))

@@ -54,16 +54,8 @@ class PointCornersConfig(FamilyConfig):
     """Half the side of the square of the initial velocity, with momentum (a step)."""
 
 
-CORNER: dict[str, Any] = {
-    "horizon": 100,
-    "reward": "progress",
-    "sparse_radius": 0.5,
-    "step_size": 0.2,
-    "momentum": False,
-    "walls": False,
-    "start_range": 0.2,
-    "start_velocity": 0.1,
-}
+CORNER: dict[str, Any] = {"horizon": 100, "reward": "progress", "sparse_radius": 0.5, "step_size": 0.2}
+CORNER |= {"momentum": False, "walls": False, "start_range": 0.2, "start_velocity": 0.1}
 VARIANTS: dict[str, dict[str, Any]] = {
     "promp-sparse": CORNER,
     "promp-dense": CORNER | {"reward": "dense"},
@@ -95,7 +87,6 @@ class PointCorners(TaskEnv):
         self.position, self.velocity = np.zeros((2, self.num_envs, 2))
 
     def reset_lanes(self, mask: np.ndarray) -> None:
-        """Place the points around the origin and, with momentum, push them."""
         bound = np.array([self.config.start_range, self.config.start_velocity])[:, None, None]
         for lanes, copies, rng in self.tasks_to_reset(mask):
             start = bound * rng.uniform(-1.0, 1.0, (2, self.lanes_per_task, 2))
@@ -114,11 +105,9 @@ class PointCorners(TaskEnv):
         return Outcome(reward)
 
     def observe(self) -> np.ndarray:
-        """The position and, with momentum, the velocity."""
         return np.concatenate([self.position, self.velocity], axis=1) if self.config.momentum else self.position
 
     def render_lane(self, lane: int = 0, paths: Mapping[str, np.ndarray] = NO_PATHS) -> np.ndarray:
-        """The point, its goal and the walls, and paths `[points, 2]` by name, uint8 `[height, width, 3]`."""
         walls = []
         for gap, radius in RINGS.items() if self.config.walls else ():
             # Who stands within 1 of the gap passes: on the ring, that is this angle to either side of it.
@@ -152,7 +141,6 @@ class PointCorners(TaskEnv):
         return (integral((goal + start)[..., None]) - integral((goal - start)[..., None])) / (2 * start)
 
     def _reward(self, before: np.ndarray, after: np.ndarray) -> np.ndarray:
-        """[num_envs]"""
         goal, radius = self.lane_tasks["goal"], self.config.sparse_radius
         distance = np.linalg.norm(after - goal, axis=1)
         if self.config.reward == "near":

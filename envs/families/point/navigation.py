@@ -49,19 +49,10 @@ class PointNavConfig(FamilyConfig):
     """What is seen: the position alone, or with the goal (an oracle), or with the distance to the goal."""
 
 
-MAML: dict[str, Any] = {
-    "horizon": 100,
-    "goals": "square",
-    "goal_range": 0.5,
-    "start_range": 0.0,
-    "action_bound": 1.0,  # rllab's normalisation: the policy acts in ±1
-    "step_size": 0.1,
-    "position_bound": 0.0,
-    "ends": "at-goal",
-    "observes": "position",
-}
-END_RADIUS = 0.01  # of the ends "at-goal" and "at-origin", along each axis
-
+# rllab's normalisation: the policy acts in ±1.
+MAML: dict[str, Any] = {"horizon": 100, "goals": "square", "goal_range": 0.5, "start_range": 0.0, "action_bound": 1.0}
+MAML |= {"step_size": 0.1, "position_bound": 0.0, "ends": "at-goal", "observes": "position"}
+WIDE = MAML | {"goal_range": 2.0, "action_bound": 0.1}
 VARIANTS: dict[str, dict[str, Any]] = {
     "maml": MAML,
     "maml-two-goals": MAML | {"goals": "left-right"},
@@ -72,24 +63,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     # The environment takes raw actions, as Deleu's; its examples rescale them to ±1, as MAML does.
     "l2l": MAML,
     # The source sets no horizon; 100 is what the others use. The distance that it shows leaks the task.
-    "garage": MAML
-    | {
-        "goal_range": 2.0,
-        "action_bound": 0.1,
-        "position_bound": 5.0,
-        "ends": "near-goal",
-        "observes": "distance",
-    },
-    "pearl": MAML
-    | {
-        "horizon": 20,
-        "goals": "pearl",
-        "goal_range": 1.0,
-        "start_range": 1.0,
-        "ends": "never",
-    },
-    "promp": MAML | {"goal_range": 2.0, "action_bound": 0.1, "ends": "at-origin"},
+    "garage": WIDE | {"position_bound": 5.0, "ends": "near-goal", "observes": "distance"},
+    "pearl": MAML | {"horizon": 20, "goals": "pearl", "goal_range": 1.0, "start_range": 1.0, "ends": "never"},
+    "promp": WIDE | {"ends": "at-origin"},
 }
+END_RADIUS = 0.01  # of the ends "at-goal" and "at-origin", along each axis
 
 
 @dataclass(frozen=True)
@@ -134,13 +112,11 @@ class PointNav(TaskEnv):
         self.position = np.zeros((self.num_envs, 2))
 
     def reset_lanes(self, mask: np.ndarray) -> None:
-        """Place the points, at the origin or around it."""
         reach, shape = self.config.start_range, (self.lanes_per_task, 2)
         for lanes, copies, rng in self.tasks_to_reset(mask):
             self.position[lanes] = rng.uniform(-reach, reach, shape)[copies]
 
     def advance(self, actions: np.ndarray, live: np.ndarray) -> Outcome:
-        """Move the points and measure their distance to the goal."""
         step, border = self.config.step_size, self.config.position_bound
         move = np.clip(actions * (step / self.config.action_bound), -step, step)
         position = np.where(live[:, None], self.position + move, self.position)
@@ -148,7 +124,6 @@ class PointNav(TaskEnv):
         return Outcome(-self._distance(), self._ended())
 
     def observe(self) -> np.ndarray:
-        """The position and, where it is seen, the goal or its distance."""
         seen = [self.position]
         if self.config.observes == "goal":
             seen.append(self.lane_tasks["goal"])
@@ -157,10 +132,8 @@ class PointNav(TaskEnv):
         return np.concatenate(seen, axis=1)
 
     def render_lane(self, lane: int = 0, paths: Mapping[str, np.ndarray] = NO_PATHS) -> np.ndarray:
-        """The point and its goal, and paths `[points, 2]` by name, uint8 `[height, width, 3]`."""
-        return draw_plane(
-            self.position[lane], self.lane_tasks["goal"][[lane]], 1.5 * self.config.goal_range, paths=paths
-        )
+        reach = 1.5 * self.config.goal_range
+        return draw_plane(self.position[lane], self.lane_tasks["goal"][[lane]], reach, paths=paths)
 
     def informed_return(self, tasks: Tasks) -> np.ndarray | None:
         """What the greedy path is worth, `[N]`; where starts are random, its exact mean over them.

@@ -61,12 +61,14 @@ class SparsePointNav(TaskEnv):
     Config, variants = SparsePointNavConfig, VARIANTS
 
     def define(self, options: Any) -> dict[str, Any]:
-        train, test = _goals(options.goals)
-        lower = TaskDistribution(angle=Uniform(-np.pi, 0.0))
+        half = options.goals != "circle"
+        train, test = TaskDistribution(angle=Uniform(0.0, np.pi if half else 2 * np.pi)), None
+        if options.goals == "spaced":
+            train, test = pearl_semicircle(train=80, test=20)
         return {
             "task_distribution": train,
             "test_distribution": test,
-            "outside_distribution": None if options.goals == "circle" else lower,
+            "outside_distribution": TaskDistribution(angle=Uniform(-np.pi, 0.0)) if half else None,
             "action_space": Box(-1.0, 1.0, (2,), np.float64),
         }
 
@@ -74,11 +76,9 @@ class SparsePointNav(TaskEnv):
         self.position = np.zeros((self.num_envs, 2))
 
     def reset_lanes(self, mask: np.ndarray) -> None:
-        """Place the points at the origin."""
         self.position[mask] = 0.0
 
     def advance(self, actions: np.ndarray, live: np.ndarray) -> Outcome:
-        """Move the points and measure their distance to the goal."""
         self.position = np.where(live[:, None], self.position + STEP_SIZE * np.clip(actions, -1.0, 1.0), self.position)
         distance = np.linalg.norm(self.position - _place(self.lane_tasks["angle"]), axis=1)
         rewards = {"sparse": self._sparse_reward(distance), "dense": -distance}
@@ -86,11 +86,9 @@ class SparsePointNav(TaskEnv):
         return Outcome(rewards[self.config.reward], terms=terms)
 
     def observe(self) -> np.ndarray:
-        """The position."""
         return self.position
 
     def render_lane(self, lane: int = 0, paths: Mapping[str, np.ndarray] = NO_PATHS) -> np.ndarray:
-        """The point and its goal, and paths `[points, 2]` by name, uint8 `[height, width, 3]`."""
         return draw_plane(self.position[lane], _place(self.lane_tasks["angle"][[lane]]), 1.4, paths=paths)
 
     def informed_return(self, tasks: Tasks) -> np.ndarray:
@@ -107,10 +105,3 @@ class SparsePointNav(TaskEnv):
 def _place(angle: np.ndarray) -> np.ndarray:
     """[..., 2]: on the unit circle."""
     return np.stack([np.cos(angle), np.sin(angle)], axis=-1)
-
-
-def _goals(law: str) -> tuple[TaskDistribution, TaskDistribution | None]:
-    """What training tasks come from, and test tasks where they are held out."""
-    if law == "spaced":
-        return pearl_semicircle(train=80, test=20)
-    return TaskDistribution(angle=Uniform(0.0, np.pi if law == "semicircle" else 2 * np.pi)), None

@@ -66,14 +66,12 @@ class Bandit(TaskEnv):
             raise InputError(f"task parameter 'means' of task {task} has {means[task, arm]} — give numbers from 0 to 1")
 
     def reset_lanes(self, mask: np.ndarray) -> None:
-        """Draw what the episode's pulls will meet."""
         shape = (self.lanes_per_task, self.horizon)
         for lanes, copies, rng in self.tasks_to_reset(mask):
             noise = rng.random(shape) if self.config.rewards == "bernoulli" else rng.standard_normal(shape)
             self.noise[lanes] = noise[copies]
 
     def advance(self, actions: np.ndarray, live: np.ndarray) -> Outcome:
-        """Pull an arm in each lane."""
         lanes, pull = np.arange(self.num_envs), np.minimum(self._steps, self.horizon - 1)
         mean, noise = self.lane_tasks["means"][lanes, actions], self.noise[lanes, pull]
         gaussian = self.config.rewards == "gaussian"
@@ -81,7 +79,6 @@ class Bandit(TaskEnv):
         return Outcome(reward, terminated=self.config.ends == "each-pull")
 
     def observe(self) -> np.ndarray:
-        """Nothing: a constant."""
         return np.zeros((self.num_envs, 1))
 
     def informed_return(self, tasks: Tasks) -> np.ndarray:

@@ -67,7 +67,6 @@ class GridNavi(TaskEnv):
             raise InputError(f"task parameter 'goal' of task {task} is {goal[task]} — give cells from 0 to {size - 1}")
 
     def reset_lanes(self, mask: np.ndarray) -> None:
-        """Put the agents into the corner."""
         self.cell[mask] = 0
 
     def advance(self, actions: np.ndarray, live: np.ndarray) -> Outcome:
@@ -78,14 +77,11 @@ class GridNavi(TaskEnv):
         return Outcome(np.where(found, ON_GOAL, ELSEWHERE))
 
     def observe(self) -> np.ndarray:
-        """The cell."""
         return self.cell
 
     def render_lane(self, lane: int = 0, paths: Mapping[str, np.ndarray] = NO_PATHS) -> np.ndarray:
-        """The agent, the goal and the cells, and paths `[points, 2]` by name, uint8 `[height, width, 3]`."""
-        return draw_plane(
-            self.cell[lane], self.lane_tasks["goal"][[lane]], self.config.size - 0.5, cells=True, paths=paths
-        )
+        goal, reach = self.lane_tasks["goal"][[lane]], self.config.size - 0.5
+        return draw_plane(self.cell[lane], goal, reach, cells=True, paths=paths)
 
     def informed_return(self, tasks: Tasks) -> np.ndarray:
         """Walk straight to the goal and stay there, `[N]`."""

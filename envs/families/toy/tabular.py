@@ -50,7 +50,6 @@ class TabularMDP(TaskEnv):
         self.reward_noise, self.chance = np.zeros((2, self.num_envs, self.horizon))
 
     def reset_lanes(self, mask: np.ndarray) -> None:
-        """Put the lanes into state 0 and draw what the episode's steps will meet."""
         self.state[mask] = 0
         shape = (self.lanes_per_task, self.horizon)
         for lanes, copies, rng in self.tasks_to_reset(mask):
@@ -58,7 +57,6 @@ class TabularMDP(TaskEnv):
             self.chance[lanes] = rng.random(shape)[copies]
 
     def advance(self, actions: np.ndarray, live: np.ndarray) -> Outcome:
-        """Pay for the state and the action, and move on."""
         lanes, step = np.arange(self.num_envs), np.minimum(self._steps, self.horizon - 1)
         reward = self.lane_tasks["mean_reward"][lanes, self.state, actions] + self.reward_noise[lanes, step]
         # The next state is the number of states whose cumulative probability chance has passed.
@@ -68,7 +66,6 @@ class TabularMDP(TaskEnv):
         return Outcome(reward)
 
     def observe(self) -> np.ndarray:
-        """The state, one-hot."""
         return np.eye(self.config.states)[self.state]
 
     def informed_return(self, tasks: Tasks) -> np.ndarray:
