@@ -20,7 +20,7 @@ from gymnasium.vector.utils import batch_space
 from envs.contract.config import resolve
 from envs.contract.definition import Definition, NoConfig, Outcome
 from envs.contract.errors import InputError, NonFiniteError, nearest, require_known
-from envs.contract.seeding import RUN_LANES, SAMPLE_TASKS, Seeds, generators, is_integer
+from envs.contract.seeding import RUN_LANES, SAMPLE_TASKS, Seeds, generators, require_counts
 from envs.contract.splits import make_splits, overlap
 from envs.contract.tasks import TaskDistribution, Tasks
 
@@ -32,7 +32,7 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
 
     A family is a subclass with `define`, which says what tasks there are, and the hooks `build`, `reset_lanes`,
     `advance` and `observe`; where a task changes more than what these read from `lane_tasks`, also `prepare_tasks` and
-    `apply_tasks`. Whoever makes one calls `Family(num_tasks, lanes_per_task, config=None, *, threads=0)`.
+    `apply_tasks`. It needs no constructor: `Family(num_tasks, lanes_per_task, config=None, *, threads=0)` makes one.
     """
 
     Config: ClassVar[type[Any]] = NoConfig
@@ -47,8 +47,6 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     """Whether most of a step's time is spent outside Python, so that another thread gets on meanwhile."""
     config: Any
     """The options of this environment, with a value each."""
-    num_tasks: int
-    lanes_per_task: int
     horizon: int
     """Steps after which an episode is truncated."""
     splits: dict[str, TaskDistribution]
@@ -72,14 +70,14 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         Raises: InputError on a number of tasks, lanes or steps below 1, on an impossible option, and where tasks cannot
         be held out.
         """
-        _require_counts(num_tasks=num_tasks, lanes_per_task=lanes_per_task)
+        require_counts(num_tasks=num_tasks, lanes_per_task=lanes_per_task)
         self.num_tasks, self.lanes_per_task, self.num_envs = num_tasks, lanes_per_task, num_tasks * lanes_per_task
         self.metadata = {"autoreset_mode": AutoresetMode.DISABLED}
         config = self.Config() if config is None else config
         self.config = resolve(config, self.variants) if self.variants else config
         definition = self.assemble(self.defines(**{**self.define(self.config), **given}), threads)
         self.horizon = self.config.horizon if definition.horizon is None else definition.horizon
-        _require_counts(horizon=self.horizon)
+        require_counts(horizon=self.horizon)
         self.splits = make_splits(self.config, definition)
         self.single_action_space = definition.action_space
         self.action_space = batch_space(definition.action_space, self.num_envs)
@@ -107,7 +105,7 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             raise InputError(f"there is no split '{split}' here" + nearest(split, self.splits))
         if num_tasks is None:
             num_tasks = len(seeds) if isinstance(seeds, Sequence | np.ndarray) else self.num_tasks
-        _require_counts(num_tasks=num_tasks)
+        require_counts(num_tasks=num_tasks)
         return self.splits[split].sample(generators(seeds, num_tasks, SAMPLE_TASKS))
 
     def unseen(self, split: str) -> bool:
@@ -137,8 +135,8 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         """Start an episode in every lane, or only in those of `options["reset_mask"]` (bool `[num_envs]`).
 
         Args:
-            seed: one for all tasks, or one per task; it restarts the generators of the tasks that have a lane
-                to reset. None lets them run on, and takes the first ones from the operating system.
+            seed: one for all tasks, or one per task; it restarts the generators of the tasks that have a lane to reset.
+                None lets them run on, and takes the first ones from the operating system.
             options: nothing but `reset_mask`. The other lanes keep going, and their observation stands.
 
         Returns: observations `[num_envs, O]`, float64, and `{"diverged": bool [num_envs]}`.
@@ -168,10 +166,9 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         Args:
             actions: `[num_envs, A]`, or whole numbers `[num_envs]` where actions are discrete.
 
-        Returns: observations `[num_envs, O]`; rewards, terminated and truncated, `[num_envs]` each, a lane
-        never being both; info with the family's diagnostics, `[num_envs]` each, and `diverged`, bool
-        `[num_envs]`: the simulation broke, which truncates the lane at its last good observation with reward
-        0, as it is no end of the task's. All arrays are the caller's to keep.
+        Returns: observations `[num_envs, O]`; rewards, terminated and truncated, `[num_envs]` each, a lane never being
+        both; info with the family's diagnostics and `diverged`, bool, `[num_envs]` each: the simulation broke, which
+        truncates the lane at its last good observation with reward 0. All arrays are the caller's to keep.
 
         Raises: ResetNeeded before the first reset; InputError on actions of another shape or kind;
         NonFiniteError on a non-finite action, observation or reward of a live lane.
@@ -267,8 +264,7 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
 
     def _check_actions(self, actions: Any, live: np.ndarray) -> np.ndarray:
         actions, space = np.asarray(actions), self.single_action_space
-        if actions.shape != self.action_space.shape:
-            wanted = self.action_space.shape
+        if actions.shape != (wanted := self.action_space.shape):
             raise InputError(f"actions have shape {actions.shape} — give {wanted}, one row per lane")
         if isinstance(space, Discrete):
             last = space.start + space.n - 1
@@ -289,7 +285,7 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         announced = (self.num_envs, self.observation_size)
         if observation.shape != announced:
             raise InputError(f"observe() gives shape {observation.shape} — it was announced as {announced}")
-        if self._observation is not None and standing.any():
+        if self._observation is not None:
             observation[standing] = self._observation[standing]
         self._require_finite("observation", observation)
         return observation
@@ -301,9 +297,3 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         task, copy = divmod(lane, self.lanes_per_task)
         place = f"task {task}, lane {copy}, step {self._steps[lane]}"
         raise NonFiniteError(f"{quantity}{entry or ''} is {values[(lane, *entry)]} at {place} — find its origin")
-
-
-def _require_counts(**counts: Any) -> None:
-    for name, count in counts.items():
-        if not is_integer(count) or count < 1:
-            raise InputError(f"{name} is {count!r} — give a whole number of 1 or above")

@@ -29,12 +29,12 @@ class AntOptions:
 
 
 @dataclass(frozen=True)
-class AntConfig(FamilyConfig, RobotConfig, TorsoConfig, SurvivalConfig, AntOptions):
+class AntConfig(AntOptions, SurvivalConfig, TorsoConfig, RobotConfig, FamilyConfig):
     """The options of most Ants; what is None comes from the variant."""
 
 
 @dataclass(frozen=True)
-class AntDirConfig(FamilyConfig, RobotConfig, TorsoConfig, SurvivalConfig, AntOptions):
+class AntDirConfig(AntOptions, SurvivalConfig, TorsoConfig, RobotConfig, FamilyConfig):
     """The options of AntDir; what is None comes from the variant."""
 
     direction_in_radians: bool | None = option()
@@ -42,12 +42,12 @@ class AntDirConfig(FamilyConfig, RobotConfig, TorsoConfig, SurvivalConfig, AntOp
 
 
 @dataclass(frozen=True)
-class AntVelConfig(FamilyConfig, RobotConfig, TorsoConfig, SurvivalConfig, AntOptions, VelocityConfig):
+class AntVelConfig(VelocityConfig, AntOptions, SurvivalConfig, TorsoConfig, RobotConfig, FamilyConfig):
     """The options of AntVel; what is None comes from the variant."""
 
 
 @dataclass(frozen=True)
-class AntGoalConfig(FamilyConfig, RobotConfig, TorsoConfig, SurvivalConfig, AntOptions):
+class AntGoalConfig(AntOptions, SurvivalConfig, TorsoConfig, RobotConfig, FamilyConfig):
     """The options of AntGoal; what is None comes from the variant."""
 
     goal_reward: float | None = option()
@@ -59,7 +59,7 @@ class AntGoalConfig(FamilyConfig, RobotConfig, TorsoConfig, SurvivalConfig, AntO
 
 
 @dataclass(frozen=True)
-class AntParamsConfig(FamilyConfig, RobotConfig, TorsoConfig, SurvivalConfig, AntOptions, RandomParametersConfig):
+class AntParamsConfig(RandomParametersConfig, AntOptions, SurvivalConfig, TorsoConfig, RobotConfig, FamilyConfig):
     """The options of AntParams; what is None comes from the variant."""
 
 

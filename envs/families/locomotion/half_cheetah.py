@@ -31,12 +31,12 @@ class HalfCheetahOptions:
 
 
 @dataclass(frozen=True)
-class HalfCheetahConfig(FamilyConfig, RobotConfig, TorsoConfig, HalfCheetahOptions):
+class HalfCheetahConfig(HalfCheetahOptions, TorsoConfig, RobotConfig, FamilyConfig):
     """The options of most HalfCheetahs; what is None comes from the variant."""
 
 
 @dataclass(frozen=True)
-class HalfCheetahVelConfig(FamilyConfig, RobotConfig, TorsoConfig, HalfCheetahOptions, VelocityConfig):
+class HalfCheetahVelConfig(VelocityConfig, HalfCheetahOptions, TorsoConfig, RobotConfig, FamilyConfig):
     """The options of HalfCheetahVel; what is None comes from the variant."""
 
     velocities: Literal["uniform", "pearl"] | None = option()

@@ -31,7 +31,7 @@ from envs.families.locomotion.robot import RobotConfig, TorsoConfig, earning, fo
 
 
 @dataclass(frozen=True)
-class HalfCheetahParamsConfig(FamilyConfig, RobotConfig, TorsoConfig, HalfCheetahOptions, RandomParametersConfig):
+class HalfCheetahParamsConfig(RandomParametersConfig, HalfCheetahOptions, TorsoConfig, RobotConfig, FamilyConfig):
     """The options of HalfCheetahParams; what is None comes from the variant."""
 
 

@@ -27,7 +27,7 @@ BODY_FIELDS = ("cinert", "cvel", "qfrc_actuator", "cfrc_ext")
 
 
 @dataclass(frozen=True)
-class HumanoidDirConfig(FamilyConfig, RobotConfig, SurvivalConfig):
+class HumanoidDirConfig(SurvivalConfig, RobotConfig, FamilyConfig):
     """The options; what is None comes from the variant."""
 
     forward_backward: bool | None = option()

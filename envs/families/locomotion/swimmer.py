@@ -22,7 +22,7 @@ from envs.families.locomotion.robot import RobotConfig, TorsoConfig, VelocityCon
 
 
 @dataclass(frozen=True)
-class SwimmerVelConfig(FamilyConfig, RobotConfig, TorsoConfig, VelocityConfig):
+class SwimmerVelConfig(VelocityConfig, TorsoConfig, RobotConfig, FamilyConfig):
     """The options; what is None comes from the variant."""
 
     velocity_weight: float | None = option(least=0)

@@ -1,14 +1,14 @@
 """Walker2d tasks: walk in a direction (`WalkerDir`), at a velocity (`WalkerVel`), or with random dynamics
-(`WalkerParams`).
+(`WalkerParams`); and a hopper with random dynamics (`HopperParams`).
 
 With v the root's displacement along x in a step over the step's duration (m/s) and a the controls in [-1, 1]^A,
 the reward is
 
     direction * v + bonus - cost * Σ a²      bonus - |v - velocity| - cost * Σ a²      v + bonus - cost * Σ a²
 
-and the episode ends when the walker falls. Sources: ProMP (Rothfuss et al. 2019) for all three, rand_param_envs
-for the third, on which PEARL and VariBAD also reported. The model is Gymnasium's older walker2d.xml, whose right
-foot has half the friction of its left: the field published on that one.
+and the episode ends when the robot falls. Sources: ProMP (Rothfuss et al. 2019) for all, rand_param_envs for random
+dynamics, on which PEARL and VariBAD also reported. The models are Gymnasium's hopper.xml and older walker2d.xml, whose
+right foot has half the friction of its left: the field published on that one.
 """
 
 from dataclasses import dataclass
@@ -35,17 +35,17 @@ class WalkerOptions:
 
 
 @dataclass(frozen=True)
-class WalkerConfig(FamilyConfig, RobotConfig, WalkerOptions):
+class WalkerConfig(WalkerOptions, RobotConfig, FamilyConfig):
     """The options of WalkerDir; what is None comes from the variant."""
 
 
 @dataclass(frozen=True)
-class WalkerVelConfig(FamilyConfig, RobotConfig, WalkerOptions, VelocityConfig):
+class WalkerVelConfig(VelocityConfig, WalkerOptions, RobotConfig, FamilyConfig):
     """The options of WalkerVel; what is None comes from the variant."""
 
 
 @dataclass(frozen=True)
-class WalkerParamsConfig(FamilyConfig, RobotConfig, WalkerOptions, RandomParametersConfig):
+class WalkerParamsConfig(RandomParametersConfig, WalkerOptions, RobotConfig, FamilyConfig):
     """The options of WalkerParams and HopperParams; what is None comes from the variant."""
 
 
@@ -117,3 +117,23 @@ class WalkerParams(MujocoTasks):
 
     def define(self, options: Any) -> dict[str, Any]:
         return robot.definition(options, "walker2d.xml", **random_parameters(options))
+
+
+class HopperParams(MujocoTasks):
+    """Hop forwards with mass, inertia, damping and friction of one's own: the walker's tasks on another body.
+
+    Task parameters: the factors `mass` [5], `inertia` [5, 3], `damping` [6] and `friction` [5, 3], 41 in all; those
+    of the world's mass and the root's damping multiply 0.
+    """
+
+    Config, variants, remarks = WalkerParamsConfig, PARAMS_VARIANTS, {"pearl": OTHER_TASKS}
+    initial_state, observe, reward = start_uniform, see, earning(robot.forwards)
+
+    def define(self, options: Any) -> dict[str, Any]:
+        return robot.definition(options, "hopper.xml", **random_parameters(options))
+
+    def terminated(self) -> np.ndarray:
+        """Whether the torso fell or leans over, or a joint's angle or velocity is beyond all measure."""
+        height, pitch = self.qpos[:, 1], self.qpos[:, 2]
+        state = np.concatenate([self.qpos[:, 2:], self.qvel], axis=1)
+        return ~((height > 0.7) & (np.abs(pitch) < 0.2) & (np.abs(state) < 100.0).all(axis=1))

@@ -11,8 +11,7 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers import FlattenObservation, RecordEpisodeStatistics
 
 import envs
-from envs.adapters.single import gymnasium_id
-from envs.registry import environment_class
+from envs.registry import environment_class, gymnasium_id
 
 HORIZON = 6
 
@@ -98,7 +97,7 @@ def test_an_unknown_reset_option_and_render_mode_are_refused() -> None:
     with pytest.raises(envs.InputError, match="unknown reset option 'tsak' — did you mean 'task'"):
         make("point-nav").reset(options={"tsak": {}})
     with pytest.raises(envs.InputError, match="unknown render_mode 'human' — choose one of: rgb_array"):
-        envs.SingleTask("point-nav", render_mode="human")
+        envs.SingleTask(envs.make("point-nav", 1, 1), render_mode="human")
 
 
 DRAWN = [name for name in envs.names() if environment_class(name).render_lane is not envs.TaskEnv.render_lane]
