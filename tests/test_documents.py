@@ -1,6 +1,5 @@
 """What the documents say is what the sources do: tables written by scripts are current, examples run."""
 
-import json
 import sys
 from pathlib import Path
 from types import ModuleType
