@@ -23,8 +23,7 @@ class OneLane(TaskEnv):
 
         Raises: InputError on observations without a fixed size.
         """
-        self.env = env
-        self.spaces = lane_spaces(env)
+        self.env, self.spaces = env, lane_spaces(env)
         super().__init__(
             1,
             1,
