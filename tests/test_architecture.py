@@ -20,7 +20,13 @@ BELOW = (
     "metarl.runs",
 )
 ARROWS = {
-    "envs": (),
+    "envs.contract": (),
+    "envs.engine": ("envs.contract",),
+    "envs.families": ("envs.contract", "envs.engine"),
+    "envs.adapters": ("envs.contract", "envs.engine"),
+    "envs.catalogue": (),
+    "envs.registry": ("envs.catalogue", "envs.contract", "envs.adapters"),
+    "envs": ("envs",),
     "metarl.runtime": ("envs.contract.errors",),
     "metarl.core": ("metarl.runtime",),
     "metarl.sampling": ("envs.contract", "metarl.runtime", "metarl.core"),
