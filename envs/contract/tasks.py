@@ -10,11 +10,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from envs.contract.errors import InputError, nearest
+from envs.contract.errors import InputError, require_known
 
 Tasks = dict[str, np.ndarray]
 """Task parameters by name, each `[N, ...]`."""
-
 
 MOST_MEMBERS = 1_000_000
 """Beyond so many different tasks, a law counts as endless."""
@@ -31,6 +30,11 @@ class Law(Protocol):
 
     def check(self, name: str, values: Any) -> np.ndarray:
         """A copy of `values`, `[N, ...]`; InputError on what no task can have (other than by its law)."""
+
+
+def check_numbers(law: Any, name: str, values: Any) -> np.ndarray:
+    """A copy of `values` `[N, *law.shape]`: finite numbers."""
+    return _check(name, values, law.shape, np.dtype(np.float64))
 
 
 @dataclass(frozen=True)
@@ -50,12 +54,9 @@ class Uniform:
         return f"U({self.low:g}, {self.high:g})" + _sized(self.shape)
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
-        """One task's value."""
         return np.asarray(rng.uniform(self.low, self.high, self.shape))
 
-    def check(self, name: str, values: Any) -> np.ndarray:
-        """Finite numbers of the right shape."""
-        return _check(name, values, self.shape, np.dtype(np.float64))
+    check = check_numbers
 
 
 @dataclass(frozen=True)
@@ -79,12 +80,9 @@ class LogUniform:
         return f"{self.base:g}^U({self.low:g}, {self.high:g})" + _sized(self.shape)
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
-        """One task's value."""
         return np.asarray(self.base ** rng.uniform(self.low, self.high, self.shape))
 
-    def check(self, name: str, values: Any) -> np.ndarray:
-        """Finite numbers of the right shape."""
-        return _check(name, values, self.shape, np.dtype(np.float64))
+    check = check_numbers
 
 
 @dataclass(frozen=True)
@@ -104,12 +102,9 @@ class Normal:
         return f"N({self.mean:g}, {self.std:g}²)" + _sized(self.shape)
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
-        """One task's value."""
         return np.asarray(rng.normal(self.mean, self.std, self.shape))
 
-    def check(self, name: str, values: Any) -> np.ndarray:
-        """Finite numbers of the right shape."""
-        return _check(name, values, self.shape, np.dtype(np.float64))
+    check = check_numbers
 
 
 @dataclass(frozen=True)
@@ -131,13 +126,12 @@ class Dirichlet:
         return f"Dirichlet({self.concentration:g})" + _sized(self.shape)
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
-        """One task's value."""
         *rows, outcomes = self.shape
         return np.asarray(rng.dirichlet(np.full(outcomes, self.concentration), tuple(rows)))
 
     def check(self, name: str, values: Any) -> np.ndarray:
         """Finite numbers of the right shape, none below 0, whose rows sum to 1 but for rounding."""
-        array = _check(name, values, self.shape, np.dtype(np.float64))
+        array = check_numbers(self, name, values)
         bad = (array < 0).any(axis=-1) | (np.abs(array.sum(axis=-1) - 1.0) > 1e-6)  # [N, rows]
         if bad.any():
             task, *row = (int(index) for index in np.argwhere(bad)[0])
@@ -156,7 +150,6 @@ class Choice:
         return "one of " + (", ".join(map(str, self.values)) if len(self.values) <= 5 else str(len(self.values)))
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
-        """One task's value."""
         return np.asarray(self.values)[rng.integers(len(self.values))]
 
     def members(self) -> np.ndarray:
@@ -192,9 +185,7 @@ class TaskDistribution(dict[str, Law]):
         Raises: InputError on an unknown or missing parameter, another number of tasks than `num_tasks`, and
         values that no task can have (wrong kind or shape, not finite).
         """
-        for name in tasks:
-            if name not in self:
-                raise InputError(f"unknown task parameter '{name}'" + nearest(str(name), self))
+        require_known("unknown task parameter", tasks, self)
         for name in self:
             if name not in tasks:
                 raise InputError(f"task parameter '{name}' is missing — give one value per task")
@@ -233,6 +224,14 @@ class TaskList(TaskDistribution):
     def members(self) -> Tasks:
         """The listed tasks."""
         return self.tasks
+
+
+def require_number(parameter: str, values: np.ndarray, count: int) -> None:
+    """Refuse values `[N]` that are none of the numbers 0, 1, … count - 1, as of a robot's joints or legs."""
+    good = np.isin(values, np.arange(count))
+    if not good.all():
+        task = int(np.argmin(good))
+        raise InputError(f"task parameter '{parameter}' of task {task} is {values[task]} — give 0 to {count - 1}")
 
 
 def _rows(name: str, values: Any) -> tuple[Any, ...]:

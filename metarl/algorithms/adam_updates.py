@@ -102,12 +102,16 @@ class Clipped(Adam):
 class Reptile(Adam):
     """One step towards where the inner loop leads."""
 
+    def direction(self, meta: Params, support: Support, query: Any) -> Params:
+        """Mean over tasks of the way back from the adapted to the initial parameters."""
+        reached = self.method.adapted(meta, self.learned.pooled(support, query), query)
+        return mean_over_tasks({name: (meta[name] - reached[name]).detach() for name in meta})
+
     def update(self, state: State, support: Support, query: Any) -> tuple[State, Metrics]:
-        """One Adam step along the mean over tasks of the way back from the adapted to the initial parameters."""
+        """One Adam step along the direction."""
         interruption_point()
-        meta, steps = state[self.learned.key], self.learned.pooled(support, query)
-        reached = self.method.adapted(meta, steps, query)
-        direction = mean_over_tasks({name: (meta[name] - reached[name]).detach() for name in meta})
+        meta = state[self.learned.key]
+        direction = self.direction(meta, support, query)
         seen = self.learned.look(self.method.inner, meta, support, query)
         state, metrics = self.stepped(state, direction, support, query, seen)
         return state, {"update/gradient_norm": float(dot(direction, direction).sqrt()), **metrics}

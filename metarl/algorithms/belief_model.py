@@ -8,6 +8,7 @@ Letters beside the house's: Z latent · X inputs of a step · L steps of a trial
 trial · P prefixes at which the lower bound is taken.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -15,25 +16,25 @@ import torch
 from metarl.algorithms.algorithm import Spaces
 from metarl.algorithms.cores import make_core
 from metarl.algorithms.memory_configs import VariBADConfig
+from metarl.algorithms.proximal_update import fresh_parameters
 from metarl.core.distributions import Gaussian
-from metarl.core.meta_gradient import shortened
 from metarl.core.networks import (
     MLP,
     Linear,
     action_as_input,
     apply,
-    initial_parameters,
     size_of_action,
     size_of_observation,
 )
-from metarl.core.optimiser import AdamSteps, adam_state
-from metarl.core.parts import joined, part_of
-from metarl.core.replay import by_slot, empty_replay, remembered, write_trial
-from metarl.core.trust_region import Finite
+from metarl.core.optimiser import adam_state
+from metarl.core.parts import part_of
+from metarl.core.proximal import adam_descent
+from metarl.core.recurrent import unbroken
+from metarl.core.replay import drawn_lanes, empty_replay, write_trial
 from metarl.core.types import Params, Rollout, State, Transition, Trial
 from metarl.core.variational import Bound, belief_of, decoder_inputs, drawn_prefixes, negative_bound
 from metarl.runtime.devices import sent
-from metarl.runtime.interruption import interruption_point
+from metarl.sampling.normalisation import Normaliser
 
 
 class BeliefModel:
@@ -64,8 +65,7 @@ class BeliefModel:
 
     def initial_state(self, generator: torch.Generator, device: torch.device) -> State:
         """Fresh networks and optimiser, an empty replay."""
-        parts = {name: initial_parameters(module, generator) for name, module in self.modules.items()}
-        model = {name: sent(value, device) for name, value in joined(parts).items()}
+        model = fresh_parameters(self.modules, generator, device)
         replay = empty_replay(self.config.replay_size, self.observation_size, self.action_size, device)
         return {"model": model, "model_optimiser": adam_state(model), "replay": replay}
 
@@ -86,37 +86,37 @@ class BeliefModel:
         said, _ = apply(encoder, part_of(model, "encoder"), inputs, start, stream.mask)
         return self.belief(part_of(model, "head"), torch.cat([torch.zeros_like(said[:, :1]), said], dim=1))
 
-    def learn(self, state: State, stream: Rollout, lanes: int, generator: torch.Generator) -> tuple[State, Bound]:
-        """Write trials `[B, L, ...]` of so many lanes a task to the replay, then take gradient steps on what it holds.
+    def learn(self, state: State, trial: Trial, generator: torch.Generator) -> tuple[State, dict[str, torch.Tensor]]:
+        """Write a trial to the replay, then take gradient steps on what it holds.
 
-        Returns the new parts of the state, and the bound averaged over the steps.
+        Returns the new parts of the state, and what was measured, averaged over the steps.
 
         Raises:
             InputError: the replay is too small for one trial.
             NonFiniteError: a gradient or the parameters after the last step are not finite.
         """
-        ended = stream.terminated | stream.truncated  # of the two flags a replay holds one
-        told = stream._replace(action=action_as_input(stream.action, self.action_size), terminated=ended)
-        replay = write_trial(state["replay"], Trial([Rollout(*(field.unflatten(0, (-1, lanes)) for field in told))]))
-        config, measured, device, finite = self.config, list[Bound](), stream.mask.device, Finite()
-        met = stream.mask.unflatten(0, (-1, lanes)).shape  # N, E, L
-        steps = AdamSteps(state["model"], state["model_optimiser"], config.model_learning_rate)
-        for _ in range(config.model_updates):
-            interruption_point()
-            drawn = drawn_lanes(replay, met, config.model_batch, generator)
-            prefix = drawn_prefixes(len(drawn.mask), drawn.mask.shape[1], config.bound_terms, generator)
-            noise = torch.randn(*prefix.shape, config.latent_size, generator=generator)
-            bound = self.bound(steps.params, drawn, sent(prefix, device), sent(noise, device))
-            gradients = torch.autograd.grad(bound.loss, list(steps.params.values()))
-            gradient = dict(zip(steps.params, gradients, strict=True))
-            finite.note("gradient of the model", gradient)
-            steps.step(shortened(gradient, config.max_gradient_norm))
-            measured.append(Bound(*(value.detach() for value in bound)))
-        model, optimiser = steps.result()
-        finite.note("updated model", model)
-        finite.require()
-        means = Bound(*(torch.stack(values).mean() for values in zip(*measured, strict=True)))
-        return {"model": model, "model_optimiser": optimiser, "replay": replay}, means
+        config, device = self.config, state["replay"]["mask"].device
+        replay, seen = write_trial(state["replay"], unbroken(trial)), Normaliser(state, device).seen
+
+        def draws() -> Iterator[tuple[Rollout, torch.Tensor, torch.Tensor]]:
+            for _ in range(config.model_updates):
+                drawn = seen(drawn_lanes(replay, trial, config.model_batch, generator))
+                prefix = drawn_prefixes(len(drawn.mask), drawn.mask.shape[1], config.bound_terms, generator)
+                noise = torch.randn(*prefix.shape, config.latent_size, generator=generator)
+                yield drawn, sent(prefix, device), sent(noise, device)
+
+        model, optimiser, measured = adam_descent(
+            lambda model, draw: self.bound(model, *draw),
+            state["model"],
+            state["model_optimiser"],
+            draws(),
+            config.model_learning_rate,
+            config.max_gradient_norm,
+            "model",
+        )
+        loss, error, kl = (torch.stack(values).mean() for values in zip(*measured, strict=True))
+        parts = {"model": model, "model_optimiser": optimiser, "replay": replay}
+        return parts, {"model_loss": loss, "decoder_error": error, "belief_kl": kl}
 
     def bound(self, model: Params, trials: Rollout, prefix: torch.Tensor, noise: torch.Tensor) -> Bound:
         """The negative lower bound of trials `[M, L, ...]`, at prefixes `[M, P]` with noise `[M, P, Z]`."""
@@ -145,23 +145,3 @@ class BeliefModel:
         if self.config.episode_starts:
             told.append((steps.terminated | steps.truncated)[..., None].to(steps.reward.dtype))
         return torch.cat(told, dim=-1)
-
-
-def drawn_lanes(replay: State, met: torch.Size, count: int, generator: torch.Generator) -> Rollout:
-    """`count` different lanes `[M, L, ...]` of the meetings remembered, or all there are, where a trial is of
-    `met = (N, E, L)` tasks, lanes and steps.
-
-    Their played steps come first; what a replay does not keep is zero.
-    """
-    tasks, lanes, steps = met
-    slots = remembered(replay, tasks, lanes * steps)
-    number = sent(torch.randperm(len(slots) * lanes, generator=generator)[:count], slots.device)
-    slot, lane = slots[number // lanes], number % lanes
-    drawn = {
-        name: by_slot(room, lanes * steps).unflatten(1, (lanes, steps))[slot, lane]
-        for name, room in replay.items()
-        if name != "meetings"
-    }
-    mask = drawn.pop("mask").to(torch.float32)
-    none = torch.zeros_like(drawn["terminated"])
-    return Rollout(**drawn, mask=mask, log_probability=torch.zeros_like(mask), truncated=none, first=none)

@@ -12,9 +12,10 @@ from metarl.core.inner_loops import RATE, GradientSteps
 from metarl.core.inner_step import for_tasks
 from metarl.core.losses import INNER_LOSSES, PolicyLoss, log_likelihood_loss, masked_mean
 from metarl.core.networks import apply, make_policy
-from metarl.core.types import Batch, Metrics, Params, Rollout, Trial
+from metarl.core.types import Batch, Metrics, Params, Rollout, State, Trial
 from metarl.runtime.devices import read_back, sent
 from metarl.runtime.ranks import mean_over_tasks
+from metarl.sampling.normalisation import normalised
 
 Seen = dict[str, torch.Tensor]
 """What an update looked at, of each task `[N]`."""
@@ -46,9 +47,9 @@ class Experience:
         )
         self.policy_loss = INNER_LOSSES[config.inner_objective]
 
-    def batches(self, trial: Trial, steps: int) -> tuple[tuple[Batch, ...], Batch]:
+    def batches(self, trial: Trial, state: State, steps: int) -> tuple[tuple[Batch, ...], Batch]:
         """The `steps` rounds that were adapted on, and the one after adaptation, on the device `[N, E, T, ...]`."""
-        *support, query = (self.batch(rollout) for rollout in trial.rollouts)
+        *support, query = (self.batch(rollout) for rollout in normalised(trial, state).rollouts)
         return tuple(support), query
 
     def batch(self, rollout: Rollout) -> Batch:

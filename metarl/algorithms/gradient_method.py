@@ -75,7 +75,7 @@ class GradientMethod:
 
     def update(self, state: State, data: Trial | FewShot, address: Address) -> tuple[State, Metrics]:
         """One meta-update, from a trial on every task or from their labelled data."""
-        return self.outer.update(state, *self.learned.batches(data, self.steps))
+        return self.outer.update(state, *self.learned.batches(data, state, self.steps))
 
     def scores(self, state: State, tasks: FewShot, steps: int) -> Scores:
         """Of labelled data: each task's scores on its query after 0 … `steps` inner steps, `[N, steps + 1]`."""

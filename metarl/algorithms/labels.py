@@ -8,7 +8,7 @@ import torch
 from metarl.core.inner_loops import GradientSteps
 from metarl.core.inner_step import for_tasks
 from metarl.core.networks import apply
-from metarl.core.types import FewShot, Labelled, Metrics, Params
+from metarl.core.types import FewShot, Labelled, Metrics, Params, State
 from metarl.fewshot.models import make_model
 from metarl.fewshot.problem import Problem, Scores, curve, metrics_of
 
@@ -28,7 +28,7 @@ class Labels:
         self.problem = problem
         self.model = make_model(problem.input_shape, problem.outputs, config, config.context_size)
 
-    def batches(self, tasks: FewShot, steps: int) -> tuple[tuple[Labelled, ...], Labelled]:
+    def batches(self, tasks: FewShot, state: State, steps: int) -> tuple[tuple[Labelled, ...], Labelled]:
         """The support, as often as there are steps, and the query; all data where there is no step to take."""
         return ((tasks.support,) * steps, tasks.query) if steps else ((), union(tasks.support, tasks.query))
 

@@ -32,6 +32,7 @@ from metarl.core.types import Metrics, Params, State, Trial
 from metarl.runtime.devices import sent
 from metarl.runtime.interruption import interruption_point
 from metarl.runtime.randomness import Address
+from metarl.sampling.normalisation import Normaliser
 
 
 class Draw(NamedTuple):
@@ -80,7 +81,7 @@ class PEARL(LatentAgent):
             **state,
             "target": {name: value.clone() for name, value in critic.items()},
             "optimiser": adam_state(learned(state)),
-            "replay": empty_replay(*sizes, self.device, self.config.pool_meetings),
+            "replay": empty_replay(*sizes, self.device),
         }
 
     def update(self, state: State, trial: Trial, address: Address) -> tuple[State, Metrics]:
@@ -100,19 +101,19 @@ class PEARL(LatentAgent):
         tasks = trial.rollouts[0].mask.shape[0]
         if int(replay["meetings"]) <= self.config.warmup_iterations * tasks:
             return state, {"update/gradient_steps": 0.0}
-        return self.descend(state, slots_of(replay, trial), steps, address.torch_generator())
+        slots = slots_of(replay, trial, self.config.pool_meetings)
+        return self.descend(state, slots, steps, address.torch_generator())
 
     def descend(self, state: State, slots: Slots, steps: int, generator: torch.Generator) -> tuple[State, Metrics]:
         """The state after `steps` gradient steps on copies of its parameters."""
         adam = AdamSteps(learned(state), state["optimiser"], self.config.learning_rate, fused=True)
         target = {name: value.clone() for name, value in state["target"].items()}
         parts = {part: part_of(adam.params, part) for part in ("actor", "encoder", "critic")}
-        measured = []
+        measured, seen = [], Normaliser(state, self.device)
         for _ in range(steps):
             interruption_point()
-            gradient, metrics = self.gradient(
-                parts, adam.params["log_temperature"], target, self.draw(slots, generator)
-            )
+            draw = self.draw(slots, seen, generator)
+            gradient, metrics = self.gradient(parts, adam.params["log_temperature"], target, draw)
             adam.step(gradient)
             polyak_(target, parts["critic"], self.config.target_rate)
             measured.append(torch.stack(list(metrics.values())))
@@ -130,8 +131,8 @@ class PEARL(LatentAgent):
         averages = {f"update/{name}": mean for name, mean in zip(metrics, means.tolist(), strict=True)}
         return updated, {**averages, "update/gradient_steps": float(steps)}
 
-    def draw(self, slots: Slots, generator: torch.Generator) -> Draw:
-        """Tasks, transitions and noise of a gradient step."""
+    def draw(self, slots: Slots, seen: Normaliser, generator: torch.Generator) -> Draw:
+        """Tasks, transitions as they are `seen` now, and noise of a gradient step."""
         config, A = self.config, self.action_size
         tasks = slots.draw_tasks(config.meta_batch, generator)
         M, B = len(tasks), config.batch_size
@@ -140,8 +141,8 @@ class PEARL(LatentAgent):
             return sent(torch.randn(*shape, generator=generator), self.device)
 
         return Draw(
-            context=slots.draw_context(tasks, config.context_size, generator),
-            batch=slots.draw(tasks, B, generator),
+            context=seen.all_of(slots.draw_context(tasks, config.context_size, generator)),
+            batch=seen.all_of(slots.draw(tasks, B, generator)),
             latent_noise=noise(M, config.latent_size),
             noise=noise(M, B, A),
             next_noise=noise(M, B, A),

@@ -64,9 +64,8 @@ class ProMP(Clipped):
         metrics = {"update/loss_before": losses[0], "update/loss": losses[-1], **measured}
         if self.config.adaptive_kl:
             coefficient = adapted_coefficient(coefficient, measured["update/inner_kl"], self.config.target_kl)
-        return {**state, "kl_coefficient": coefficient}, metrics | self.learned.metrics(
-            policy, lambda: adapted, query, {}
-        )
+        metrics |= self.learned.metrics(policy, lambda: adapted, query, {})
+        return {**state, "kl_coefficient": coefficient}, metrics
 
 
 def adapted_coefficient(coefficient: torch.Tensor, kl: float, target: float) -> torch.Tensor:

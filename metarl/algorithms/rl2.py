@@ -23,25 +23,22 @@ from gymnasium.spaces import Box
 from metarl.algorithms.algorithm import Spaces, Traits
 from metarl.algorithms.cores import make_core
 from metarl.algorithms.memory_configs import RL2Config
-from metarl.core.distributions import Distribution
-from metarl.core.networks import (
-    MLP,
-    action_as_input,
-    apply,
-    initial_parameters,
-    make_policy,
-    size_of_action,
-    size_of_observation,
+from metarl.algorithms.proximal_update import (
+    ACTOR_GAIN,
+    fresh_parameters,
+    proximal_batch,
+    proximal_state,
+    proximal_update,
+    stream_of,
 )
-from metarl.core.optimiser import adam_state
+from metarl.core.distributions import Distribution
+from metarl.core.networks import MLP, action_as_input, apply, make_policy, size_of_action, size_of_observation
 from metarl.core.parts import part_of
-from metarl.core.proximal import Loss, proximal_descent, proximal_loss, trial_targets
-from metarl.core.recurrent import of_previous_step, streams
+from metarl.core.proximal import Loss, Targets, proximal_loss
+from metarl.core.recurrent import of_previous_step
 from metarl.core.types import Action, Batch, Metrics, Params, Rollout, State, Transition, Trial
-from metarl.runtime.devices import CPU, sent
+from metarl.runtime.devices import CPU
 from metarl.runtime.randomness import Address
-
-ACTOR_GAIN = 0.01  # of the first policy's last layer, which makes all actions nearly as likely
 
 
 class RecurrentMemory(NamedTuple):
@@ -84,16 +81,9 @@ class RL2:
         return self.config.rounds
 
     def initial_state(self, address: Address) -> State:
-        """Fresh parameters and optimiser, on the device; the returns' scale is not known yet."""
-        generator = address.torch_generator()
+        """Fresh parameters and optimiser, on the device."""
         modules = {"core": self.core, "actor": self.actor, "critic": self.critic}
-        policy = {
-            f"{name}.{key}": sent(value, self.device)
-            for name, module in modules.items()
-            for key, value in initial_parameters(module, generator).items()
-        }
-        scale = torch.zeros((), device=self.device)
-        return {"policy": policy, "optimiser": adam_state(policy), "return_scale": scale}
+        return proximal_state(fresh_parameters(modules, address.torch_generator(), self.device))
 
     def acting(self, state: State) -> dict[str, Params]:
         """The parameters of `core` and `actor`."""
@@ -136,56 +126,21 @@ class RL2:
         return memory._replace(previous=previous)
 
     def update(self, state: State, trial: Trial, address: Address) -> tuple[State, Metrics]:
-        """Epochs of minibatches of whole trials."""
-        config, policy = self.config, state["policy"]
-        batch, scale, explained = self.batch(state, trial)
-        policy, optimiser, losses = proximal_descent(
-            self.loss,
-            policy,
-            state["optimiser"],
-            batch,
-            address.torch_generator(),
-            epochs=config.epochs,
-            parts=config.minibatches,
-            learning_rate=config.learning_rate,
-            decay=config.learning_rate_decay,
-            max_gradient_norm=config.max_gradient_norm,
-        )
-        metrics = {
-            "update/loss": losses["total"],
-            "update/policy_loss": losses["policy"],
-            "update/value_loss": losses["value"],
-            "update/explained_variance": explained,
-            "update/kl": losses["kl"],
-            "update/clipped": losses["clipped"],
-            "policy/entropy": losses["entropy"],
-        }
-        if "actor.log_std" in policy:
-            metrics["policy/std"] = float(policy["actor.log_std"].exp().mean())
-        return {**state, "policy": policy, "optimiser": optimiser, "return_scale": scale}, metrics
-
-    @torch.no_grad()
-    def batch(self, state: State, trial: Trial) -> tuple[Batch, torch.Tensor, float]:
-        """What the loss sees of a trial, on the device, `[B, L, ...]`; the new scale of returns; explained variance.
+        """Epochs of minibatches of whole trials.
 
         Raises:
-            NonFiniteError: the rewards are not finite.
+            NonFiniteError: the rewards, a gradient or a parameter are not finite.
         """
-        stream = Rollout(*(sent(field, self.device) for field in streams(trial)))
+        batch, targets = self.batch(state, trial)
+        return proximal_update(self.config, state, self.loss, batch, targets, address.torch_generator())
+
+    @torch.no_grad()
+    def batch(self, state: State, trial: Trial) -> tuple[Batch, Targets]:
+        """What the loss sees of a trial, on the device, `[B, L, ...]`."""
+        stream = stream_of(trial, state, self.device)
         inputs = self.inputs(stream)
         _, value = self.distribution_and_value(state["policy"], inputs, stream.mask)
-        targets = trial_targets(
-            stream.reward, value, stream.mask, state["return_scale"], self.config.discount, self.config.gae_lambda
-        )
-        batch = Batch(
-            observation=inputs,
-            action=stream.action,
-            log_probability=stream.log_probability,
-            advantage=targets.advantage,
-            return_=targets.return_,
-            mask=stream.mask,
-        )
-        return batch, targets.scale, targets.explained_variance
+        return proximal_batch(self.config, state, stream, inputs, value)
 
     def inputs(self, stream: Rollout) -> torch.Tensor:
         """What the recurrent state is fed at each step, `[B, L, X]`: as in acting."""

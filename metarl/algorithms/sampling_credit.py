@@ -24,12 +24,18 @@ class CreditedTrustRegion(TrustRegion):
     def loss_and_kl(
         self, meta: Params, support: Support, query: Batch, before: Distribution
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """MAML's, and minus the mean over tasks of `sampling_credit` · ratio · how much better than others' was the
-        return. The ratio is that of the initial policy's probability of a support action to the probability that it
-        was taken with, averaged over the steps of the first round."""
+        """MAML's, and the sampling's loss beside it."""
         loss, kl = super().loss_and_kl(meta, support, query, before)
-        credited = mean_over_tasks(for_tasks(self.credited_loss, shared=[0])(meta, support[0], credit(query)))
-        return loss + credited, kl
+        return loss + self.sampling_loss(meta, support, query), kl
+
+    def sampling_loss(self, meta: Params, support: Support, query: Batch) -> torch.Tensor:
+        """Minus the mean over tasks of `sampling_credit` · ratio · how much better than other tasks' was the return.
+
+        The ratio is that of the initial policy's probability of a support action to the probability that it was
+        taken with, averaged over the steps of the first round.
+        """
+        mean: torch.Tensor = mean_over_tasks(for_tasks(self.credited_loss, shared=[0])(meta, support[0], credit(query)))
+        return mean
 
     def gradient(self, meta: Params, adaptation: Adaptation, support: Support, query: Batch) -> tuple[Params, float]:
         """MAML's gradient and value, and the sampling's."""

@@ -5,6 +5,7 @@ it is.
 """
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -37,17 +38,12 @@ class TrustRegion:
 
     def update(self, state: State, support: Support, query: Batch) -> tuple[State, Metrics]:
         """One trust-region step on the meta-parameters."""
-        config, meta, inner = self.config, state["policy"], self.method.inner
-
-        adaptation = inner.adaptation(meta, support, len(query.mask))
+        config, meta = self.config, state["policy"]
+        adaptation = self.method.inner.adaptation(meta, support, len(query.mask))
         gradient, loss = self.gradient(meta, adaptation, support, query)
         before = for_tasks(self.policy.distribution)(adaptation.adapted, query)
 
-        fewer = tuple(self.share(batch) for batch in support)
-        rougher, asked = inner.rougher(meta, adaptation, support, fewer), self.share(query)
-        curvature = kl_curvature(
-            rougher, self.policy.kl, (asked, for_tasks(self.policy.distribution)(rougher.adapted, asked))
-        )
+        curvature = self.curvature(meta, adaptation, support, query)
         step = trust_region_step(gradient, curvature, config.max_kl, config.cg_iterations, config.cg_damping)
         finite = Finite()
         finite.note("meta-gradient", gradient)
@@ -80,6 +76,15 @@ class TrustRegion:
         outer_gradient, losses = for_tasks(grad_and_value(self.outer_loss))(adaptation.adapted, query)
         gradient, loss = mean_over_tasks((adaptation.pullback(outer_gradient), losses))
         return gradient, float(loss)
+
+    def curvature(
+        self, meta: Params, adaptation: Adaptation, support: Support, query: Batch
+    ) -> Callable[[Params], Params]:
+        """The product with the curvature of the adapted policies' mean KL divergence, from a share of the lanes."""
+        fewer, asked = tuple(self.share(batch) for batch in support), self.share(query)
+        rougher = self.method.inner.rougher(meta, adaptation, support, fewer)
+        before = for_tasks(self.policy.distribution)(rougher.adapted, asked)
+        return kl_curvature(rougher, self.policy.kl, (asked, before))
 
     def loss_and_kl(
         self, meta: Params, support: Support, query: Batch, before: Distribution

@@ -25,17 +25,21 @@ from gymnasium.spaces import Box
 from metarl.algorithms.algorithm import Spaces, Traits
 from metarl.algorithms.belief_model import BeliefModel
 from metarl.algorithms.memory_configs import VariBADConfig
-from metarl.core.networks import MLP, apply, initial_parameters, make_policy, size_of_observation
-from metarl.core.optimiser import adam_state
-from metarl.core.parts import joined, part_of
-from metarl.core.proximal import Loss, proximal_descent, proximal_loss, trial_targets
-from metarl.core.recurrent import streams
+from metarl.algorithms.proximal_update import (
+    ACTOR_GAIN,
+    fresh_parameters,
+    proximal_batch,
+    proximal_state,
+    proximal_update,
+    stream_of,
+)
+from metarl.core.networks import MLP, apply, make_policy, size_of_observation
+from metarl.core.parts import part_of
+from metarl.core.proximal import Loss, Targets, proximal_loss
 from metarl.core.trust_region import require_finite
 from metarl.core.types import Action, Batch, Metrics, Params, Rollout, State, Transition, Trial
-from metarl.runtime.devices import CPU, read_back, sent
+from metarl.runtime.devices import CPU, read_back
 from metarl.runtime.randomness import Address
-
-ACTOR_GAIN = 0.01  # of the first policy's last layer, which makes all actions nearly as likely
 
 
 class BeliefMemory(NamedTuple):
@@ -76,13 +80,10 @@ class VariBAD:
         return self.config.rounds
 
     def initial_state(self, address: Address) -> State:
-        """Fresh networks and optimisers, an empty replay; the returns' scale is not known yet."""
+        """Fresh networks and optimisers, an empty replay."""
         generator = address.torch_generator()
-        parts = {name: initial_parameters(getattr(self, name), generator) for name in ("actor", "critic")}
-        policy = {name: sent(value, self.device) for name, value in joined(parts).items()}
-        scale = torch.zeros((), device=self.device)
-        learned = self.model.initial_state(generator, self.device)
-        return {"policy": policy, "optimiser": adam_state(policy), "return_scale": scale, **learned}
+        policy = fresh_parameters({"actor": self.actor, "critic": self.critic}, generator, self.device)
+        return {**proximal_state(policy), **self.model.initial_state(generator, self.device)}
 
     def acting(self, state: State) -> dict[str, Params]:
         """The parameters of `actor`, `encoder` and `head`."""
@@ -137,7 +138,7 @@ class VariBAD:
         After a step that was not played they stand where the last one left them; in a lane that diverged, at the
         prior. That is what is believed before the first step, in all tasks: `belief` of what `begin` returns.
         """
-        after = (x[:, 1:] for x in self.model.beliefs(state["model"], self.stream(trial)))
+        after = (x[:, 1:] for x in self.model.beliefs(state["model"], stream_of(trial, state, self.device)))
         N, E, T = trial.rollouts[0].mask.shape
         mean, log_std = (x.reshape(N, E, len(trial.rollouts), T, -1) for x in after)
         return mean, torch.exp(2 * log_std)
@@ -149,67 +150,21 @@ class VariBAD:
             InputError: the replay is too small for one trial.
             NonFiniteError: something in the trial, a gradient or a parameter is not finite.
         """
-        config, generator = self.config, address.torch_generator()
-        stream = self.stream(trial)
-        batch, scale, explained = self.batch(state, stream)
+        generator, stream = address.torch_generator(), stream_of(trial, state, self.device)
+        batch, targets = self.batch(state, stream)
         require_finite("trial", {"observation": stream.observation, "next_observation": stream.next_observation})
-        policy, optimiser, losses = proximal_descent(
-            self.loss,
-            state["policy"],
-            state["optimiser"],
-            batch,
-            generator,
-            epochs=config.epochs,
-            parts=config.minibatches,
-            learning_rate=config.learning_rate,
-            decay=config.learning_rate_decay,
-            max_gradient_norm=config.max_gradient_norm,
-        )
-        learned, bound = self.model.learn(state, stream, trial.rollouts[0].mask.shape[1], generator)
-        metrics = {
-            "update/loss": losses["total"],
-            "update/policy_loss": losses["policy"],
-            "update/value_loss": losses["value"],
-            "update/explained_variance": explained,
-            "update/kl": losses["kl"],
-            "update/clipped": losses["clipped"],
-            **read_back(
-                {"update/model_loss": bound.loss, "update/decoder_error": bound.error, "update/belief_kl": bound.kl}
-            ),
-            "policy/entropy": losses["entropy"],
-        }
-        if "actor.log_std" in policy:
-            metrics["policy/std"] = float(policy["actor.log_std"].exp().mean())
-        return {**state, "policy": policy, "optimiser": optimiser, "return_scale": scale, **learned}, metrics
-
-    def stream(self, trial: Trial) -> Rollout:
-        """A trial's rounds one after another, `[B, L, ...]`, on the device."""
-        return Rollout(*(sent(field, self.device) for field in streams(trial)))
+        learned, metrics = proximal_update(self.config, state, self.loss, batch, targets, generator)
+        model, bound = self.model.learn(state, trial, generator)
+        return {**learned, **model}, {**metrics, **read_back({f"update/{name}": x for name, x in bound.items()})}
 
     @torch.no_grad()
-    def batch(self, state: State, stream: Rollout) -> tuple[Batch, torch.Tensor, float]:
-        """What the policy's loss sees of a trial, `[B, L, ...]`; the new scale of returns; explained variance.
-
-        Raises:
-            NonFiniteError: the rewards are not finite.
-        """
+    def batch(self, state: State, stream: Rollout) -> tuple[Batch, Targets]:
+        """What the policy's loss sees of trials `[B, L, ...]`."""
         belief = self.model.beliefs(state["model"], stream)
         L = stream.mask.shape[1]
         over = torch.arange(L, device=self.device).div(L).expand_as(stream.mask)[..., None]
         seen = torch.cat([*self.seen(stream.observation, stream.first, *(x[:, :-1] for x in belief)), over], dim=-1)
-        value = self.value(state["policy"], seen)
-        targets = trial_targets(
-            stream.reward, value, stream.mask, state["return_scale"], self.config.discount, self.config.gae_lambda
-        )
-        batch = Batch(
-            observation=seen,
-            action=stream.action,
-            log_probability=stream.log_probability,
-            advantage=targets.advantage,
-            return_=targets.return_,
-            mask=stream.mask,
-        )
-        return batch, targets.scale, targets.explained_variance
+        return proximal_batch(self.config, state, stream, seen, self.value(state["policy"], seen))
 
     def seen(self, observation: torch.Tensor, first: torch.Tensor, *belief: torch.Tensor) -> list[torch.Tensor]:
         """What the policy is given: `[..., O]`, if asked whether an episode starts `[..., 1]`, and the belief."""

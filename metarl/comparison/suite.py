@@ -223,7 +223,7 @@ def _changed(options: Any, values: dict[str, Any]) -> Any:
 def _completed(environment: str, options: Any) -> Any:
     """The options of an environment as a run's config holds them: what they leave open is filled by the environment."""
     try:
-        env = environment_class(environment)(1, 1, options, threads=1)  # type: ignore[call-arg]  # a family's constructor
+        env = environment_class(environment)(1, 1, options, threads=1)
     except InputError:
         raise
     except Exception as error:  # whatever a user's environment does

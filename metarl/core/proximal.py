@@ -7,8 +7,8 @@ borders of episodes, and nothing is bootstrapped at the trial's end.
 Letters: B lanes, each one trial · L steps of a trial, of which `mask` says which were played.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -150,19 +150,38 @@ def proximal_descent(
     """
     lanes_in_all = batch.mask.shape[0]
     rate = falling_rate(learning_rate, decay, optimiser, epochs * min(parts, lanes_in_all))
-    steps, losses, finite = AdamSteps(params, optimiser, rate), list[Loss](), Finite()
-    for parts_of_epoch in minibatches(epochs, lanes_in_all, parts, generator, batch.mask.device):
-        losses = []
-        for lanes in parts_of_epoch:
-            interruption_point()
-            found = loss(steps.params, Batch(*(field[lanes] for field in batch)))
-            gradients = torch.autograd.grad(found.total, list(steps.params.values()))
-            gradient = dict(zip(steps.params, gradients, strict=True))
-            finite.note("gradient", gradient)
-            steps.step(shortened(gradient, max_gradient_norm))
-            losses.append(Loss(*(value.detach() for value in found)))
-    params, optimiser = steps.result()
-    finite.note("updated policy", params)
-    finite.require()
-    means = (torch.stack(values).mean() for values in zip(*losses, strict=True))
+    drawn = minibatches(epochs, lanes_in_all, parts, generator, batch.mask.device)
+    batches = (Batch(*(field[lanes] for field in batch)) for parts_of_epoch in drawn for lanes in parts_of_epoch)
+    params, optimiser, losses = adam_descent(loss, params, optimiser, batches, rate, max_gradient_norm, "policy")
+    means = (torch.stack(values).mean() for values in zip(*losses[-len(drawn[-1]) :], strict=True))
     return params, optimiser, read_back(dict(zip(Loss._fields, means, strict=True)))
+
+
+def adam_descent(
+    loss: Callable[[Params, Any], Sequence[torch.Tensor]],
+    params: Params,
+    optimiser: State,
+    batches: Iterable[Any],
+    learning_rate: float,
+    max_gradient_norm: float,
+    what: str,
+) -> tuple[Params, State, list[list[torch.Tensor]]]:
+    """A step of Adam down `loss` for each of `batches`: the parameters after them, the optimiser's memory, and what the
+    loss was at each, in its parts, of which the first is descended.
+
+    Raises:
+        NonFiniteError: a gradient or the parameters (of `what`) after the last step are not finite.
+    """
+    steps, losses, finite = AdamSteps(params, optimiser, learning_rate), list[list[torch.Tensor]](), Finite()
+    for batch in batches:
+        interruption_point()
+        found = loss(steps.params, batch)
+        gradients = torch.autograd.grad(found[0], list(steps.params.values()))
+        gradient = dict(zip(steps.params, gradients, strict=True))
+        finite.note(f"gradient of the {what}", gradient)
+        steps.step(shortened(gradient, max_gradient_norm))
+        losses.append([value.detach() for value in found])
+    params, optimiser = steps.result()
+    finite.note(f"updated {what}", params)
+    finite.require()
+    return params, optimiser, losses

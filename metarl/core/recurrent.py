@@ -118,14 +118,19 @@ def along(index: Int[torch.Tensor, "B L"], values: torch.Tensor) -> Int[torch.Te
     return index[..., None].expand(-1, -1, values.shape[-1])
 
 
-def streams(trial: Trial) -> Rollout:
-    """A trial's rounds one after another, `[B, L, ...]`; a lane that diverged in any round is masked out of all.
+def unbroken(trial: Trial) -> Trial:
+    """The trial, with lanes that diverged in any round masked out of all.
 
     What such a lane saw in the broken round is lost, and so is what its memory was afterwards.
     """
-    joined = Rollout(*(torch.cat(fields, dim=2).flatten(0, 1) for fields in zip(*trial.rollouts, strict=True)))
-    whole = torch.stack([rollout.mask.amax(dim=2) for rollout in trial.rollouts]).amin(dim=0)  # [N, E]
-    return joined._replace(mask=joined.mask * whole.flatten()[:, None])
+    whole = torch.stack([rollout.mask.amax(dim=2) for rollout in trial.rollouts]).amin(dim=0)[..., None]  # [N, E, 1]
+    return trial._replace(rollouts=[rollout._replace(mask=rollout.mask * whole) for rollout in trial.rollouts])
+
+
+def streams(trial: Trial) -> Rollout:
+    """The rounds of the unbroken lanes one after another, `[B, L, ...]`."""
+    rollouts = unbroken(trial).rollouts
+    return Rollout(*(torch.cat(fields, dim=2).flatten(0, 1) for fields in zip(*rollouts, strict=True)))
 
 
 def of_previous_step(

@@ -31,7 +31,7 @@ class Action(NamedTuple):
 
 
 class Rollout(NamedTuple):
-    """One round of experience in every lane: facts only, no estimates.
+    """One round of experience in every lane: facts only, no estimates; observations as the environment gave them.
 
     A lane plays one episode a round. `mask` is one where a step was played; a lane that diverged is
     masked out altogether. `terminated` ends the episode for good, `truncated` only stops the clock, and

@@ -30,7 +30,8 @@ from metarl.runtime.errors import InputError, NonFiniteError
 from metarl.runtime.randomness import Address, Purpose
 from metarl.sampling.collect import Acting, Memory, draw_noise, play_round, single_precision, torch_threads
 from metarl.sampling.normalisation import Normaliser
-from metarl.training.trainer import Setup, set_up, shapes_of_run, task_seeds
+from metarl.training.loop import task_seeds
+from metarl.training.setup import Setup, set_up, shapes_of_run
 
 
 def load(run: str | Path, *, trust: bool = False) -> "AdaptivePolicy":
@@ -143,7 +144,7 @@ class AdaptivePolicy:
                 played.append(rollout)
             # what was played one after the other, as if side by side: [1, E, T, ...]
             joined = Rollout(*(torch.cat(fields, dim=1) for fields in zip(*played, strict=True)))
-            memory = agent.adapt(self.state, memory, joined)
+            memory = agent.adapt(self.state, memory, normalise.seen(joined))
             returns.append(float(joined.returns))
             yield AdaptedPolicy(self, memory, np.array(returns), spaces)
 

@@ -20,7 +20,8 @@ from metarl.runs.config import RunConfig
 from metarl.runtime.errors import InputError
 from metarl.runtime.randomness import Address, Purpose
 from metarl.sampling.collect import blaming_environment, collect, torch_threads
-from metarl.training.trainer import Setup, set_new_tasks
+from metarl.training.loop import set_new_tasks
+from metarl.training.setup import Setup
 
 
 @dataclass(frozen=True)

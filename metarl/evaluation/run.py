@@ -22,7 +22,7 @@ from metarl.runs.run_directory import RunDirectory
 from metarl.runs.worlds import is_few_shot
 from metarl.runtime.errors import InputError
 from metarl.training.fewshot import evaluate_few_shot
-from metarl.training.trainer import set_up, shapes_of_run
+from metarl.training.setup import set_up, shapes_of_run
 
 
 def evaluate_run(

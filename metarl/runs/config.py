@@ -92,8 +92,7 @@ def _plain(value: Any) -> Any:
 def options_from_dict(kind: type, values: dict[str, Any]) -> Any:
     """An option dataclass from plain values (lists become tuples, and whole numbers floats where they must).
 
-    Raises:
-        InputError: a field that `kind` does not have, or a value of another type.
+    InputError names a field that `kind` does not have, or a value of another type.
     """
     hints = typing.get_type_hints(kind)
     known = [field.name for field in dataclasses.fields(kind)]
@@ -148,10 +147,9 @@ def to_yaml(config: RunConfig, **facts: Any) -> str:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Plain values of a `config.yaml`, with its `schema`; a method that was renamed since has its new name.
+    """Plain values of a `config.yaml`, with its `schema`; what was renamed since has its new name.
 
-    Raises:
-        InputError: no such file, not a run's config, or one of a newer metarl.
+    InputError where there is no such file, or it is not a run's config, or one of a newer metarl.
     """
     try:
         values = read_yaml_file(path)

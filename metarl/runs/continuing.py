@@ -4,14 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from metarl.runs.config import (
-    FREE_ON_RESUME,
-    RunConfig,
-    TrainConfig,
-    options_from_dict,
-    options_of_then,
-    versions,
-)
+from metarl.runs.config import FREE_ON_RESUME, RunConfig, TrainConfig, options_from_dict, options_of_then, versions
 from metarl.runs.presets import default_config
 from metarl.runs.user_code import changed_files, under_recorded_names
 
@@ -19,14 +12,10 @@ ROOMS = ("train", "env", "algo")
 
 
 def taken_up(config: RunConfig, values: dict[str, Any]) -> RunConfig:
-    """What is asked for, with what a run's `config.yaml` says where it leaves that open.
+    """What is asked for, with what the `values` of a run's `config.yaml` say where it leaves that open.
 
     These are torch's threads; and options that came after the run, which keep the values that it was trained with
     unless others than their defaults are asked for.
-
-    Args:
-        config: what is asked for.
-        values: of the run's `config.yaml`.
     """
     threads = {"torch_threads": values["train"].get("torch_threads", 0)}
     torch_threads = config.train.torch_threads or options_from_dict(TrainConfig, threads).torch_threads
@@ -44,10 +33,9 @@ def taken_up(config: RunConfig, values: dict[str, Any]) -> RunConfig:
 
 
 def mismatch(config: RunConfig, values: dict[str, Any], run: Path) -> str | None:
-    """The first thing in which `config` is another run than the one in the folder `run`, or None.
+    """The first thing in which `config` is another run than the one in the folder `run`, with these `values`, or None.
 
-    Raises:
-        InputError: the name of the user's own code means another file here than in training.
+    InputError where the name of the user's own code means another file here than in training.
     """
     mine, then = under_recorded_names(config, values, run).as_dict(), _of_then(values, config)
     theirs = {room: values[room] | then[room] for room in ROOMS}
@@ -58,28 +46,19 @@ def mismatch(config: RunConfig, values: dict[str, Any], run: Path) -> str | None
     for room in ("env", "algo", "train"):
         a, b = mine[room], theirs[room]
         for name in sorted((a.keys() | b.keys()) - FREE_ON_RESUME.get(room, set())):
-            if not _same(a.get(name), b.get(name)):
-                return f"{room}.{name} is {a.get(name)}, there it is {b.get(name)}"
+            one, other = a.get(name), b.get(name)
+            if one != other and (one == one or other == other):  # NaN goes on with NaN
+                return f"{room}.{name} is {one}, there it is {other}"
     return None
-
-
-def _same(a: Any, b: Any) -> bool:
-    both_nan = a != a and b != b
-    return bool(a == b or both_nan)
 
 
 def changes(
     config: RunConfig, values: dict[str, Any], ran_on: str, files: dict[str, dict[str, str]], run: Path
 ) -> list[str]:
-    """A line about everything that is no longer as when a run was trained: options that came since, versions, the
-    device, files of the user's own.
+    """A line about everything that is no longer as when the run in the folder `run` was trained.
 
-    Args:
-        config: what continues the run.
-        values: of the run's `config.yaml`.
-        ran_on: where adaptation and updates are computed now.
-        files: of the user's own, as `user_code.files_of` finds them now.
-        run: the run's folder.
+    These are options that came since, versions, the device (it goes on with `ran_on`), and the user's own `files`, as
+    `user_code.files_of` finds them now.
     """
     came = [
         f"{room}.{name} {value!r}" for room, then in _of_then(values, config).items() for name, value in then.items()

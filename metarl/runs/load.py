@@ -14,15 +14,11 @@ logger = logging.getLogger("metarl")
 def load_config(run: RunDirectory, trust: bool = False) -> RunConfig:
     """The config that a run directory holds, with what its options meant when it was written.
 
-    Args:
-        run: where it is.
-        trust: whether code that it names (`path.py:Class`) may be run, which reading its options takes.
-
-    Raises:
-        InputError: it is broken, or names code and is not trusted.
+    InputError where it is broken, or names code (`path.py:Class`), which reading its options runs, without `trust`.
     """
     values = read_yaml(run.config_path)
-    environment, algorithm = names_to_load(values, run.path, trust)
+    environment, algorithm, options_of_algorithm = names_to_load(values, run.path, trust)
+    values = values | {"algo": options_of_algorithm}
     try:
         kinds = {
             "train": TrainConfig,

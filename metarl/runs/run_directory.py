@@ -25,7 +25,10 @@ logger = logging.getLogger("metarl")
 
 
 class RunDirectory:
-    """Paths of a run, and what is read from and written to them."""
+    """Paths of a run, and what is read from and written to them.
+
+    All raise `InputError` where a folder is not what was asked for, `StorageError` where the file system refuses.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -35,12 +38,7 @@ class RunDirectory:
 
     @classmethod
     def existing(cls, path: Path) -> "RunDirectory":
-        """The run at `path`.
-
-        Raises:
-            InputError: there is none.
-            StorageError: the file system refused.
-        """
+        """The run at `path`; InputError where there is none."""
         with _blaming_storage(path):
             if not path.exists():
                 raise InputError(f"no run at {path} — the folder does not exist")
@@ -62,27 +60,21 @@ class RunDirectory:
         Args:
             config: of the run.
             resume: whether it goes on.
-            shapes: the tensors that the config makes (`trainer.shapes_of_run`).
+            shapes: the tensors that the config makes (`training.setup.shapes_of_run`).
 
         Raises:
-            InputError: another process is writing it, or what `create` and `reopen` raise.
-            StorageError: the file system refused.
+            InputError: another process is writing it; there is something in the folder of a new run; what goes on is
+                another run, or one that is already longer.
+            StorageError: the file system refused, or the checkpoints are damaged or gone.
         """
         if not resume:
             self._make_folder()
         with only_writer(self.path, lambda: self.reopen(config, shapes) if resume else self.create(config)):
-            self._remove_partial_files()
+            with suppress(OSError):  # what a killed writer left of files that only the one writer of a run writes
+                for mine in (".config.yaml.*", ".metrics.*", "checkpoints/.*"):
+                    for path in self.path.glob(mine + PARTIAL):
+                        path.unlink(missing_ok=True)
             yield
-
-    def create(self, config: RunConfig) -> None:
-        """Lay out the folder of a new run, which is there.
-
-        Raises:
-            InputError: there is something in it.
-            StorageError: the file system refused.
-        """
-        self._refuse_what_is_taken()  # again: another process may have been here before the lock was ours
-        self._write_config(config, files_of(config, self.path))
 
     def _make_folder(self) -> None:
         """Make the folder, or find it empty: nothing is written to one that holds something."""
@@ -106,23 +98,15 @@ class RunDirectory:
             resume = "add --resume to go on with it, or " if self.config_path.exists() else ""
             raise InputError(f"{self.path} is not empty — {resume}choose another --out")
 
-    def _remove_partial_files(self) -> None:
-        """Drop what a killed writer left of files that only the one writer of a run writes."""
-        with suppress(OSError):
-            for mine in (".config.yaml.*", ".metrics.*", "checkpoints/.*"):
-                for path in self.path.glob(mine + PARTIAL):
-                    path.unlink(missing_ok=True)
+    def create(self, config: RunConfig) -> None:
+        """Lay out the folder of a new run, which is there; InputError where there is something in it."""
+        self._refuse_what_is_taken()  # again: another process may have been here before the lock was ours
+        self._write_config(config, files_of(config, self.path))
 
     def reopen(self, config: RunConfig, shapes: Shapes) -> None:
         """Check that `config` continues this run, say what has changed around it, and record where it now runs.
 
-        Args:
-            config: what continues it.
-            shapes: the tensors that the config makes (`trainer.shapes_of_run`).
-
-        Raises:
-            InputError: it is another run, or one that is already longer.
-            StorageError: the file system refused, or its checkpoints are damaged or gone.
+        Takes and raises what `writing` does.
         """
         values = read_yaml(self.config_path)
         different = mismatch(config, values, self.path)
@@ -166,9 +150,7 @@ class RunDirectory:
     def require_checkpoint(self, device: torch.device, shapes: Shapes) -> Checkpoint:
         """The newest sound checkpoint of such tensors.
 
-        Raises:
-            InputError: there is none yet.
-            StorageError: those that there were are gone, or all are damaged.
+        InputError where there is none yet, StorageError where those that there were are gone, or all are damaged.
         """
         checkpoint = self.load(device, shapes)
         if checkpoint is None:
@@ -183,9 +165,6 @@ class RunDirectory:
 
         Metrics alone do not tell: their lines start anew from a checkpoint that is older, and the first checkpoint is
         due elsewhere once `checkpoint_every` has changed. `checkpoints/` is always made.
-
-        Raises:
-            StorageError: there was a checkpoint.
         """
         values = read_yaml(self.config_path)
         every = {"checkpoint_every": values["train"].get("checkpoint_every", TrainConfig.checkpoint_every)}
@@ -217,9 +196,7 @@ def _blaming_storage(folder: Path) -> Iterator[None]:
 def make_run_path(environment: str, algorithm: str, seed: int) -> Path:
     """Make `runs/ENV/ALGO/seed-S`, with `-2`, `-3`, … where that is taken: a folder that no other process was given.
 
-    Raises:
-        InputError: there is a file where a folder must be.
-        StorageError: the file system refused.
+    InputError where a file is in the way, StorageError where the file system refuses.
     """
     for path in _run_paths(environment, algorithm, seed):
         with _blaming_storage(path):
@@ -231,11 +208,7 @@ def make_run_path(environment: str, algorithm: str, seed: int) -> Path:
 
 
 def latest_run_path(environment: str, algorithm: str, seed: int) -> Path:
-    """The newest of those that `make_run_path` has made.
-
-    Raises:
-        InputError: there is none.
-    """
+    """The newest of those that `make_run_path` has made; InputError where there is none."""
     taken = [*itertools.takewhile(Path.exists, _run_paths(environment, algorithm, seed))]
     if not taken:
         base = next(_run_paths(environment, algorithm, seed))

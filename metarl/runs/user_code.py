@@ -1,16 +1,19 @@
 """Files of the user's own that a run names: nobody runs code unasked, and it is found wherever one stands.
 
-A run may be of `path/to/file.py:attribute` or `module:attribute`. Whoever opens it runs that code, so that a folder
-from elsewhere could do anything; names that are registered are safe. `config.yaml` holds under `code`, for environment,
-algorithm and lists of tasks, the file (`file`, and `from_run`, as seen from the run's folder) and its `sha256`.
+A run may be of `path/to/file.py:attribute` or `module:attribute`, and so may an option of its algorithm (a memory, …:
+what stands with a colon there). Whoever opens it runs that code, so that a folder from elsewhere could do anything;
+names that are registered are safe. `config.yaml` holds under `code`, for environment, algorithm, such options and lists
+of tasks, the file (`file`, and `from_run`, as seen from the run's folder) and its `sha256`.
 """
 
 import hashlib
 import importlib.util
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from envs.catalogue import ENVIRONMENTS
@@ -23,21 +26,17 @@ TASK_LISTS = ("train_list", "test_list")  # options of environments that name a 
 REGISTERED = {"environment": {*ENVIRONMENTS, *SOURCES}, "algorithm": set(ALGORITHMS)}
 
 
-def own_names(environment: str, algorithm: str) -> dict[str, str]:
-    """Which of the two names mean code of the user's own, by `environment` and `algorithm`."""
-    names = {"environment": environment, "algorithm": algorithm}
-    return {room: name for room, name in names.items() if ":" in name and name not in REGISTERED[room]}
+def own_names(environment: str, algorithm: str, options: Mapping[str, Any] = MappingProxyType({})) -> dict[str, str]:
+    """Which names mean code of the user's own, by `environment`, `algorithm` and the name of the algorithm's option."""
+    named = {option: value for option, value in options.items() if isinstance(value, str)}
+    names = {**named, "environment": environment, "algorithm": algorithm}
+    return {room: name for room, name in names.items() if ":" in name and name not in REGISTERED.get(room, ())}
 
 
 def files_of(config: RunConfig, run: Path) -> dict[str, dict[str, str]]:
-    """The files of the user's own that a run depends on, as its `config.yaml` holds them.
-
-    Args:
-        config: names as they were loaded.
-        run: the run's folder.
-    """
+    """The files of the user's own that a config depends on as it was loaded, as `config.yaml` in `run` holds them."""
     files: dict[str, Any] = {option: getattr(config.env, option, None) for option in TASK_LISTS}
-    for room, name in own_names(config.environment, config.algorithm).items():
+    for room, name in own_names(config.environment, config.algorithm, vars(config.algo)).items():
         module = _module(name)
         files[room] = module if module.endswith(".py") else getattr(sys.modules.get(module), "__file__", None)
     return {
@@ -51,23 +50,19 @@ def files_of(config: RunConfig, run: Path) -> dict[str, dict[str, str]]:
     }
 
 
-def names_to_load(values: dict[str, Any], run: Path, trust: bool) -> tuple[str, str]:
-    """Environment and algorithm of a run as they are to be loaded from here. Nothing is run to find them.
+def names_to_load(values: dict[str, Any], run: Path, trust: bool) -> tuple[str, str, dict[str, Any]]:
+    """Environment, algorithm and its options of a run, by its config's `values`, as they are to be loaded from here.
 
-    Args:
-        values: of its `config.yaml`.
-        run: its folder.
-        trust: whether code that it names may be run.
-
-    Raises:
-        InputError: it names code, and is not trusted; or the code is not there.
+    Nothing is run to find them. InputError where it names code and is not to be trusted, or the code is not there.
     """
     names = {room: str(values[room]) for room in ("environment", "algorithm")}
-    own = own_names(**names)
+    own = own_names(**names, options=values["algo"])
     places = {room: _place(name, _record(values, room, run), run) for room, name in own.items()}
     if own and not trust:
-        known = {room: place for room, place in places.items() if place and place != _module(own[room])}
-        told = " and ".join(f"{name} ({known[room]})" if room in known else name for room, name in own.items())
+        told = " and ".join(
+            f"{name} ({places[room]})" if places[room] not in (None, _module(name)) else name
+            for room, name in own.items()
+        )
         raise InputError(
             f"{run} names code that opening it would run: {told} — "
             "add --trust (in Python trust=True) if you know where it comes from"
@@ -80,23 +75,17 @@ def names_to_load(values: dict[str, Any], run: Path, trust: bool) -> tuple[str, 
             raise InputError(f"{run} needs {record['file']}, which is not there — put it back")
         if place and not _same_file(_module(name), place):
             names[room] = f"{place}:{name.rpartition(':')[2]}"
-    return names["environment"], names["algorithm"]
+    return names.pop("environment"), names.pop("algorithm"), values["algo"] | names
 
 
 def under_recorded_names(config: RunConfig, values: dict[str, Any], run: Path) -> RunConfig:
-    """`config` with a run's own names for files that it names otherwise, e.g. from another folder.
+    """`config`, as it was loaded, with the run's own names for files that it names otherwise, e.g. from elsewhere.
 
-    Args:
-        config: names as they were loaded.
-        values: of the run's `config.yaml`.
-        run: its folder.
-
-    Raises:
-        InputError: the name is the run's, but from here it means another file.
+    InputError where the name is the one in the run's `values`, but from here it means another file.
     """
     names = {"environment": config.environment, "algorithm": config.algorithm}
-    for room, mine in own_names(config.environment, config.algorithm).items():
-        theirs, record = str(values[room]), _record(values, room, run)
+    for room, mine in own_names(config.environment, config.algorithm, vars(config.algo)).items():
+        theirs, record = str((values["algo"] | values)[room]), _record(values, room, run)
         if not record or not _module(mine).endswith(".py") or mine.rpartition(":")[2] != theirs.rpartition(":")[2]:
             continue
         place = _place(theirs, record, run)
@@ -108,7 +97,12 @@ def under_recorded_names(config: RunConfig, values: dict[str, Any], run: Path) -
                 f"{run} was trained with {place}, and {_module(mine)} is another file here — name that one,"
                 " or choose another --out"
             )
-    return replace(config, environment=names["environment"], algorithm=names["algorithm"])
+    return replace(
+        config,
+        environment=names.pop("environment"),
+        algorithm=names.pop("algorithm"),
+        algo=replace(config.algo, **names),
+    )
 
 
 def changed_files(values: dict[str, Any], files: dict[str, dict[str, str]], run: Path) -> list[str]:
@@ -164,11 +158,7 @@ def _same_file(a: str, b: str) -> bool:
 
 
 def _digest(file: str) -> str:
-    """SHA-256 of a file.
-
-    Raises:
-        InputError: it cannot be read.
-    """
+    """SHA-256 of a file; InputError where it cannot be read."""
     try:
         with open(file, "rb") as content:
             return hashlib.file_digest(content, "sha256").hexdigest()

@@ -34,11 +34,7 @@ YAML: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def read_file(path: Path, at_most: int | None = None) -> bytes:
-    """What an ordinary file holds.
-
-    Raises:
-        OSError: there is none, it is no ordinary file, or one of more than `at_most` bytes.
-    """
+    """What an ordinary file holds; OSError where there is none, or one of more than `at_most` bytes."""
     with open(path, "rb", opener=_without_waiting) as file:
         facts = os.fstat(file.fileno())
         if not stat.S_ISREG(facts.st_mode):
@@ -53,21 +49,12 @@ def _without_waiting(path: str, flags: int) -> int:
 
 
 def read_json(path: Path) -> Any:
-    """The value that a JSON file holds.
-
-    Raises:
-        OSError: as `read_file`.
-        ValueError: it is no JSON.
-    """
+    """The value that a JSON file holds; OSError as `read_file`, ValueError where it is no JSON."""
     return parse_json(read_file(path, MOST_JSON))
 
 
 def parse_json(text: bytes | str) -> Any:
-    """The value that a text holds.
-
-    Raises:
-        ValueError: it is no JSON, or nests too deep.
-    """
+    """The value that a text holds; ValueError where it is no JSON, or nests too deep."""
     try:
         return json.loads(text)
     except RecursionError as error:
@@ -90,13 +77,8 @@ def _finite(value: Any) -> Any:
 def read_yaml_file(path: Path, aliases: bool = False) -> Any:
     """The plain values that a YAML file holds; its tags make no objects.
 
-    Args:
-        path: where it is.
-        aliases: whether a value may stand for another (`*name`), and so many times as much as is written.
-
-    Raises:
-        OSError: as `read_file`.
-        ValueError: it is no such YAML.
+    With `aliases` a value may stand for another (`*name`), and so many times as much as is written. OSError as
+    `read_file`, ValueError where it is no such YAML.
     """
     content = read_file(path, MOST_CONFIG)
     try:
@@ -131,10 +113,8 @@ def slug(name: str) -> str:
 def write_atomic(path: Path, content: bytes, remedy: str = "free space or fix permissions") -> None:
     """Write a file so that it holds either its old content or all of the new, whatever happens.
 
-    Any number of processes may do so at once: each writes aside under a name of its own.
-
-    Raises:
-        StorageError: the file system refused; `remedy` is what to do.
+    Any number of processes may do so at once: each writes aside under a name of its own. StorageError where the file
+    system refuses; `remedy` is what to do.
     """
     aside = path.with_name(f".{path.name[:40]}.{uuid.uuid4().hex}{PARTIAL}")
     with _refusing(path, remedy):
@@ -155,8 +135,7 @@ def write_atomic(path: Path, content: bytes, remedy: str = "free space or fix pe
 def folder_written_aside(folder: Path) -> Iterator[Path]:
     """A folder beside `folder`, for files alone, that takes its place if all goes well, and is gone otherwise.
 
-    Raises:
-        StorageError: the file system refused.
+    StorageError where the file system refuses.
     """
     beside = folder.absolute().parent
     with (

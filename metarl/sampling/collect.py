@@ -114,7 +114,7 @@ def collect(
             if round_ + 1 < rounds:
                 if likeliest and explores:
                     rollout, after, _ = play_round(env, agent, acting, normalise, memory, seeds, noise)
-                memory = agent.adapt(state, after, rollout)
+                memory = agent.adapt(state, after, normalise.seen(rollout))
     return Trial(rollouts, diverged, task_rows(env))
 
 
@@ -140,25 +140,28 @@ def play_round(
     seeds: list[int],
     noise: np.ndarray,
 ) -> tuple[Rollout, Memory, int]:
-    """One episode in every lane. Returns the rollout, the memory after it, and how many lanes diverged."""
+    """One episode in every lane, of which the agent sees normalised observations.
+
+    Returns the rollout as it was, the memory after it, and how many lanes diverged.
+    """
     record, N, E = _Record(env), env.num_tasks, env.lanes_per_task
     with blaming_environment(env, "at its reset"):
-        observation, _ = env.reset(seed=seeds)
-    seen = normalise(single_precision(observation, N, E))
+        reset, _ = env.reset(seed=seeds)
+    observation = single_precision(reset, N, E)
     live = np.ones(N * E, dtype=bool)
     diverged = np.zeros(N * E, dtype=bool)
     for t in range(env.horizon):
         interruption_point()
         playing = torch.from_numpy(live.reshape(N, E))
-        action, memory = agent.act(acting, memory, seen, playing, torch.from_numpy(noise[:, :, t]))
+        action, memory = agent.act(acting, memory, normalise(observation), playing, torch.from_numpy(noise[:, :, t]))
         chosen = action.action.numpy()
         with blaming_environment(env, f"at step {t}"):
-            observation, reward, terminated, truncated, info = env.step(chosen.reshape(N * E, *chosen.shape[2:]))
-        following = normalise(single_precision(observation, N, E))
-        transition = record.write(t, seen, action, reward, terminated, truncated, live, following)
-        memory = agent.observe(acting, memory, transition)
+            stepped, reward, terminated, truncated, info = env.step(chosen.reshape(N * E, *chosen.shape[2:]))
+        following = single_precision(stepped, N, E)
+        transition = record.write(t, observation, action, reward, terminated, truncated, live, following)
+        memory = agent.observe(acting, memory, normalise.seen(transition))
         diverged |= info["diverged"]
-        seen, live = following, live & ~(terminated | truncated)
+        observation, live = following, live & ~(terminated | truncated)
         if not live.any():
             break
     return record.rollout(diverged), memory, int(diverged.sum())

@@ -32,7 +32,8 @@ from metarl.runtime.errors import InputError
 from metarl.runtime.randomness import Address, Purpose
 from metarl.sampling.collect import collect, torch_threads
 from metarl.sampling.groups import collect_in_groups, first_tasks
-from metarl.training.trainer import Setup, choose_device, set_new_tasks, set_up, task_seeds, train_iteration
+from metarl.training.loop import set_new_tasks, task_seeds, train_iteration
+from metarl.training.setup import Setup, choose_device, set_up
 
 Row = dict[str, Any]
 

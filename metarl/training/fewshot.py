@@ -29,7 +29,7 @@ from metarl.runtime.randomness import Address, Purpose
 from metarl.runtime.ranks import world_size
 from metarl.runtime.tasks_at_once import WithinMemory
 from metarl.sampling.collect import torch_threads
-from metarl.training.trainer import choose_device, resolve_hardware, shapes_of_run
+from metarl.training.setup import choose_device, resolve_hardware, shapes_of_run
 
 
 @dataclass(frozen=True)

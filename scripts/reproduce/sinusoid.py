@@ -25,7 +25,7 @@ from metarl.runs.config import versions
 from metarl.runs.load import load_config
 from metarl.runs.run_directory import RunDirectory
 from metarl.training.fewshot import scores_of, set_up_few_shot
-from metarl.training.trainer import shapes_of_run
+from metarl.training.setup import shapes_of_run
 
 SHOTS, STEPS = (5, 10, 20), (0, 1, 5, 10)
 OPTIONS: dict[str, dict[str, Any]] = {"reptile": {"inner_steps": 10, "inner_lr": 0.02}}

@@ -28,10 +28,12 @@ from torch.utils._pytree import tree_map
 import envs
 from metarl.algorithms import ALGORITHMS, config_class, make_algorithm
 from metarl.algorithms.algorithm import Algorithm, Spaces
+from metarl.core.inner_step import for_tasks
 from metarl.core.types import State, Transition, Trial
 from metarl.runtime.errors import InputError, NonFiniteError
 from metarl.runtime.randomness import Address
 from metarl.sampling.collect import collect
+from metarl.sampling.normalisation import MOMENTS, normalised
 
 EVERY_METHOD = pytest.mark.parametrize("name", ALGORITHMS)
 LEARNERS = [name for name in ALGORITHMS if name != "random-init"]
@@ -108,6 +110,20 @@ def test_a_broken_reward_is_named_and_leaves_the_state_alone(name: str, round_: 
     assert same(before, copies(state))
 
 
+@EVERY_LEARNER
+def test_an_update_sees_observations_in_the_units_that_they_were_acted_on_in(name: str) -> None:
+    # What is learned from raw observations under moments is what is learned from normalised ones without them.
+    algorithm = make(name)
+    state, spread = algorithm.initial_state(START), torch.tensor([0.1, 3.0]).double()
+    moments = {"count": torch.tensor(50.0).double(), "mean": spread + 1, "squares": 50 * spread**2}
+    trial = navigate(algorithm, state)
+    learned, measured = algorithm.update({**state, MOMENTS: moments}, trial, UPDATE)
+    expected, metrics = algorithm.update(state, normalised(trial, {MOMENTS: moments}), UPDATE)
+    assert same(tensors(learned["policy"]), tensors(expected["policy"])) and measured == metrics
+    other, _ = algorithm.update(state, trial, UPDATE)
+    assert not same(tensors(learned["policy"]), tensors(other["policy"]))
+
+
 @EVERY_METHOD
 def test_meeting_tasks_writes_to_nothing_and_repeats_bit_for_bit(name: str) -> None:
     algorithm = make(name)
@@ -162,9 +178,9 @@ def test_an_update_makes_rewarded_actions_likelier(name: str) -> None:
     updated, _ = algorithm.update(state, trial, UPDATE)
     means = []
     for policy in (state["policy"], updated["policy"]):
-        support, query = algorithm.batches(trial)
-        adapted = algorithm.adapt_all(policy, support)
-        means.append(algorithm.distribution_of_all(adapted, query).mean[..., 0].mean())
+        support, query = algorithm.learned.batches(trial, state, algorithm.steps)
+        adapted = algorithm.adapted(policy, support, None)
+        means.append(for_tasks(algorithm.learned.distribution)(adapted, query).mean[..., 0].mean())
     assert means[1] > means[0] + 1e-3
 
 
@@ -180,8 +196,11 @@ def test_adapting_makes_rewarded_actions_likelier_in_each_task(name: str) -> Non
     adapted = algorithm.adapt(state, memory, trial.rollouts[0])
     assert same(before, copies(memory.params))
 
-    batch = algorithm.batch(trial.rollouts[0])
-    old, new = (algorithm.distribution_of_all(params, batch).mean[..., 0] for params in (memory.params, adapted.params))
+    batch = algorithm.learned.batch(trial.rollouts[0])
+    old, new = (
+        for_tasks(algorithm.learned.distribution)(params, batch).mean[..., 0]
+        for params in (memory.params, adapted.params)
+    )
     change = (new - old).mean(dim=(1, 2))
     assert change[0] > 1e-3 and change[1] < -1e-3 and abs(change[2]) < 1e-7
 

@@ -24,9 +24,9 @@ from typing import Any
 import pytest
 import torch
 from gymnasium.spaces import Discrete
+from metarl.algorithms.configs import EMAMLConfig
 from support.trials import make
 
-from metarl.algorithms.configs import EMAMLConfig
 from metarl.core.inner_step import for_tasks
 from metarl.core.meta_gradient import meta_gradient
 from metarl.core.types import Batch, Params
@@ -131,13 +131,13 @@ def gradient_of(name: str, process: Process, support: tuple[Batch, ...], query: 
     algorithm = make(name, Discrete(A), hidden=(), inner_steps=len(support), inner_lr=RATE, **options)
     params = parameters(THETA)
     if hasattr(algorithm, "meta_loss_gradient"):
-        gradient, _ = algorithm.meta_loss_gradient(params, algorithm.adaptation(params, support), support, query)
+        gradient, _ = algorithm.outer.gradient(params, algorithm.inner.adaptation(params, support, N), support, query)
     elif name == "promp":
         no_penalty = torch.zeros(len(query.mask), dtype=torch.float64)
-        sampled = for_tasks(algorithm.sampled_from, shared=[0])(params, support)
-        gradient, _ = meta_gradient(algorithm.objective, params, sampled, query, no_penalty)
+        sampled = for_tasks(algorithm.outer.sampled_from, shared=[0])(params, support)
+        gradient, _ = meta_gradient(algorithm.outer.objective, params, sampled, query, no_penalty)
     else:
-        gradient, _ = meta_gradient(algorithm.objective, params, support, query)
+        gradient, _ = meta_gradient(algorithm.outer.objective, params, support, query)
     return -process.horizon * torch.cat([gradient[key].flatten() for key in params])
 
 
@@ -210,7 +210,7 @@ def test_the_credit_of_emaml_is_the_gradient_of_sampling(lanes: int) -> None:
     support, query = problem.urn()
     steps = float(lanes * problem.process.horizon)
     algorithm = make("e-maml", Discrete(A), hidden=(), sampling_credit=steps, inner_lr=RATE)
-    loss = torch.func.grad(lambda theta: algorithm.sampling_loss(parameters(theta), support, query))
+    loss = torch.func.grad(lambda theta: algorithm.outer.sampling_loss(parameters(theta), support, query))
     exact = central_differences(lambda theta: problem.value(theta, THETA))
     assert relative_difference(-problem.spread() * loss(THETA), exact) < 1e-8
 
@@ -322,7 +322,7 @@ def test_after_the_first_epoch_steps_on_the_old_round_are_those_of_the_policy_in
         round_ = process.everything(THETA.expand(M, P), torch.arange(M))
         for chosen in ({}, {"inner_objective": "log_likelihood"}):
             algorithm = make(name, Discrete(A), hidden=(), **chosen)
-            slope = for_tasks(torch.func.grad(algorithm.inner_loss), shared=[0])(parameters(moved), round_)
+            slope = for_tasks(torch.func.grad(algorithm.learned.inner_loss), shared=[0])(parameters(moved), round_)
             ours = -horizon * torch.cat([value.flatten(1) for value in slope.values()], dim=1)
             errors[horizon, bool(chosen)] = relative_difference(ours, exact)
     assert errors[1, False] < 1e-12 and errors[1, True] > 0.1

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.spaces import Box
+from metarl.algorithms.configs import IMAMLConfig
+from metarl.algorithms.imaml import IMAML
 from support.trials import ADDRESSES, CPU, OBSERVATIONS, N, doubled, imagine, make
 
 from metarl.algorithms.algorithm import Spaces
-from metarl.algorithms.configs import IMAMLConfig
-from metarl.algorithms.imaml import IMAML
+from metarl.core.inner_step import for_tasks
 from metarl.core.meta_gradient import Adaptation
 from metarl.core.trust_region import conjugate_gradient_of_tasks
 from metarl.core.types import Batch, Params
@@ -121,7 +122,7 @@ def test_the_derivative_of_a_policys_solution_is_that_of_central_differences() -
         "imaml", hidden=(3,), inner_lr=0.2, proximal_strength=LAMBDA, proximal_steps=60, implicit_iterations=25
     )
     state = algorithm.initial_state(Address(0))
-    (batch,), _ = doubled(algorithm.batches(imagine(algorithm, state)))
+    (batch,), _ = doubled(algorithm.learned.batches(imagine(algorithm, state), state, algorithm.steps))
     theta = doubled(state["policy"])
     vector = torch.cat([value.flatten() for value in theta.values()])
 
@@ -141,14 +142,14 @@ def test_the_meta_gradient_is_the_slope_of_the_meta_objective() -> None:
         "imaml", hidden=(3,), inner_lr=0.2, proximal_strength=LAMBDA, proximal_steps=60, implicit_iterations=25
     )
     state = algorithm.initial_state(Address(0))
-    support, query = doubled(algorithm.batches(imagine(algorithm, state)))
+    support, query = doubled(algorithm.learned.batches(imagine(algorithm, state), state, algorithm.steps))
     theta = doubled(state["policy"])
-    gradient, _ = algorithm.meta_loss_gradient(theta, algorithm.adaptation(theta, support), support, query)
+    gradient, _ = algorithm.outer.gradient(theta, algorithm.inner.adaptation(theta, support, N), support, query)
     vector = torch.cat([value.flatten() for value in theta.values()])
-    before = algorithm.distribution_of_all(algorithm.adapt_all(theta, support), query)
+    before = for_tasks(algorithm.learned.distribution)(algorithm.adapted(theta, support, None), query)
 
     def objective(point: torch.Tensor) -> torch.Tensor:
-        return algorithm.meta_loss_and_kl(unflatten(point, theta), support, query, before)[0]
+        return algorithm.outer.loss_and_kl(unflatten(point, theta), support, query, before)[0]
 
     changes = 1e-5 * torch.eye(len(vector), dtype=torch.float64)
     slope = (torch.vmap(objective)(vector + changes) - torch.vmap(objective)(vector - changes)) / 2e-5

@@ -23,7 +23,8 @@ from metarl.runs.presets import default_config
 from metarl.runtime.randomness import Address
 from metarl.runtime.tasks_at_once import WithinMemory, tasks_at_once
 from metarl.sampling.groups import Divisions
-from metarl.training.trainer import Setup, starting_point
+from metarl.training.loop import starting_point
+from metarl.training.setup import Setup
 
 START, UPDATE = Address(0), Address(2)
 
@@ -162,7 +163,7 @@ def test_a_resumed_state_lies_where_a_fresh_one_lies(name: str) -> None:
         fresh = algorithm.initial_state(START)
         for loaded in (CPU, GPU):
             found = Checkpoint(1, 100, tree_map(lambda x, to=loaded: x.to(to), state))
-            resumed = starting_point(setup, found, START).state
+            resumed = starting_point(found, fresh, setup.device).state
             assert devices(resumed) == devices(fresh) == devices(state)
         trial = navigate(algorithm, state)
         gpu.reads.clear()

@@ -26,7 +26,7 @@ def task_of(batch: Batch, number: int) -> Batch:
 
 def chooses(algorithm: Any, params: Params, batch: Batch) -> Distribution:
     """The policy as one of torch's own distributions."""
-    outputs = functional_call(algorithm.policy, params, (batch.observation,))
+    outputs = functional_call(algorithm.learned.model, params, (batch.observation,))
     if len(outputs) == 1:
         return Categorical(logits=outputs[0])
     return Independent(Normal(outputs[0], outputs[1].exp().expand_as(outputs[0])), 1)
@@ -50,11 +50,15 @@ def mean_adapted_entropy(algorithm: Any, policy: Params, support: tuple[Batch, .
 def gradient_of_meta_objective(algorithm: Any, policy: Params, support: tuple[Batch, ...], query: Batch) -> Params:
     """Of what an update descends."""
     if hasattr(algorithm, "meta_loss_gradient"):
-        return algorithm.meta_loss_gradient(policy, algorithm.adaptation(policy, support), support, query)[0]
+        return algorithm.outer.gradient(policy, algorithm.inner.adaptation(policy, support, N), support, query)[0]
     data: tuple[Any, ...] = (support, query)
     if hasattr(algorithm, "sampled_from"):  # ProMP's penalty needs what the rounds were sampled from
-        data = (for_tasks(algorithm.sampled_from, shared=[0])(policy, support), query, torch.full((N,), 0.1).double())
-    return meta_gradient(algorithm.objective, policy, *data)[0]
+        data = (
+            for_tasks(algorithm.outer.sampled_from, shared=[0])(policy, support),
+            query,
+            torch.full((N,), 0.1).double(),
+        )
+    return meta_gradient(algorithm.outer.objective, policy, *data)[0]
 
 
 @pytest.mark.parametrize("world", ["point-nav", "discrete actions"])
@@ -111,14 +115,14 @@ def test_every_update_multiplies_the_learning_rate_by_its_decay(name: str, epoch
 
 def descended(algorithm: Any, state: Any, trial: Trial) -> Params:
     """What the next Adam step of a method is given, before it is shortened."""
-    support, query = algorithm.batches(trial)
+    support, query = algorithm.learned.batches(trial, state, algorithm.steps)
     if hasattr(algorithm, "direction"):
-        return algorithm.direction(state["policy"], (*support, query))
+        return algorithm.outer.direction(state["policy"], (*support, query))
     data: tuple[Any, ...] = (support, query)
     if hasattr(algorithm, "sampled_from"):
         coefficient = state["kl_coefficient"].expand(N)
-        data = (for_tasks(algorithm.sampled_from, shared=[0])(state["policy"], support), query, coefficient)
-    return meta_gradient(algorithm.objective, state["policy"], *data)[0]
+        data = (for_tasks(algorithm.outer.sampled_from, shared=[0])(state["policy"], support), query, coefficient)
+    return meta_gradient(algorithm.outer.objective, state["policy"], *data)[0]
 
 
 @pytest.mark.parametrize("name", BY_ADAM)
@@ -184,7 +188,7 @@ def test_a_standard_deviation_may_depend_on_the_observation() -> None:
     policy = {name: torch.zeros_like(value) if "layers" in name else value for name, value in policy.items()}
     policy["body.layers.1.bias"] = torch.tensor([0.1, 0.2, 0.3, 0.4])
     observation = torch.tensor([[0.0, 0.0], [1.0, -1.0]])
-    mean, log_std = functional_call(algorithm.policy, policy, (observation,))
+    mean, log_std = functional_call(algorithm.learned.model, policy, (observation,))
     torch.testing.assert_close(mean, torch.tensor([[0.1, 0.2]] * 2))
     torch.testing.assert_close(log_std.exp(), 0.5 * torch.tensor([[0.3, 0.4]] * 2).exp())
 

@@ -149,5 +149,5 @@ def test_a_broken_gradient_is_named() -> None:
     batch, params = lines(), {"w": torch.tensor([1.0, -2.0])}
     batch.return_[3, 1] = torch.inf
     options = {"epochs": 1, "parts": 2, "learning_rate": 0.05, "decay": 1.0, "max_gradient_norm": 0.5}
-    with pytest.raises(NonFiniteError, match="^the gradient is not finite in w — "):
+    with pytest.raises(NonFiniteError, match="^the gradient of the policy is not finite in w — "):
         proximal_descent(regression, params, adam_state(params), batch, torch.Generator(), **options)

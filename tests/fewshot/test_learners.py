@@ -4,15 +4,15 @@ from typing import Any
 
 import pytest
 import torch
+from metarl.fewshot.learner import Problem
+from metarl.fewshot.learners import IMAML, GradientLearner, MultiTask, Reptile, union
+from metarl.fewshot.memory import Recurrent
 from support.problems import central_differences, flatten, generator, relative_difference
 from torch.func import grad, vmap
 
 from metarl.core.inner_loops import GradientSteps
 from metarl.core.types import FewShot, Labelled, Params
 from metarl.fewshot import LEARNERS, configs, learners
-from metarl.fewshot.learner import Problem
-from metarl.fewshot.learners import IMAML, GradientLearner, MultiTask, Reptile, union
-from metarl.fewshot.memory import Recurrent
 from metarl.runtime.randomness import Address
 
 N, S, Q = 3, 4, 5

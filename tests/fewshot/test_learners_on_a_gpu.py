@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from metarl.fewshot.learner import Problem, stacked
 from support.pretended_gpu import GPU, PretendedGPU
 from torch.utils._pytree import tree_leaves
 
 from metarl.fewshot import LEARNERS
-from metarl.fewshot.learner import Problem, stacked
 from metarl.fewshot.sources import Examples, Task
 from metarl.runs.worlds import learner_class
 from metarl.runtime.randomness import Address

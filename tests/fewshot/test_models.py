@@ -1,15 +1,15 @@
 """The convolutional network against torch's own layers, and tasks at once against one after the other."""
 
 import torch
+from metarl.fewshot.configs import MAMLConfig
+from metarl.fewshot.learner import Problem
+from metarl.fewshot.learners import MAML
 from support.problems import generator, relative_difference
 from torch.func import functional_call, grad
 from torch.nn import functional
 
 from metarl.core.networks import initial_parameters
 from metarl.core.types import FewShot, Labelled
-from metarl.fewshot.configs import MAMLConfig
-from metarl.fewshot.learner import Problem
-from metarl.fewshot.learners import MAML
 from metarl.fewshot.models import ConvolutionalNetwork, ConvolutionBlock, batch_norm
 from metarl.runtime.randomness import Address
 

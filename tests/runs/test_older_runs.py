@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 import yaml
+from metarl.algorithms.configs import MAMLVPGConfig
 from support.command import Command, assert_refused, numbers, snapshot, train_arguments
 
 import metarl as library
 from envs.contract.errors import InputError
 from envs.registry import ENVIRONMENTS, environment_class
 from metarl.algorithms import ALGORITHMS, config_class
-from metarl.algorithms.configs import MAMLVPGConfig
 from metarl.fewshot import LEARNERS, SOURCES
 from metarl.runs import migrations
 from metarl.runs.config import TrainConfig, options_from_dict, read_yaml

@@ -19,8 +19,9 @@ from metarl.runtime.interruption import Interrupted, interruptible_at_points
 from metarl.runtime.randomness import Address
 from metarl.sampling.collect import torch_threads
 from metarl.sampling.groups import Divisions, collect_in_groups, first_tasks
-from metarl.training.parallel import ways_to_group
-from metarl.training.trainer import Setup, set_up, train_iteration
+from metarl.training.loop import train_iteration
+from metarl.training.ranks import ways_to_group
+from metarl.training.setup import Setup, set_up
 
 
 def setup_in(groups: int, environment: str, algorithm: str = "maml-trpo", threads: int = 2, tasks: int = 5) -> Setup:

@@ -7,9 +7,8 @@ import torch
 from gymnasium.spaces import Box, Discrete
 
 import envs
-from metarl.algorithms import ALGORITHMS, algorithm_class, config_class, make_algorithm
+from metarl.algorithms import ALGORITHMS, config_class, make_algorithm
 from metarl.algorithms.algorithm import Spaces
-from metarl.algorithms.gradient_based import GradientBased
 from metarl.core.replay import by_slot, remembered
 from metarl.core.types import Rollout, State, Transition, Trial
 from metarl.runtime.randomness import Address
@@ -19,7 +18,7 @@ N, E, T = 3, 6, 8
 CPU = torch.device("cpu")
 ADDRESSES = [Address(3, task) for task in range(N)]
 OBSERVATIONS = Box(-np.inf, np.inf, (2,), np.float64)
-GRADIENT_BASED = [name for name in ALGORITHMS if issubclass(algorithm_class(name), GradientBased)]
+GRADIENT_BASED = [name for name, entry in ALGORITHMS.items() if entry.pair]
 
 
 def make(name: str, actions: Box | Discrete | None = None, **options: Any) -> Any:
@@ -47,7 +46,7 @@ def imagine(algorithm: Any, state: State) -> Trial:
     memory, rollouts = algorithm.begin(acting, ADDRESSES, E), []
     for _ in range(algorithm.rounds):
         observation = torch.randn(N, E * T, 2, generator=random)
-        discrete = not hasattr(algorithm.policy, "log_std")
+        discrete = not hasattr(algorithm.learned.model, "log_std")
         noise = torch.rand(N, E * T, *([] if discrete else [2]), generator=random)
         action, memory = algorithm.act(acting, memory, observation, torch.ones(N, E * T, dtype=torch.bool), noise)
         flags = torch.zeros(N, E, T, dtype=torch.bool)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
 from metarl.fewshot.learners import MAML
+
 from metarl.fewshot.sources import Examples, Task
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from metarl.algorithms.gradient_based import GradientBased
 from safetensors.torch import load_file
 from support.command import Command, assert_refused, end_result, numbers, train_arguments
 
 from metarl.algorithms import ALGORITHMS, algorithm_class
-from metarl.algorithms.gradient_based import GradientBased
 
 EVERY_METHOD = pytest.mark.parametrize("name", ALGORITHMS)
 CHEAP = {

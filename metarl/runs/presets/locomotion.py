@@ -104,15 +104,8 @@ BY_MEMORY = (
             " trials; the bound at 50 of the 401 prefixes",
             Runs((environment,), "varibad", ("varibad",)),
             budget(100_000_000 // (400 * tasks), tasks, 1, checkpoint_every=500),  # each holds the replay
-            options(
-                hidden=(128, 128),
-                memory_size=128,
-                reward_from_action=True,
-                replay_size=4_000_000,
-                model_batch=10,
-                bound_terms=50,
-                **rates,
-            ),
+            options(hidden=(128, 128), memory_size=128, reward_from_action=True)
+            | options(replay_size=4_000_000, model_batch=10, bound_terms=50, **rates),
         )
         for environment, steps, tasks, what, rates in (
             (
@@ -137,18 +130,8 @@ BY_MEMORY = (
         " allow (own measurement)",
         Runs(("half-cheetah-vel",), "pearl", ("pearl",)),
         budget(100, 5, 2),
-        options(
-            context_size=100,
-            warmup_iterations=5,
-            update_ratio=0.1,
-            learning_rate=1e-3,
-            discount=0.97,
-            target_rate=0.02,
-            reward_scale=1.0,
-            temperature=0.1,
-            kl_weight=0.1,
-            replay_size=700_000,
-        ),
+        options(context_size=100, warmup_iterations=5, update_ratio=0.1, learning_rate=1e-3, replay_size=700_000)
+        | options(discount=0.97, target_rate=0.02, reward_scale=1.0, temperature=0.1, kl_weight=0.1),
     ),
 )
 

@@ -25,17 +25,9 @@ POINT = (
         " smaller values); scaled: context 1024, 3 x 300 units, rate 3e-4, target rate 0.005 (own measurement)",
         Runs(("sparse-point-nav",), algorithms=("pearl",)),
         budget(60, 8, 8),
-        options(
-            hidden=(64, 64),
-            encoder_hidden=(64, 64),
-            context_size=32,
-            update_ratio=0.1,
-            discount=0.9,
-            reward_scale=10.0,
-            temperature=0.1,
-            kl_weight=0.1,
-            learning_rate=1e-3,
-            target_rate=0.02,
+        options(hidden=(64, 64), encoder_hidden=(64, 64), context_size=32, update_ratio=0.1)
+        | options(
+            discount=0.9, reward_scale=10.0, temperature=0.1, kl_weight=0.1, learning_rate=1e-3, target_rate=0.02
         ),
     ),
 )

@@ -21,18 +21,9 @@ TOY = (
         Runs(("tabular-mdp",), algorithms=("rl2",)),
         budget(170, 320, 1),
         options(
-            rounds=10,
-            memory="attention",
-            memory_size=128,
-            embedding_size=128,
-            hidden=(128,),
-            previous_observation=True,
-            gae_lambda=0.7,
-            entropy_bonus=0.005,
-            minibatches=8,
-            learning_rate=2e-3,
-            learning_rate_decay=0.99,
-        ),
+            rounds=10, memory="attention", memory_size=128, embedding_size=128, hidden=(128,), previous_observation=True
+        )
+        | options(gae_lambda=0.7, entropy_bonus=0.005, minibatches=8, learning_rate=2e-3, learning_rate_decay=0.99),
     ),
     Preset(
         "varibad's gridworld: 4 episodes a trial, discount 0.95; larger batches, fewer iterations",
@@ -44,14 +35,9 @@ TOY = (
         "varibad's gridworld: lambda 0.95, GRU 64, latent 5, KL weight 0.01; with fewer gradient steps than these the"
         " policy stays behind its belief (own measurement)",
         Runs(("grid-navi",), algorithms=("varibad",)),
-        algo=options(
-            gae_lambda=0.95,
-            kl_weight=0.01,
-            model_updates=20,
-            hidden=(64, 64),
-            epochs=4,
-            minibatches=16,
-            entropy_bonus=0.02,
+        algo=(
+            options(gae_lambda=0.95, kl_weight=0.01, model_updates=20)
+            | options(hidden=(64, 64), epochs=4, minibatches=16, entropy_bonus=0.02)
         ),
     ),
 )

@@ -8,7 +8,7 @@ import pytest
 from gymnasium.spaces import Discrete
 
 from envs.contract.base import Outcome, TaskEnv
-from envs.contract.config import resolve
+from envs.contract.config import option, resolve
 from envs.contract.errors import InputError, NonFiniteError, nearest
 from envs.contract.seeding import RUN_LANES, SAMPLE_TASKS, generators
 from envs.contract.tasks import Choice, TaskDistribution, Uniform
@@ -217,8 +217,8 @@ def test_a_law_refuses_what_no_task_can_have() -> None:
 @dataclass(frozen=True)
 class Options:
     variant: str = "slow"
-    horizon: int | None = None
-    speed: float | None = None
+    horizon: int | None = option(above=0)
+    speed: float | None = option(least=0)
     law: Literal["normal", "uniform"] | None = None
     noisy: bool | None = None
 
@@ -251,7 +251,7 @@ def test_a_variant_fills_what_the_user_left_open() -> None:
 )
 def test_an_impossible_option_is_refused_by_name(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError) as error:
-        resolve(Options(**fields), OPTIONS, positive=("horizon",), nonnegative=("speed",))
+        resolve(Options(**fields), OPTIONS)
     assert str(error.value) == message
 
 

@@ -17,8 +17,9 @@ import pytest
 
 import envs
 from envs.contract.tasks import Choice, LogUniform, TaskDistribution, TaskList, Uniform
-from envs.engine.dynamics import LogUniformBeyond, RandomParametersConfig, Scale, random_parameters
+from envs.engine.dynamics import Scale
 from envs.engine.mujoco_tasks import MujocoTasks, load_model
+from envs.families.locomotion.random_parameters import LogUniformBeyond, RandomParametersConfig, random_parameters
 
 ASSETS = Path(gymnasium.__file__).parent / "envs/mujoco/assets"
 ROBOT = """
