@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from metarl.core.types import FewShot, Labelled, Metrics
 from metarl.fewshot.sources import Source, Task
-from metarl.runtime.devices import sent
+from metarl.runtime.devices import read_back, sent
 
 Scores = dict[str, torch.Tensor]
 """How good predictions are: `loss`, and for classes `accuracy`."""
@@ -68,8 +68,5 @@ def curve(points: Sequence[Scores], dim: int = 0) -> Scores:
 
 def metrics_of(scores: Scores) -> Metrics:
     """Means over tasks of scores `[N, K + 1]`, by the name of each step."""
-    return {
-        f"{name}/step_{k}": value
-        for name, values in scores.items()
-        for k, value in enumerate(values.mean(dim=0).tolist())
-    }
+    means = {f"{name}/step_{k}": value for name, values in scores.items() for k, value in enumerate(values.mean(dim=0))}
+    return {**read_back(means)}

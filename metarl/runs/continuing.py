@@ -61,7 +61,10 @@ def changes(
     `user_code.files_of` finds them now.
     """
     came = [
-        f"{room}.{name} {value!r}" for room, then in _of_then(values, config).items() for name, value in then.items()
+        f"{room}.{name} {value!r}"
+        for room, then in _of_then(values, config).items()
+        for name, value in then.items()
+        if value != _default(getattr(config, room), name)
     ]
     lines = [f"{run} is older than some options, which stay as they were: {', '.join(came)}"] if came else []
     then = values.get("versions")
@@ -77,3 +80,9 @@ def changes(
 
 def _of_then(values: dict[str, Any], config: RunConfig) -> dict[str, dict[str, Any]]:
     return options_of_then(values, {room: type(getattr(config, room)) for room in ROOMS})
+
+
+def _default(options: Any, name: str) -> Any:
+    """What an option is where nobody says anything, as a plain value."""
+    value = next(field.default for field in dataclasses.fields(options) if field.name == name)
+    return list(value) if isinstance(value, tuple) else value

@@ -24,7 +24,7 @@ from rich.table import Table
 from envs.catalogue import ENVIRONMENTS
 from envs.engine.mujoco_tasks import MujocoTasks, silence
 from envs.registry import environment_class
-from metarl.algorithms import ALGORITHMS
+from metarl.algorithms import names_for
 from metarl.core.types import State, Trial
 from metarl.runs.presets import default_config
 from metarl.runtime.allocation import keep_freed_memory
@@ -90,7 +90,7 @@ def measure_speed(
         make = partial(_setup, environment, tasks=tasks, lanes=lanes, horizon=horizon, threads=threads)
         parts: list[Iterable[Row]] = []
         if every_update:
-            cases = itertools.product(ALGORITHMS, devices)
+            cases = itertools.product(names_for("experience"), devices)
             parts = [_update_rows(_whole(make(algorithm, device)), repeats) for algorithm, device in cases]
         else:
             cases = itertools.product(ITERATIONS_OF[: 1 if only_environments else None], devices)

@@ -20,7 +20,7 @@ import tyro
 from reproduction import RESULTS
 
 import metarl
-from metarl.fewshot import LEARNERS
+from metarl.algorithms import names_for
 from metarl.runs.config import versions
 from metarl.runs.load import load_config
 from metarl.runs.run_directory import RunDirectory
@@ -35,7 +35,7 @@ OPTIONS: dict[str, dict[str, Any]] = {"reptile": {"inner_steps": 10, "inner_lr":
 class Comparison:
     """What to train."""
 
-    learners: tuple[str, ...] = field(default_factory=lambda: tuple(LEARNERS))
+    learners: tuple[str, ...] = field(default_factory=lambda: tuple(names_for("labels")))
     """Names from `metarl list algos`; all by default."""
     iterations: int = 5000
     """Meta-updates of each."""

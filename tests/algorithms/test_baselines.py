@@ -8,7 +8,7 @@ from support.trials import ADDRESSES, E, N, copies, doubled, imagine, make, navi
 from torch.distributions import Independent, Normal, kl_divergence
 from torch.func import functional_call
 
-from metarl.algorithms import ALGORITHMS, algorithm_class, config_class
+from metarl.algorithms import algorithm_class, config_class, names_for
 from metarl.core.types import Batch, Params, Trial
 from metarl.runtime.randomness import Address
 
@@ -150,5 +150,6 @@ def test_evaluation_adapts_each_task_with_the_full_rate_at_first_and_a_smaller_o
 
 
 def test_the_oracle_alone_sees_the_task() -> None:
-    sighted = {name for name in ALGORITHMS if algorithm_class(name).traits(config_class(name)()).sees_task}
+    methods = names_for("experience")
+    sighted = {name for name in methods if algorithm_class(name).traits(config_class(name)()).sees_task}
     assert sighted == {"oracle"}

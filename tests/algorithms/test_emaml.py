@@ -85,7 +85,7 @@ def test_the_meta_gradient_is_that_of_maml_and_the_sampling_term(inner_steps: in
     algorithm, params, support, query = problem(inner_steps, credit=3.0)
     maml = make("maml-trpo", inner_lr=0.3, inner_steps=inner_steps)
     ours, theirs = (
-        a.meta_loss_gradient(params, a.adaptation(params, support), support, query) for a in (algorithm, maml)
+        a.outer.gradient(params, a.inner.adaptation(params, support, N), support, query) for a in (algorithm, maml)
     )
     owed = credited_scores(algorithm, params, support[0], credits(query))
     for name in params:

@@ -24,11 +24,10 @@ from typing import Any
 import pytest
 import torch
 from gymnasium.spaces import Discrete
-from metarl.algorithms.configs import EMAMLConfig
-from support.trials import make
+from support.trials import descended, make
 
+from metarl.algorithms.options import CreditOptions
 from metarl.core.inner_step import for_tasks
-from metarl.core.meta_gradient import meta_gradient
 from metarl.core.types import Batch, Params
 
 M, S, A, P = 2, 2, 2, 6
@@ -130,14 +129,7 @@ def gradient_of(name: str, process: Process, support: tuple[Batch, ...], query: 
     """What a method takes for the gradient of the return after adaptation, at THETA, `[P]`."""
     algorithm = make(name, Discrete(A), hidden=(), inner_steps=len(support), inner_lr=RATE, **options)
     params = parameters(THETA)
-    if hasattr(algorithm, "meta_loss_gradient"):
-        gradient, _ = algorithm.outer.gradient(params, algorithm.inner.adaptation(params, support, N), support, query)
-    elif name == "promp":
-        no_penalty = torch.zeros(len(query.mask), dtype=torch.float64)
-        sampled = for_tasks(algorithm.outer.sampled_from, shared=[0])(params, support)
-        gradient, _ = meta_gradient(algorithm.outer.objective, params, sampled, query, no_penalty)
-    else:
-        gradient, _ = meta_gradient(algorithm.outer.objective, params, support, query)
+    gradient = descended(algorithm, params, support, query, penalty=0.0)
     return -process.horizon * torch.cat([gradient[key].flatten() for key in params])
 
 
@@ -231,7 +223,7 @@ def test_emaml_would_count_the_sampling_twice_with_a_curvature_that_counts_it_to
     objective: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Which is why it refuses these objectives.
-    monkeypatch.setattr(EMAMLConfig, "__post_init__", lambda config: None)
+    monkeypatch.setattr(CreditOptions, "require", lambda config: None)
     # All objectives take the same on-policy step, so J is the same.
     problem, plain = Sampled(objective), Sampled("log_likelihood")
     torch.testing.assert_close(problem.adapted(THETA), plain.adapted(THETA))

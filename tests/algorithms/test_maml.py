@@ -6,7 +6,7 @@ from unittest.mock import Mock
 
 import pytest
 import torch
-from support.trials import ADDRESSES, E, N, copies, doubled, make, navigate, same, tensors, with_rewards
+from support.trials import ADDRESSES, E, N, copies, descended, doubled, make, navigate, same, tensors, with_rewards
 from torch.distributions import Independent, Normal, kl_divergence
 from torch.func import functional_call
 
@@ -68,10 +68,10 @@ def test_the_rounds_of_a_trial_are_played_with_the_parameters_that_training_adap
 def test_first_order_is_the_gradient_after_adaptation() -> None:
     algorithms = [make("maml-vpg", inner_lr=0.3, first_order=first_order) for first_order in (True, False)]
     state = algorithms[0].initial_state(START)
-    support, query = doubled(algorithms[0].batches(navigate(algorithms[0], state)))
+    support, query = doubled(algorithms[0].learned.batches(navigate(algorithms[0], state), state, 1))
     policy = doubled(state["policy"])
-    first, second = (meta_gradient(a.objective, policy, support, query)[0] for a in algorithms)
-    adapted = algorithms[0].adapt_all(policy, support)
+    first, second = (descended(a, policy, support, query) for a in algorithms)
+    adapted = algorithms[0].adapted(policy, support, query)
     for name in policy:
         direct = torch.zeros_like(policy[name])
         for number in range(N):
@@ -88,7 +88,7 @@ def test_the_clipped_objective_starts_with_the_policy_gradient() -> None:
     vpg, ppo = make("maml-vpg", **inner), make("maml-ppo", epochs=1, clip=1e6, **inner)
     state = ppo.initial_state(START)
     support, query = ppo.learned.batches(navigate(ppo, state), state, ppo.steps)
-    gradients = [meta_gradient(a.objective, state["policy"], support, query)[0] for a in (vpg, ppo)]
+    gradients = [descended(a, state["policy"], support, query) for a in (vpg, ppo)]
     for name in state["policy"]:
         torch.testing.assert_close(gradients[0][name], gradients[1][name], rtol=1e-3, atol=1e-6)
 
@@ -100,9 +100,7 @@ def test_the_update_steps_against_the_meta_gradient(name: str, options: dict[str
     state = algorithm.initial_state(START)
     trial = navigate(algorithm, state)
     updated, _ = algorithm.update(state, trial, UPDATE)
-    gradient, _ = meta_gradient(
-        algorithm.outer.objective, state["policy"], *algorithm.learned.batches(trial, state, algorithm.steps)
-    )
+    gradient = descended(algorithm, state["policy"], *algorithm.learned.batches(trial, state, algorithm.steps))
     for key, value in gradient.items():
         clear = value.abs() > 1e-3
         step = (updated["policy"][key] - state["policy"][key])[clear]
@@ -151,7 +149,7 @@ def test_a_trust_region_update_improves_within_its_region_and_reports_it(inner_s
     assert means[1] < means[0] - 1e-3 and 1e-3 < means[2] <= 0.02
 
     gradient, _ = meta_gradient(
-        lambda params, support, query: algorithm.outer.outer_loss(algorithm.adapt_task(params, support), query),
+        lambda params, support, query: algorithm.outer.outer_loss(algorithm.inner.trail(params, support)[-1], query),
         state["policy"],
         support,
         query,
@@ -164,13 +162,13 @@ def test_a_trust_region_update_improves_within_its_region_and_reports_it(inner_s
 def test_curvature_comes_from_a_share_of_the_lanes_but_from_two_at_the_least(share: float, lanes: int) -> None:
     some, whole = make("maml-trpo", curvature_share=share), make("maml-trpo", curvature_share=1.0)
     state = some.initial_state(START)
-    support, query = some.batches(navigate(some, state))
+    support, query = some.learned.batches(navigate(some, state), state, 1)
     first_lanes = [Batch(*(field[:, :lanes] for field in batch)) for batch in (*support, query)]
     vector = {name: torch.ones_like(value) for name, value in state["policy"].items()}
-    adaptation = some.adaptation(state["policy"], support)
-    product = some.curvature(state["policy"], adaptation, support, query)(vector)
-    expected = whole.curvature(state["policy"], adaptation, (first_lanes[0],), first_lanes[1])(vector)
-    everything = whole.curvature(state["policy"], adaptation, support, query)(vector)
+    adaptation = some.inner.adaptation(state["policy"], support, N)
+    product = some.outer.curvature(state["policy"], adaptation, support, query)(vector)
+    expected = whole.outer.curvature(state["policy"], adaptation, (first_lanes[0],), first_lanes[1])(vector)
+    everything = whole.outer.curvature(state["policy"], adaptation, support, query)(vector)
     assert same(tensors(product), tensors(expected))
     assert same(tensors(product), tensors(everything)) == (lanes == E)
 
@@ -196,7 +194,7 @@ def with_steps_too_long(algorithm: Any, monkeypatch: pytest.MonkeyPatch) -> None
         product = honest(*arguments)
         return lambda vector: {name: value / 1000 for name, value in product(vector).items()}
 
-    monkeypatch.setattr(algorithm, "curvature", too_small)
+    monkeypatch.setattr(algorithm.outer, "curvature", too_small)
 
 
 def test_a_step_out_of_the_region_leaves_the_parameters_bit_for_bit(
@@ -223,7 +221,7 @@ def test_a_try_of_the_line_search_is_one_forward_pass_after_the_inner_steps(monk
         trial = navigate(algorithm, state)
         with_steps_too_long(algorithm, monkeypatch)
         forward = Mock(side_effect=algorithm.learned.distribution)
-        monkeypatch.setattr(algorithm, "distribution", forward)
+        monkeypatch.setattr(algorithm.learned, "distribution", forward)
         _, metrics = algorithm.update(state, trial, UPDATE)
         assert metrics["update/accepted"] == 0 and metrics["update/line_search"] == tries
         passes.append(forward.call_count)
@@ -235,7 +233,7 @@ def test_a_broken_trust_region_step_is_named(monkeypatch: pytest.MonkeyPatch) ->
     state = algorithm.initial_state(START)
     trial, before = navigate(algorithm, state), copies(state)
     broken = algorithm.learned.kl
-    monkeypatch.setattr(algorithm, "kl", lambda params, query: broken(params, query) * torch.nan)
+    monkeypatch.setattr(algorithm.learned, "kl", lambda params, query: broken(params, query) * torch.nan)
     with pytest.raises(NonFiniteError, match="^the trust-region step is not finite in "):
         algorithm.update(state, trial, UPDATE)
     assert same(before, copies(state))

@@ -5,14 +5,12 @@ from typing import Any
 import pytest
 import torch
 from gymnasium.spaces import Discrete
-from support.trials import ADDRESSES, GRADIENT_BASED, E, N, doubled, imagine, make, navigate, same, tensors
+from support.trials import ADDRESSES, GRADIENT_BASED, E, N, descended, doubled, imagine, make, navigate, same, tensors
 from torch.distributions import Categorical, Distribution, Independent, Normal
 from torch.func import functional_call
 
-from metarl.core.inner_step import for_tasks
-from metarl.core.meta_gradient import meta_gradient
 from metarl.core.optimiser import adam_step
-from metarl.core.types import Batch, Params, Trial
+from metarl.core.types import Batch, Params
 from metarl.runtime.randomness import Address
 
 START, UPDATE = Address(0), Address(2)
@@ -47,20 +45,6 @@ def mean_adapted_entropy(algorithm: Any, policy: Params, support: tuple[Batch, .
     return torch.stack(entropies).mean()
 
 
-def gradient_of_meta_objective(algorithm: Any, policy: Params, support: tuple[Batch, ...], query: Batch) -> Params:
-    """Of what an update descends."""
-    if hasattr(algorithm, "meta_loss_gradient"):
-        return algorithm.outer.gradient(policy, algorithm.inner.adaptation(policy, support, N), support, query)[0]
-    data: tuple[Any, ...] = (support, query)
-    if hasattr(algorithm, "sampled_from"):  # ProMP's penalty needs what the rounds were sampled from
-        data = (
-            for_tasks(algorithm.outer.sampled_from, shared=[0])(policy, support),
-            query,
-            torch.full((N,), 0.1).double(),
-        )
-    return meta_gradient(algorithm.outer.objective, policy, *data)[0]
-
-
 @pytest.mark.parametrize("world", ["point-nav", "discrete actions"])
 @pytest.mark.parametrize("inner_steps", [1, 2])
 @pytest.mark.parametrize("name", ["maml-trpo", "maml-ppo", "maml-vpg", "promp", "e-maml"])
@@ -74,12 +58,14 @@ def test_the_entropy_bonus_adds_minus_its_weight_times_the_entropys_gradient(
         for weight in (0.0, 0.7)
     )
     state = plain.initial_state(START)
-    support, query = doubled(plain.batches((imagine if discrete else navigate)(plain, state)))
+    support, query = doubled(
+        plain.learned.batches((imagine if discrete else navigate)(plain, state), state, inner_steps)
+    )
     policy = {name: value.double().requires_grad_() for name, value in state["policy"].items()}
     entropy = mean_adapted_entropy(plain, policy, support, query)
     used = dict(zip(policy, torch.autograd.grad(entropy, list(policy.values())), strict=True))
     policy = {name: value.detach() for name, value in policy.items()}
-    with_it, without = (gradient_of_meta_objective(method, policy, support, query) for method in (paid, plain))
+    with_it, without = (descended(method, policy, support, query) for method in (paid, plain))
     assert max(value.abs().max() for value in used.values()) > 1e-3
     for key, value in used.items():
         torch.testing.assert_close(with_it[key] - without[key], -0.7 * value, rtol=1e-8, atol=1e-11)
@@ -113,18 +99,6 @@ def test_every_update_multiplies_the_learning_rate_by_its_decay(name: str, epoch
         state = updated
 
 
-def descended(algorithm: Any, state: Any, trial: Trial) -> Params:
-    """What the next Adam step of a method is given, before it is shortened."""
-    support, query = algorithm.learned.batches(trial, state, algorithm.steps)
-    if hasattr(algorithm, "direction"):
-        return algorithm.outer.direction(state["policy"], (*support, query))
-    data: tuple[Any, ...] = (support, query)
-    if hasattr(algorithm, "sampled_from"):
-        coefficient = state["kl_coefficient"].expand(N)
-        data = (for_tasks(algorithm.outer.sampled_from, shared=[0])(state["policy"], support), query, coefficient)
-    return meta_gradient(algorithm.outer.objective, state["policy"], *data)[0]
-
-
 @pytest.mark.parametrize("name", BY_ADAM)
 def test_a_long_gradient_steps_like_one_that_was_scaled_by_hand_and_a_short_one_as_it_is(name: str) -> None:
     options = {"learning_rate": 0.01, **ONE_STEP.get(name, {})}
@@ -132,7 +106,8 @@ def test_a_long_gradient_steps_like_one_that_was_scaled_by_hand_and_a_short_one_
     state = free.initial_state(START)
     trial = navigate(free, state)
     state, _ = free.update(state, trial, UPDATE)  # Adam's first step would not show how long a gradient is
-    gradient = descended(free, state, trial)
+    batches = free.learned.batches(trial, state, free.steps)
+    gradient = descended(free, state["policy"], *batches, penalty=5e-4)
     norm = float(torch.cat([value.flatten() for value in gradient.values()]).norm())
     assert norm > 1e-3
 
@@ -194,7 +169,7 @@ def test_a_standard_deviation_may_depend_on_the_observation() -> None:
 
     for state_dependent in (True, False):
         network = make("maml-trpo", state_dependent_std=state_dependent)
-        _, log_std = functional_call(network.policy, network.initial_state(START)["policy"], (observation,))
+        _, log_std = functional_call(network.learned.model, network.initial_state(START)["policy"], (observation,))
         rows = log_std.expand(2, 2)
         assert torch.equal(rows[0], rows[1]) != state_dependent
 

@@ -12,14 +12,13 @@ from typing import Any
 
 import pytest
 import yaml
-from metarl.algorithms.configs import MAMLVPGConfig
 from support.command import Command, assert_refused, numbers, snapshot, train_arguments
 
 import metarl as library
 from envs.contract.errors import InputError
 from envs.registry import ENVIRONMENTS, environment_class
-from metarl.algorithms import ALGORITHMS, config_class
-from metarl.fewshot import LEARNERS, SOURCES
+from metarl.algorithms import config_class, names_for
+from metarl.fewshot import SOURCES
 from metarl.runs import migrations
 from metarl.runs.config import TrainConfig, options_from_dict, read_yaml
 from metarl.runs.continuing import mismatch, taken_up
@@ -27,6 +26,7 @@ from metarl.runs.load import load_config
 from metarl.runs.migrations import CHANGES, SCHEMA, Change, renamed_options, values_of_then
 from metarl.runs.run_directory import RunDirectory
 
+VPG: Any = config_class("maml-vpg")
 HERE = Path(__file__).parent
 TRAINED = {
     "schema_1/point-nav-maml-trpo": ["train", "point-nav", "maml-trpo", "--env.horizon", "5"],
@@ -94,8 +94,8 @@ def test_every_option_that_came_since_the_first_schema_says_what_runs_before_it_
     worlds = {
         "env": {name: environment_class(name).Config for name in ENVIRONMENTS}
         | {name: source.config for name, source in SOURCES.items()},
-        "algo": {name: config_class(name) for name in ALGORITHMS},
-        "learner": {name: learner.config for name, learner in LEARNERS.items()},
+        "algo": {name: config_class(name) for name in names_for("experience")},
+        "learner": {name: config_class(name, labelled=True) for name in names_for("labels")},
     }
     kinds = [("train", TrainConfig, then["train"])]
     kinds += [
@@ -106,7 +106,16 @@ def test_every_option_that_came_since_the_first_schema_says_what_runs_before_it_
     ]
     for name, kind, options in kinds:
         room = {"learner": "algo"}.get(name.split()[0], name.split()[0])
-        today = renamed_options({"schema": 1, "train": {}, "env": {}, "algo": {}, room: dict.fromkeys(options)})
+        today = renamed_options(
+            {
+                "schema": 1,
+                "algorithm": name.split()[1],
+                "train": {},
+                "env": {},
+                "algo": {},
+                room: dict.fromkeys(options),
+            }
+        )
         options = list(today[room])
         came, went = names_of(kind) - set(options), set(options) - names_of(kind)
         filled = values_of_then(kind, dict.fromkeys(options), 1)
@@ -120,7 +129,7 @@ def test_changes_are_of_known_schemas() -> None:
 
 
 # An option that comes later, by example: the discount, as if runs of schema 1 had lived without it, at 0.5.
-LATER = Change(2, "InnerLoopConfig", "discount", 0.5)
+LATER = Change(2, "PolicyOptions", "discount", 0.5)
 
 
 @pytest.fixture
@@ -137,7 +146,7 @@ def later(monkeypatch: pytest.MonkeyPatch, run: Path) -> Path:
 def test_an_option_that_came_later_has_its_value_of_then(
     metarl: Command, later: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert MAMLVPGConfig().discount == 0.99
+    assert VPG().discount == 0.99
     assert load_config(RunDirectory(later)).algo.discount == 0.5
     assert metarl(*train_arguments("run", 5), "--resume").code == 0
     assert values(later)["algo"]["discount"] == 0.5 and values(later)["schema"] == SCHEMA
@@ -158,11 +167,11 @@ def test_what_a_config_of_today_leaves_out_is_not_filled_from_then(later: Path) 
 
 
 def test_of_two_lines_about_an_option_the_later_one_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    derived = Change(2, "MAMLVPGConfig", "discount", 0.25)
+    derived = Change(2, VPG.__name__, "discount", 0.25)
     monkeypatch.setattr(migrations, "CHANGES", (LATER, derived, Change(2, "VariBADConfig", "clip", 1.0)))
-    assert values_of_then(MAMLVPGConfig, {"inner_lr": 0.1}, 1) == {"discount": 0.25}
-    assert values_of_then(MAMLVPGConfig, {"discount": 0.9}, 1) == {}
-    assert values_of_then(MAMLVPGConfig, {}, 2) == {}
+    assert values_of_then(VPG, {"inner_lr": 0.1}, 1) == {"discount": 0.25}
+    assert values_of_then(VPG, {"discount": 0.9}, 1) == {}
+    assert values_of_then(VPG, {}, 2) == {}
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from envs.contract.errors import InputError
 MINE = Path(__file__).parents[1] / "support" / "user_environments.py"
 ENVIRONMENT, METHOD = "mine.py:Line", "method.py:Mine"
 MARK = "\nfrom pathlib import Path\nPath(__file__).with_name('executed').touch()\n"
-METHOD_CODE = "from metarl.algorithms.maml import MAMLVPG\n\n\nclass Mine(MAMLVPG):\n    pass\n"
+METHOD_CODE = "from metarl.algorithms.rl2 import RL2\n\n\nclass Mine(RL2):\n    pass\n"
 
 
 @pytest.fixture

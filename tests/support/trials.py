@@ -8,9 +8,14 @@ from gymnasium.spaces import Box, Discrete
 
 import envs
 from metarl.algorithms import ALGORITHMS, config_class, make_algorithm
+from metarl.algorithms.adam_updates import Clipped, Reptile
 from metarl.algorithms.algorithm import Spaces
+from metarl.algorithms.promp import ProMP
+from metarl.algorithms.trust_region_update import TrustRegion
+from metarl.core.inner_step import for_tasks
+from metarl.core.meta_gradient import meta_gradient
 from metarl.core.replay import by_slot, remembered
-from metarl.core.types import Rollout, State, Transition, Trial
+from metarl.core.types import Batch, Params, Rollout, State, Transition, Trial
 from metarl.runtime.randomness import Address
 from metarl.sampling.collect import collect
 
@@ -25,6 +30,22 @@ def make(name: str, actions: Box | Discrete | None = None, **options: Any) -> An
     """A method with a policy of 8 hidden units; two observations and, by default, two continuous actions."""
     config = config_class(name)(**{"hidden": (8,), **options})
     return make_algorithm(name, config, Spaces(OBSERVATIONS, actions or Box(-1, 1, (2,), np.float64)), CPU)
+
+
+def descended(algorithm: Any, meta: Params, support: tuple[Batch, ...], query: Batch, penalty: float = 0.1) -> Params:
+    """What an update of a gradient method goes down, before it is shortened or made a trust-region step."""
+    outer = algorithm.outer
+    if isinstance(outer, TrustRegion):
+        return outer.gradient(meta, algorithm.inner.adaptation(meta, support, len(query.mask)), support, query)[0]
+    if isinstance(outer, Reptile):
+        return outer.direction(meta, support, query)
+    if isinstance(outer, ProMP):  # whose penalty needs what the rounds were sampled from
+        sampled = for_tasks(outer.sampled_from, shared=[0])(meta, support)
+        coefficients = torch.full((len(query.mask),), penalty, dtype=query.mask.dtype)
+        return meta_gradient(outer.penalised, meta, sampled, query, coefficients)[0]
+    if isinstance(outer, Clipped):
+        return meta_gradient(outer.objective, meta, support, query)[0]
+    return algorithm.inner.meta_gradient(algorithm.learned.judge, meta, support, query)[0]
 
 
 def navigate(algorithm: Any, state: State) -> Trial:
