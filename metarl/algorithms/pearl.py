@@ -25,12 +25,11 @@ from torch.nn.functional import softplus
 
 from metarl.algorithms.algorithm import Spaces, Traits
 from metarl.algorithms.memory_configs import PEARLConfig
-from metarl.algorithms.proximal_update import fresh_parameters
 from metarl.core.action_box import action_box
 from metarl.core.inner_step import repeat_for_tasks
 from metarl.core.networks import MLP, apply, for_acting, size_of_observation
 from metarl.core.optimiser import AdamSteps, adam_state
-from metarl.core.parts import gradients, joined, part_of
+from metarl.core.parts import Parts, fresh_parameters, gradients, joined, part_of
 from metarl.core.product_of_gaussians import Belief, prior
 from metarl.core.replay import Slots, empty_replay, slots_of, write_trial
 from metarl.core.soft_actor_critic import actor_loss, critic_target, polyak_, tanh_gaussian, temperature_loss
@@ -221,7 +220,7 @@ class PEARL:
         )
 
     def gradient(
-        self, parts: dict[str, Params], log_temperature: torch.Tensor, target: Params, draw: Draw
+        self, parts: Parts, log_temperature: torch.Tensor, target: Params, draw: Draw
     ) -> tuple[Params, dict[str, torch.Tensor]]:
         """Of each network in its own loss, by `PART.NAME`; and what the losses were."""
         temperature = log_temperature.detach().exp()
@@ -253,7 +252,7 @@ class PEARL:
         return start.after(mean, variance, torch.ones_like(mean[..., 0]))
 
     def critic_loss(
-        self, parts: dict[str, Params], temperature: torch.Tensor, target: Params, draw: Draw, latent: torch.Tensor
+        self, parts: Parts, temperature: torch.Tensor, target: Params, draw: Draw, latent: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean squared error of both critics, and their values `[2, M, B]`."""
         batch = draw.batch
@@ -268,7 +267,7 @@ class PEARL:
         return (values - wanted).square().sum(dim=0).mean(), values
 
     def actor_loss(
-        self, parts: dict[str, Params], temperature: torch.Tensor, draw: Draw, latent: torch.Tensor
+        self, parts: Parts, temperature: torch.Tensor, draw: Draw, latent: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The policy's loss at latents that take no gradient, and its log-probabilities `[M, B]`."""
         seen = torch.cat([draw.batch.observation, latent], dim=-1)

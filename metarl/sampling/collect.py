@@ -53,11 +53,8 @@ class Agent(Protocol):
 
 @contextmanager
 def torch_threads(count: int) -> Iterator[None]:
-    """Use `count` torch threads inside the block.
-
-    While physics runs in its own threads torch must use one: its workers spin after each parallel region and
-    take the cores from the physics.
-    """
+    """Use `count` torch threads inside the block: one while physics runs in its own threads, since torch's spin after
+    each parallel region and take the cores from the physics."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
