@@ -28,7 +28,7 @@ class Core(Protocol):
     def forward(
         self, x: torch.Tensor, start: torch.Tensor, mask: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """One step `[B, X]`, or a sequence `[B, L, X]` with its mask `[B, L]` (zero: the step leaves the state alone), from
+        """One step `[B, X]`, or a sequence `[B, L, X]` with its mask `[B, L]` (zero: no step), from
         the state `[B, S]`: outputs `[B, H]` or `[B, L, H]`, and the last state."""
 
 
