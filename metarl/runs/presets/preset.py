@@ -6,6 +6,7 @@ from metarl.algorithms import ALGORITHMS
 from metarl.algorithms.configs import InnerLoopConfig
 
 GRADIENT_BASED = tuple(name for name, entry in ALGORITHMS.items() if issubclass(entry.config, InnerLoopConfig))
+BY_SEVERAL_STEPS = tuple(name for name in GRADIENT_BASED if name != "imaml")  # which solves its one problem
 MAML = ("maml-trpo", "fomaml", "anil", "meta-sgd", "e-maml")
 
 
