@@ -20,7 +20,7 @@ MOST_MEMBERS = 1_000_000
 
 
 class Law(Protocol):
-    """The distribution of one task parameter; printed, it is a short formula.
+    """The distribution of one task parameter; printed, it is a short formula. Impossible numbers raise InputError.
 
     A law of countably many values, as `Choice`, also has `members()`: all of them, `[count, ...]`.
     """
@@ -46,7 +46,6 @@ class Uniform:
     shape: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        """Raises: InputError on an empty or infinite box."""
         if not -np.inf < self.low <= self.high < np.inf:
             raise InputError(f"Uniform({self.low}, {self.high}) is empty or endless — give the lower bound first")
 
@@ -69,7 +68,6 @@ class LogUniform:
     shape: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        """Raises: InputError on a base that is not above 0, and an empty or infinite range."""
         if not 0 < self.base < np.inf or not -np.inf < self.low <= self.high < np.inf:
             raise InputError(
                 f"LogUniform({self.base}, {self.low}, {self.high}) is empty or endless — give a base above 0, "
@@ -94,7 +92,6 @@ class Normal:
     shape: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        """Raises: InputError on a mean that is not finite, and a deviation that is not or below 0."""
         if not (np.isfinite(self.mean) and 0 <= self.std < np.inf):
             raise InputError(f"Normal({self.mean}, {self.std}) is no law — give a finite mean, and a deviation of 0 up")
 
@@ -115,7 +112,6 @@ class Dirichlet:
     shape: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        """Raises: InputError on a concentration that is not above 0, and a shape without outcomes."""
         if not 0 < self.concentration < np.inf or not self.shape or min(self.shape) < 1:
             raise InputError(
                 f"Dirichlet({self.concentration}, {self.shape}) is no law — "

@@ -16,7 +16,6 @@ import torch
 from metarl.algorithms.algorithm import Spaces
 from metarl.algorithms.cores import make_core
 from metarl.algorithms.memory_configs import VariBADConfig
-from metarl.algorithms.proximal_update import fresh_parameters
 from metarl.core.distributions import Gaussian
 from metarl.core.networks import (
     MLP,
@@ -27,7 +26,7 @@ from metarl.core.networks import (
     size_of_observation,
 )
 from metarl.core.optimiser import adam_state
-from metarl.core.parts import part_of
+from metarl.core.parts import fresh_parameters, part_of
 from metarl.core.proximal import adam_descent
 from metarl.core.recurrent import unbroken
 from metarl.core.replay import drawn_lanes, empty_replay, write_trial

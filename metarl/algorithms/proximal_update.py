@@ -3,28 +3,19 @@
 Letters beside the house's: B = N·E lanes, each one trial · L = K·T steps of it · X numbers that a network is shown.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import torch
-from torch import nn
 
 from metarl.algorithms.memory_configs import ProximalConfig
-from metarl.core.networks import initial_parameters
-from metarl.core.optimiser import adam_state
-from metarl.core.parts import joined
-from metarl.core.proximal import Loss, Targets, proximal_descent, trial_targets
+from metarl.core.optimiser import adam_state, falling_rate
+from metarl.core.proximal import Loss, Targets, adam_descent, minibatches, trial_targets
 from metarl.core.recurrent import streams
 from metarl.core.types import Batch, Metrics, Params, Rollout, State, Trial
-from metarl.runtime.devices import sent
+from metarl.runtime.devices import read_back, sent
 from metarl.sampling.normalisation import normalised
 
 ACTOR_GAIN = 0.01  # of the first policy's last layer, which makes all actions nearly as likely
-
-
-def fresh_parameters(modules: Mapping[str, nn.Module], generator: torch.Generator, device: torch.device) -> Params:
-    """Of several networks, by `PART.NAME`, on a device."""
-    parts = {name: initial_parameters(module, generator) for name, module in modules.items()}
-    return {name: sent(value, device) for name, value in joined(parts).items()}
 
 
 def proximal_state(policy: Params) -> State:
@@ -41,14 +32,8 @@ def stream_of(trial: Trial, state: State, device: torch.device) -> Rollout:
 def proximal_batch(
     config: ProximalConfig, state: State, stream: Rollout, seen: torch.Tensor, value: torch.Tensor
 ) -> tuple[Batch, Targets]:
-    """What the loss sees of trials, `[B, L, ...]`.
-
-    Args:
-        config: discounts.
-        state: the returns' scale until now.
-        stream: the trials.
-        seen: what policy and value function are shown at each step, `[B, L, X]`.
-        value: theirs, in units of the scale, `[B, L]`.
+    """What the loss sees of trials, where networks are shown `seen` `[B, L, X]` at each step, and the `value` `[B, L]`
+    was in units of the returns' scale.
 
     Raises:
         NonFiniteError: the rewards are not finite.
@@ -67,23 +52,21 @@ def proximal_update(
     targets: Targets,
     generator: torch.Generator,
 ) -> tuple[State, Metrics]:
-    """The state after epochs of minibatches of whole trials, and what they measured.
+    """The state after epochs of minibatches of whole trials, and what the last epoch measured.
+
+    The step size is `learning_rate`, times its decay for every update before.
 
     Raises:
         NonFiniteError: a gradient or a parameter is not finite.
     """
-    policy, optimiser, losses = proximal_descent(
-        loss,
-        state["policy"],
-        state["optimiser"],
-        batch,
-        generator,
-        epochs=config.epochs,
-        parts=config.minibatches,
-        learning_rate=config.learning_rate,
-        decay=config.learning_rate_decay,
-        max_gradient_norm=config.max_gradient_norm,
-    )
+    lanes, per_epoch = len(batch.mask), min(config.minibatches, len(batch.mask))
+    optimiser, limit = state["optimiser"], config.max_gradient_norm
+    rate = falling_rate(config.learning_rate, config.learning_rate_decay, optimiser, config.epochs * per_epoch)
+    parts = minibatches(config.epochs, lanes, per_epoch, generator, batch.mask.device)
+    batches = (Batch(*(field[chosen] for field in batch)) for epoch in parts for chosen in epoch)
+    policy, optimiser, found = adam_descent(loss, state["policy"], optimiser, batches, rate, limit, "policy")
+    means = Loss(*(torch.stack(values).mean() for values in zip(*found[-per_epoch:], strict=True)))
+    losses = read_back(means._asdict())
     metrics: Metrics = {
         "update/loss": losses["total"],
         "update/policy_loss": losses["policy"],

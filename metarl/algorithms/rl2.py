@@ -6,9 +6,7 @@ starts. What is maximised is the return of the whole trial, a finite game: an ep
 returns nor memory, and after the trial's last step comes nothing, so nothing is bootstrapped there. The update is
 proximal policy optimisation on whole sequences (Schulman et al. 2017).
 
-The memory is a gated recurrent unit, as published, or linear attention (`core/linear_attention.py`), which keeps apart
-what was met in different places. Both are functions of a step and a state of fixed size; a transformer, which needs a
-window of the past, would be another mechanism in acting and training alike, so there is no option for it.
+The memory is any core (`core/recurrent.py`): a gated recurrent unit, as published, or linear attention.
 
 Letters beside the house's: B = N·E lanes, each one trial · L = K·T steps of a trial · X inputs of a step, P of them
 about the step before · S numbers of the memory's state.
@@ -23,17 +21,10 @@ from gymnasium.spaces import Box
 from metarl.algorithms.algorithm import Spaces, Traits
 from metarl.algorithms.cores import make_core
 from metarl.algorithms.memory_configs import RL2Config
-from metarl.algorithms.proximal_update import (
-    ACTOR_GAIN,
-    fresh_parameters,
-    proximal_batch,
-    proximal_state,
-    proximal_update,
-    stream_of,
-)
+from metarl.algorithms.proximal_update import ACTOR_GAIN, proximal_batch, proximal_state, proximal_update, stream_of
 from metarl.core.distributions import Distribution
 from metarl.core.networks import MLP, action_as_input, apply, make_policy, size_of_action, size_of_observation
-from metarl.core.parts import part_of
+from metarl.core.parts import Parts, fresh_parameters, part_of
 from metarl.core.proximal import Loss, Targets, proximal_loss
 from metarl.core.recurrent import of_previous_step
 from metarl.core.types import Action, Batch, Metrics, Params, Rollout, State, Transition, Trial
@@ -85,11 +76,11 @@ class RL2:
         modules = {"core": self.core, "actor": self.actor, "critic": self.critic}
         return proximal_state(fresh_parameters(modules, address.torch_generator(), self.device))
 
-    def acting(self, state: State) -> dict[str, Params]:
+    def acting(self, state: State) -> Parts:
         """The parameters of `core` and `actor`."""
         return {part: part_of(state["policy"], part, CPU) for part in ("core", "actor")}
 
-    def begin(self, acting: dict[str, Params], addresses: Sequence[Address], lanes_per_task: int) -> RecurrentMemory:
+    def begin(self, acting: Parts, addresses: Sequence[Address], lanes_per_task: int) -> RecurrentMemory:
         """Nothing remembered, an episode about to start."""
         lanes = len(addresses) * lanes_per_task
         previous = torch.zeros(lanes, self.previous_size)
@@ -97,12 +88,7 @@ class RL2:
         return RecurrentMemory(torch.zeros(lanes, self.core.state_size), previous)
 
     def act(
-        self,
-        acting: dict[str, Params],
-        memory: RecurrentMemory,
-        observation: torch.Tensor,
-        live: torch.Tensor,
-        noise: torch.Tensor,
+        self, acting: Parts, memory: RecurrentMemory, observation: torch.Tensor, live: torch.Tensor, noise: torch.Tensor
     ) -> tuple[Action, RecurrentMemory]:
         """Sample from the policy of each lane's next recurrent state; observation `[N, E, O]`."""
         inputs = torch.cat([observation.flatten(0, 1), memory.previous], dim=1)  # [B, X]
@@ -112,7 +98,7 @@ class RL2:
         hidden = torch.where(live.flatten()[:, None], following, memory.hidden)
         return Action(action, distribution.log_probability(action)), memory._replace(hidden=hidden)
 
-    def observe(self, acting: dict[str, Params], memory: RecurrentMemory, transition: Transition) -> RecurrentMemory:
+    def observe(self, acting: Parts, memory: RecurrentMemory, transition: Transition) -> RecurrentMemory:
         """What the next step is told of this one, in the lanes that played it."""
         known = self.known(*(x.flatten(0, 1) for x in (transition.observation, transition.action, transition.reward)))
         previous = torch.cat([known, torch.zeros(len(known), 1)], dim=1)

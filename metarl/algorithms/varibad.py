@@ -25,16 +25,9 @@ from gymnasium.spaces import Box
 from metarl.algorithms.algorithm import Spaces, Traits
 from metarl.algorithms.belief_model import BeliefModel
 from metarl.algorithms.memory_configs import VariBADConfig
-from metarl.algorithms.proximal_update import (
-    ACTOR_GAIN,
-    fresh_parameters,
-    proximal_batch,
-    proximal_state,
-    proximal_update,
-    stream_of,
-)
+from metarl.algorithms.proximal_update import ACTOR_GAIN, proximal_batch, proximal_state, proximal_update, stream_of
 from metarl.core.networks import MLP, apply, make_policy, size_of_observation
-from metarl.core.parts import part_of
+from metarl.core.parts import Parts, fresh_parameters, part_of
 from metarl.core.proximal import Loss, Targets, proximal_loss
 from metarl.core.trust_region import require_finite
 from metarl.core.types import Action, Batch, Metrics, Params, Rollout, State, Transition, Trial
@@ -85,24 +78,19 @@ class VariBAD:
         policy = fresh_parameters({"actor": self.actor, "critic": self.critic}, generator, self.device)
         return {**proximal_state(policy), **self.model.initial_state(generator, self.device)}
 
-    def acting(self, state: State) -> dict[str, Params]:
+    def acting(self, state: State) -> Parts:
         """The parameters of `actor`, `encoder` and `head`."""
         params = {**state["policy"], **state["model"]}
         return {part: part_of(params, part, CPU) for part in ("actor", "encoder", "head")}
 
-    def begin(self, acting: dict[str, Params], addresses: Sequence[Address], lanes_per_task: int) -> BeliefMemory:
+    def begin(self, acting: Parts, addresses: Sequence[Address], lanes_per_task: int) -> BeliefMemory:
         """The prior: what the encoder says before it has seen anything. An episode is about to start."""
         lanes = len(addresses), lanes_per_task
         hidden = torch.zeros(*lanes, self.model.modules["encoder"].state_size)
         return BeliefMemory(hidden, torch.zeros(*lanes, self.config.memory_size), torch.ones(lanes))
 
     def act(
-        self,
-        acting: dict[str, Params],
-        memory: BeliefMemory,
-        observation: torch.Tensor,
-        live: torch.Tensor,
-        noise: torch.Tensor,
+        self, acting: Parts, memory: BeliefMemory, observation: torch.Tensor, live: torch.Tensor, noise: torch.Tensor
     ) -> tuple[Action, BeliefMemory]:
         """Sample from the policy at observation `[N, E, O]` and each lane's belief."""
         belief = self.model.belief(acting["head"], memory.said)
@@ -112,7 +100,7 @@ class VariBAD:
         action = distribution.sample(noise)
         return Action(action, distribution.log_probability(action)), memory
 
-    def observe(self, acting: dict[str, Params], memory: BeliefMemory, transition: Transition) -> BeliefMemory:
+    def observe(self, acting: Parts, memory: BeliefMemory, transition: Transition) -> BeliefMemory:
         """Move the belief in the lanes that played the step."""
         played = transition.mask > 0
         moved = self.model.step(acting["encoder"], memory.hidden, transition)
@@ -126,7 +114,7 @@ class VariBAD:
         """Only say that a new episode starts: everything was learned step by step."""
         return memory._replace(first=torch.ones_like(memory.first))
 
-    def belief(self, acting: dict[str, Params], memory: BeliefMemory) -> tuple[torch.Tensor, torch.Tensor]:
+    def belief(self, acting: Parts, memory: BeliefMemory) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and variance of what each lane believes now, `[N, E, Z]` both."""
         belief = self.model.belief(acting["head"], memory.said)
         return belief.mean, torch.exp(2 * belief.log_std)

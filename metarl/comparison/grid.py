@@ -97,7 +97,7 @@ def cell_commands(suite: Suite, cell: Cell, grid: Path) -> list[list[str]]:
     Code that the suite names is the user's own word; training has made sure that the run is of no other.
     """
     out = grid / cell.folder
-    trust = ["--trust"] if own_names(cell.environment, cell.algorithm, vars(cell.config.algo)) else []
+    trust = ["--trust"] if own_names(cell.environment, cell.algorithm, cell.options.get("algo", {})) else []
     return [cell.train_command(out, resume=(out / "config.yaml").exists()), [*suite.evaluate_command(out), *trust]]
 
 

@@ -28,18 +28,14 @@ class Core(Protocol):
     def forward(
         self, x: torch.Tensor, start: torch.Tensor, mask: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """One step `[B, X]`, or a sequence `[B, L, X]` with its mask `[B, L]`, from the state `[B, S]`: outputs
-        `[B, H]` or `[B, L, H]`, and the last state."""
+        """One step `[B, X]`, or a sequence `[B, L, X]` with its mask `[B, L]` (zero: no step), from
+        the state `[B, S]`: outputs `[B, H]` or `[B, L, H]`, and the last state."""
 
 
 class GRU(nn.Module):
     """Input and hidden state -> next hidden state, twice: it is what the unit says, too.
 
-    Its gates stand in torch's order: reset, update, candidate.
-
-    Args:
-        inputs: X.
-        size: H.
+    Its gates stand in torch's order: reset, update, candidate. X `inputs`, H `size`.
     """
 
     def __init__(self, inputs: int, size: int) -> None:
@@ -62,15 +58,7 @@ class GRU(nn.Module):
     def forward(
         self, x: torch.Tensor, start: torch.Tensor, mask: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """One step, or a sequence with its mask.
-
-        Args:
-            x: `[B, X]`, or `[B, L, X]`.
-            start: the state before, `[B, H]`.
-            mask: of a sequence, `[B, L]`: zero where a step leaves the state alone.
-
-        Returns the state after the step `[B, H]`, or after each step `[B, L, H]`; and the last one.
-        """
+        """The state after the step, or after each of a sequence; and the last one (`Core`)."""
         weights = (self.weight_input, self.weight_hidden, self.bias_input, self.bias_hidden)
         if mask is None:
             state = torch.gru_cell(x, start, *weights)
@@ -88,7 +76,7 @@ class GRU(nn.Module):
 
 
 class EmbeddedGRU(nn.Module):
-    """A GRU behind a rectified layer, in which a step's parts can meet before they are remembered."""
+    """A GRU behind a rectified layer, where a step's parts can meet before they are remembered; called as that is."""
 
     def __init__(self, inputs: int, embedding_size: int, size: int) -> None:
         super().__init__()
@@ -99,7 +87,6 @@ class EmbeddedGRU(nn.Module):
     def forward(
         self, x: torch.Tensor, start: torch.Tensor, mask: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """One step `[B, X]`, or a sequence `[B, L, X]` with its mask: as `GRU`."""
         states: tuple[torch.Tensor, torch.Tensor] = self.gru(torch.relu(self.embedding(x)), start, mask)
         return states
 

@@ -151,7 +151,7 @@ class Slots:
         """`count` different tasks, or all there are if they are fewer: `[B]`."""
         return sent(torch.randperm(self.tasks, generator=generator)[:count], self.end.device)
 
-    def draw(self, tasks: torch.Tensor, count: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
+    def draw(self, tasks: torch.Tensor, count: int, generator: torch.Generator) -> Rollout:
         """`count` valid transitions of each of `tasks`, drawn evenly and with replacement from all of its meetings:
         `[B, count, ...]`."""
         start, end = self.start[tasks, None], self.end[tasks, None]
@@ -159,7 +159,7 @@ class Slots:
         place = torch.searchsorted(self.ends, number, right=True)
         return self._rows(self.order[place], number - (self.ends - self.valid)[place])
 
-    def draw_context(self, tasks: torch.Tensor, count: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
+    def draw_context(self, tasks: torch.Tensor, count: int, generator: torch.Generator) -> Rollout:
         """`count` valid transitions of the last meeting with each of `tasks`, `[B, count, ...]`, all of one lane: what
         a single agent has seen there."""
         steps = self.context[tasks]  # [B, E]
@@ -172,9 +172,9 @@ class Slots:
     def _uniform(self, tasks: int, count: int, generator: torch.Generator) -> torch.Tensor:
         return sent(torch.rand(tasks, count, generator=generator, dtype=torch.float64), self.end.device)
 
-    def _rows(self, lane: torch.Tensor, step: torch.Tensor) -> dict[str, torch.Tensor]:
+    def _rows(self, lane: torch.Tensor, step: torch.Tensor) -> Rollout:
         row = lane * self.steps + step
-        return {name: self.replay[name][row] for name in FIELDS if name != "mask"}
+        return Rollout(*(self.replay[name][row] for name in FIELDS))
 
 
 def extent(trial: Trial) -> tuple[int, int, int]:

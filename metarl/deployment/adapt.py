@@ -178,6 +178,8 @@ class AdaptedPolicy:
     def __call__(self, observation: Any, rng: np.random.Generator | None = None) -> Any:
         """The likeliest action, or one that is sampled with `rng`; within the action space, and of its type.
 
+        A call is a step: a recurrent memory moves with it.
+
         Args:
             observation: as the environment gives it. Where it is a vector `[O]` and the policy does not remember
                 single steps, `[B, O]` asks for B actions at once.

@@ -91,7 +91,7 @@ def load_checkpoint(directory: Path, device: torch.device, shapes: Shapes) -> tu
 
 
 def _read(manifest: Path, device: torch.device, shapes: Shapes) -> Checkpoint:
-    """A checkpoint; OSError where a file of it is missing, ValueError where it is not as `save_checkpoint` wrote it."""
+    """A checkpoint; OSError where a file is not there, ValueError where it is not as `save_checkpoint` writes it."""
     facts = read_json(manifest)
     if not _is_manifest(facts):
         raise ValueError("it is no manifest")

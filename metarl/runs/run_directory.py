@@ -67,28 +67,16 @@ class RunDirectory:
                 another run, or one that is already longer.
             StorageError: the file system refused, or the checkpoints are damaged or gone.
         """
-        if not resume:
-            self._make_folder()
+        if not resume:  # a lock is a file, and nothing is written to a folder that holds something
+            with _blaming_storage(self.path):
+                self.path.mkdir(parents=True, exist_ok=True)
+            self._refuse_what_is_taken()
         with only_writer(self.path, lambda: self.reopen(config, shapes) if resume else self.create(config)):
             with suppress(OSError):  # what a killed writer left of files that only the one writer of a run writes
                 for mine in (".config.yaml.*", ".metrics.*", "checkpoints/.*"):
                     for path in self.path.glob(mine + PARTIAL):
                         path.unlink(missing_ok=True)
             yield
-
-    def _make_folder(self) -> None:
-        """Make the folder, or find it empty: nothing is written to one that holds something."""
-        with _blaming_storage(self.path):
-            was_there = self.path.is_dir()
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                self.path.mkdir()
-            except FileExistsError:
-                if not self.path.is_dir():
-                    raise
-                if not was_there:
-                    raise InputError(f"{self.path} was just made by another process — choose another --out") from None
-        self._refuse_what_is_taken()
 
     def _refuse_what_is_taken(self) -> None:
         with _blaming_storage(self.path):

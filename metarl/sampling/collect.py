@@ -6,7 +6,6 @@ evaluation and deployment alike.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from types import SimpleNamespace
 from typing import Any, Protocol, runtime_checkable
 
 import gymnasium
@@ -20,6 +19,7 @@ from metarl.runtime.errors import EnvironmentBroke, InputError, NonFiniteError
 from metarl.runtime.interruption import interruption_point
 from metarl.runtime.randomness import Address, Purpose
 from metarl.sampling.normalisation import Normaliser
+from metarl.sampling.record import Record
 
 Acting = Any
 """What an agent acts with: its meta-parameters as it needs them then."""
@@ -53,11 +53,8 @@ class Agent(Protocol):
 
 @contextmanager
 def torch_threads(count: int) -> Iterator[None]:
-    """Use `count` torch threads inside the block.
-
-    While physics runs in its own threads torch must use one: its workers spin after each parallel region and
-    take the cores from the physics.
-    """
+    """Use `count` torch threads inside the block: one while physics runs in its own threads, since torch's spin after
+    each parallel region and take the cores from the physics."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -144,7 +141,7 @@ def play_round(
 
     Returns the rollout as it was, the memory after it, and how many lanes diverged.
     """
-    record, N, E = _Record(env), env.num_tasks, env.lanes_per_task
+    record, N, E = Record(env), env.num_tasks, env.lanes_per_task
     with blaming_environment(env, "at its reset"):
         reset, _ = env.reset(seed=seeds)
     observation = single_precision(reset, N, E)
@@ -156,11 +153,12 @@ def play_round(
         action, memory = agent.act(acting, memory, normalise(observation), playing, torch.from_numpy(noise[:, :, t]))
         chosen = action.action.numpy()
         with blaming_environment(env, f"at step {t}"):
-            stepped, reward, terminated, truncated, info = env.step(chosen.reshape(N * E, *chosen.shape[2:]))
+            stepped, *outcome, info = env.step(chosen.reshape(N * E, *chosen.shape[2:]))
         following = single_precision(stepped, N, E)
-        transition = record.write(t, observation, action, reward, terminated, truncated, live, following)
+        transition = record.write(t, observation, action, outcome, live, following)
         memory = agent.observe(acting, memory, normalise.seen(transition))
         diverged |= info["diverged"]
+        _, terminated, truncated = outcome
         observation, live = following, live & ~(terminated | truncated)
         if not live.any():
             break
@@ -176,92 +174,14 @@ def single_precision(observation: np.ndarray, tasks: int, lanes: int) -> torch.T
         return torch.from_numpy(observation.reshape(tasks, lanes, -1)).to(torch.float32, copy=True)
 
 
-class _Record:
-    """Preallocated arrays that a round is written into, step by step: `[T, N, E, ...]`, so that a step is one block."""
-
-    def __init__(self, env: TaskEnv) -> None:
-        self.shape = N, E, T = env.num_tasks, env.lanes_per_task, env.horizon
-        (size,) = env.single_observation_space.shape or ()
-        discrete = isinstance(env.single_action_space, gymnasium.spaces.Discrete)
-        action_shape = env.single_action_space.shape or ()
-
-        def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-            return torch.zeros(T, N, E, *shape, dtype=dtype)
-
-        self.fields = Rollout(
-            observation=zeros(size),
-            action=zeros(*action_shape, dtype=torch.int64 if discrete else torch.float32),
-            log_probability=zeros(),
-            reward=zeros(),
-            terminated=zeros(dtype=torch.bool),
-            truncated=zeros(dtype=torch.bool),
-            first=zeros(dtype=torch.bool),
-            mask=zeros(),
-            next_observation=zeros(size),
-        )
-        # Views of the same memory: numpy writes a step in a fraction of torch's time, and agents read tensors.
-        self.arrays = SimpleNamespace(**{name: field.numpy() for name, field in self.fields._asdict().items()})
-        self.steps = [Transition(*step) for step in zip(*(field.unbind(0) for field in self.fields), strict=True)]
-
-    def write(
-        self,
-        t: int,
-        observation: torch.Tensor,
-        action: Action,
-        reward: np.ndarray,
-        terminated: np.ndarray,
-        truncated: np.ndarray,
-        live: np.ndarray,
-        next_observation: torch.Tensor,
-    ) -> Transition:
-        """Store step `t`; lanes that had ended before it are masked out. Returns a view of what was stored."""
-        N, E, _ = self.shape
-        lanes, fields = live.reshape(N, E), self.arrays
-        with np.errstate(over="ignore"):  # what single precision cannot hold is named when the round is over
-            fields.observation[t] = observation.numpy()
-            fields.action[t] = action.action.numpy()
-            fields.log_probability[t] = action.log_probability.numpy()
-            fields.reward[t] = reward.reshape(N, E) * lanes
-            fields.terminated[t] = terminated.reshape(N, E) & lanes
-            fields.truncated[t] = truncated.reshape(N, E) & lanes
-            fields.first[t] = lanes if t == 0 else False
-            fields.mask[t] = lanes
-            fields.next_observation[t] = next_observation.numpy()
-        return self.steps[t]
-
-    def rollout(self, diverged: np.ndarray) -> Rollout:
-        """The finished round, without the lanes that diverged.
-
-        Raises:
-            EnvironmentBroke: no lane of a task is left.
-            NonFiniteError: a finite number of the environment is beyond single precision.
-        """
-        N, E, _ = self.shape
-        lost = diverged.reshape(N, E).all(axis=1)
-        if lost.any():
-            task = int(np.argmax(lost))
-            raise EnvironmentBroke(
-                f"every lane of task {task} diverged (a shorter timestep or milder actions may help)"
-            )
-        for name in ("reward", "next_observation"):
-            if not np.isfinite(getattr(self.arrays, name)).all():  # ten times faster than torch's
-                raise NonFiniteError(f"a {name} is too large for single precision — scale it down")
-        fields = Rollout(*(field.movedim(0, 2).contiguous() for field in self.fields))  # [N, E, T, ...]
-        kept = torch.from_numpy(~diverged.reshape(N, E))[:, :, None]
-        return fields._replace(mask=fields.mask * kept)
-
-
 def draw_noise(env: TaskEnv, addresses: list[Address]) -> np.ndarray:
     """Everything that actions of one round are sampled with: `[N, E, T, A]` normal, or `[N, E, T]` uniform."""
-    E, T, space = env.lanes_per_task, env.horizon, env.single_action_space
-    noise = []
-    for address in addresses:
-        generator = address.generator()
-        if isinstance(space, gymnasium.spaces.Discrete):
-            noise.append(generator.random((E, T), dtype=np.float32))
-        else:
-            noise.append(generator.standard_normal((E, T, *(space.shape or ())), dtype=np.float32))
-    return np.stack(noise)
+    lanes, space = (env.lanes_per_task, env.horizon), env.single_action_space
+    generators = [address.generator() for address in addresses]
+    if isinstance(space, gymnasium.spaces.Discrete):
+        return np.stack([generator.random(lanes, np.float32) for generator in generators])
+    shape = (*lanes, *(space.shape or ()))
+    return np.stack([generator.standard_normal(shape, np.float32) for generator in generators])
 
 
 @contextmanager

@@ -79,11 +79,6 @@ class Normaliser:
             return steps
         return steps._replace(observation=self(steps.observation), next_observation=self(steps.next_observation))
 
-    def all_of(self, fields: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """The same for fields of a rollout by their names, as a replay gives them."""
-        names = ("observation", "next_observation") if self.active else ()
-        return fields | {name: self(fields[name]) for name in names}
-
 
 def normalised(trial: Trial, state: State) -> Trial:
     """A trial as agents saw it while it was played under `state`: what batches are made of."""

@@ -41,7 +41,7 @@ def test_the_belief_is_the_product_over_the_valid_steps_of_a_lane() -> None:
     algorithm = pearl()
     state = algorithm.initial_state(START)
     _, adapted, rollout = after_one_round(algorithm)
-    mean, variance = algorithm.evidence(state["policy"]["encoder"], rollout._asdict())
+    mean, variance = algorithm.evidence(state["policy"]["encoder"], rollout)
     assert 0 < rollout.mask.sum() < rollout.mask.numel()
     for n in range(N):
         for e in range(E):
@@ -114,7 +114,11 @@ def step_of(algorithm: Any, state: Any) -> tuple[Any, Any, Any]:
     slots = slots_of(write_trial(state["replay"], trial), trial)
     leaves = {name: value.clone().requires_grad_() for name, value in learned(state).items()}
     parts = {part: part_of(leaves, part) for part in ("actor", "encoder", "critic")}
-    return algorithm.draw(slots, Normaliser({}), torch.Generator().manual_seed(0)), parts, leaves["log_temperature"]
+    return (
+        algorithm.draw(slots, Normaliser({}).seen, torch.Generator().manual_seed(0)),
+        parts,
+        leaves["log_temperature"],
+    )
 
 
 def test_the_encoder_learns_from_the_critics_and_the_bottleneck_and_not_from_the_actor() -> None:
@@ -205,15 +209,15 @@ def test_a_task_that_is_met_again_is_known_by_its_last_meeting_and_taught_by_all
         trial = collect(env, algorithm, state, algorithm.rounds, Address(1, meeting))
         state, _ = algorithm.update(state, trial, Address(2, meeting))
         met.append(torch.cat([rollout.reward for rollout in trial.rollouts], dim=2))  # [N, E, L]
-    draw = algorithm.draw(slots_of(state["replay"], trial), Normaliser({}), torch.Generator().manual_seed(0))
+    draw = algorithm.draw(slots_of(state["replay"], trial), Normaliser({}).seen, torch.Generator().manual_seed(0))
     found = []
     for row in range(2):
-        seen = set(draw.batch["reward"][row].tolist())
+        seen = set(draw.batch.reward[row].tolist())
         (task,) = (n for n in range(2) if seen <= set(torch.cat([rewards[n] for rewards in met]).flatten().tolist()))
         found.append(task)
-        shares = [torch.isin(draw.batch["reward"][row], rewards[task]).float().mean() for rewards in met]
+        shares = [torch.isin(draw.batch.reward[row], rewards[task]).float().mean() for rewards in met]
         assert min(shares) > 0.4  # a half each, of 400: four standard deviations
-        assert set(draw.context["reward"][row].tolist()) in [set(lane.tolist()) for lane in met[1][task]]
+        assert set(draw.context.reward[row].tolist()) in [set(lane.tolist()) for lane in met[1][task]]
     assert sorted(found) == [0, 1]
 
 

@@ -103,7 +103,7 @@ def test_only_valid_steps_of_the_drawn_task_come_out_and_all_of_them_equally_oft
     drawn = slots.draw(meetings, draws, torch.Generator().manual_seed(0))
     for row, meeting in enumerate(meetings.tolist()):
         rewards = [transition[REWARD] for transition in meetings_of(trial)[meeting]]
-        values, counts = drawn["reward"][row].unique(return_counts=True)
+        values, counts = drawn.reward[row].unique(return_counts=True)
         assert sorted(values.tolist()) == sorted(rewards)
         # a count is binomial with p = 1 / len: five standard deviations
         expected = draws / len(rewards)
@@ -111,7 +111,7 @@ def test_only_valid_steps_of_the_drawn_task_come_out_and_all_of_them_equally_oft
         # and the fields of a drawn row belong together
         wanted = {transition[REWARD]: transition[:SEEN] for transition in meetings_of(trial)[meeting]}
         for k in range(20):
-            assert wanted[float(drawn["reward"][row, k])] == tuple(drawn["observation"][row, k].tolist())
+            assert wanted[float(drawn.reward[row, k])] == tuple(drawn.observation[row, k].tolist())
 
 
 def test_tasks_are_drawn_without_repetition_from_those_that_were_met() -> None:
@@ -140,8 +140,8 @@ def test_context_is_what_one_lane_has_seen_alone() -> None:
     for _ in range(20):
         drawn = slots.draw_context(torch.tensor([1, 2]), 200, random)
         for row, n in enumerate((1, 2)):
-            (lane,) = (e for e in range(E) if set(drawn["reward"][row].tolist()) <= seen_by[n][e])
-            assert set(drawn["reward"][row].tolist()) == seen_by[n][lane]
+            (lane,) = (e for e in range(E) if set(drawn.reward[row].tolist()) <= seen_by[n][e])
+            assert set(drawn.reward[row].tolist()) == seen_by[n][lane]
             lanes.add((n, lane))
     assert lanes == {(n, e) for n in (1, 2) for e in range(E)}
 
@@ -168,8 +168,8 @@ def test_a_tasks_meetings_teach_together_and_its_context_is_of_the_last_alone(ke
     random = torch.Generator().manual_seed(0)
     every = torch.arange(4)
     draws = 4000
-    batch = drawn_from.draw(every, draws, random)["reward"]
-    contexts = torch.stack([drawn_from.draw_context(every, 200, random)["reward"] for _ in range(20)])
+    batch = drawn_from.draw(every, draws, random).reward
+    contexts = torch.stack([drawn_from.draw_context(every, 200, random).reward for _ in range(20)])
     names = []
     for row in range(4):
         values, counts = batch[row].unique(return_counts=True)

@@ -70,6 +70,11 @@ class HalfCheetahCripple(MujocoTasks):
         return np.where(dead, 0.0, super().controls(actions))
 
 
+def with_factor(options: Any, name: str, scale: Scale, beyond: Uniform) -> dict[str, Any]:
+    """A cheetah whose only task parameter is a factor, by another law outside of training."""
+    return half_cheetah(options, dynamics={name: scale}, outside_distribution=TaskDistribution({name: beyond}))
+
+
 class HalfCheetahPayload(MujocoTasks):
     """Task parameter: `payload`, the factor of the torso's density: of its mass and, about its centre, of its inertia.
 
@@ -81,8 +86,7 @@ class HalfCheetahPayload(MujocoTasks):
 
     def define(self, options: Any) -> dict[str, Any]:
         load = Scale(("body_mass", "body_inertia"), Uniform(1.0, 3.0), names=("torso",))
-        heavier = TaskDistribution(payload=Uniform(3.0, 4.0))
-        return half_cheetah(options, dynamics={"payload": load}, outside_distribution=heavier)
+        return with_factor(options, "payload", load, beyond=Uniform(3.0, 4.0))
 
 
 class HalfCheetahFriction(MujocoTasks):
@@ -92,8 +96,7 @@ class HalfCheetahFriction(MujocoTasks):
     initial_state, observe, reward = start, see, earning(forwards)
 
     def define(self, options: Any) -> dict[str, Any]:
-        grip, slippery = Scale("geom_friction", Uniform(0.5, 2.0)), TaskDistribution(friction=Uniform(0.25, 0.5))
-        return half_cheetah(options, dynamics={"friction": grip}, outside_distribution=slippery)
+        return with_factor(options, "friction", Scale("geom_friction", Uniform(0.5, 2.0)), beyond=Uniform(0.25, 0.5))
 
 
 class HalfCheetahGravity(MujocoTasks):
@@ -103,5 +106,4 @@ class HalfCheetahGravity(MujocoTasks):
     initial_state, observe, reward = start, see, earning(forwards)
 
     def define(self, options: Any) -> dict[str, Any]:
-        gravity, stronger = Scale("opt.gravity", Uniform(0.5, 1.5)), TaskDistribution(gravity=Uniform(1.5, 2.0))
-        return half_cheetah(options, dynamics={"gravity": gravity}, outside_distribution=stronger)
+        return with_factor(options, "gravity", Scale("opt.gravity", Uniform(0.5, 1.5)), beyond=Uniform(1.5, 2.0))

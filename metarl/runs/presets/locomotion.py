@@ -1,6 +1,6 @@
 """Presets of walkers: what two cores train within minutes, and published settings where a variant repeats a source."""
 
-from metarl.runs.presets.preset import GRADIENT_BASED, MAML, Preset, Runs, budget, options
+from metarl.runs.presets.preset import BY_SEVERAL_STEPS, GRADIENT_BASED, MAML, Preset, Runs, budget, options
 
 CHEETAHS = ("half-cheetah-dir", "half-cheetah-vel")
 ANTS = ("ant-dir", "ant-vel", "ant-goal")
@@ -32,7 +32,7 @@ BY_GRADIENT_STEPS = (
     ),
     Preset(
         "ProMP, full_code: 2 inner steps for this one",
-        Runs(("ant-goal",), "promp", GRADIENT_BASED),
+        Runs(("ant-goal",), "promp", BY_SEVERAL_STEPS),
         algo=options(inner_steps=2),
     ),
     *(

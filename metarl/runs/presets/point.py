@@ -1,6 +1,6 @@
 """Presets of points in the plane."""
 
-from metarl.runs.presets.preset import GRADIENT_BASED, MAML, Preset, Runs, budget, options
+from metarl.runs.presets.preset import BY_SEVERAL_STEPS, GRADIENT_BASED, MAML, Preset, Runs, budget, options
 
 POINT = (
     Preset(
@@ -15,10 +15,15 @@ POINT = (
         options(hidden=(100, 100), activation="relu", discount=0.95),
     ),
     Preset(
-        "ProMP, run_scripts and full_code: 40 tasks, 20 episodes, 1001 iterations, 2 x 128 tanh, 3 inner steps",
+        "ProMP, run_scripts and full_code: 40 tasks, 20 episodes, 1001 iterations, 2 x 128 tanh",
         Runs(("point-corners",), "promp-momentum", GRADIENT_BASED),
         budget(1001, 40, 20),
-        options(hidden=(128, 128), inner_steps=3),
+        options(hidden=(128, 128)),
+    ),
+    Preset(
+        "ProMP, full_code: 3 inner steps for this one",
+        Runs(("point-corners",), "promp-momentum", BY_SEVERAL_STEPS),
+        algo=options(inner_steps=3),
     ),
     Preset(
         "oyster, sparse-point-robot: discount 0.9, reward scale 100 at temperature 1 (here 10 at 0.1: as greedy, with"

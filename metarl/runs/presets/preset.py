@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from metarl.algorithms import ALGORITHMS
 
 GRADIENT_BASED = tuple(name for name, entry in ALGORITHMS.items() if entry.pair)
+BY_SEVERAL_STEPS = tuple(name for name in GRADIENT_BASED if name != "imaml")  # which solves its one problem
 MAML = ("maml-trpo", "fomaml", "anil", "meta-sgd", "e-maml")
 
 

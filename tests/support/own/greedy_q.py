@@ -48,10 +48,10 @@ class GreedyQ:
         replay, generator = write_trial(state["replay"], trial), address.torch_generator()
         slots, old = slots_of(replay, trial), state["policy"]
 
-        def loss(params: Any, drawn: dict[str, torch.Tensor]) -> list[torch.Tensor]:
-            after = apply(self.net, old, drawn["next_observation"]).amax(dim=-1) * ~drawn["terminated"]
-            value = (apply(self.net, params, drawn["observation"]) * drawn["action"]).sum(dim=-1)
-            return [(value - drawn["reward"] - self.config.discount * after).square().mean()]
+        def loss(params: Any, drawn: Any) -> list[torch.Tensor]:
+            after = apply(self.net, old, drawn.next_observation).amax(dim=-1) * ~drawn.terminated
+            value = (apply(self.net, params, drawn.observation) * drawn.action).sum(dim=-1)
+            return [(value - drawn.reward - self.config.discount * after).square().mean()]
 
         draws = (slots.draw(slots.draw_tasks(8, generator), 32, generator) for _ in range(20))
         params, optimiser, losses = adam_descent(loss, old, state["optimiser"], draws, 1e-2, 10.0, "value function")
