@@ -19,6 +19,7 @@ BELOW = (
     "metarl.fewshot",
     "metarl.runs",
 )
+LEARNING = tuple(f"metarl.{room}" for room in ("runtime", "core", "sampling", "fewshot"))
 ARROWS = {
     "envs.contract": (),
     "envs.engine": ("envs.contract",),
@@ -30,7 +31,14 @@ ARROWS = {
     "metarl.runtime": ("envs.contract.errors",),
     "metarl.core": ("metarl.runtime",),
     "metarl.sampling": ("envs.contract", "metarl.runtime", "metarl.core"),
-    "metarl.algorithms": ("envs.contract.errors", "envs.registry", "metarl.runtime", "metarl.core", "metarl.sampling"),
+    "metarl.algorithms": (
+        "envs.contract.errors",
+        "envs.registry",
+        "metarl.runtime",
+        "metarl.core",
+        "metarl.sampling",
+        "metarl.fewshot",
+    ),
     "metarl.fewshot": ("envs.contract.errors", "metarl.runtime", "metarl.core"),
     "metarl.runs": ("envs", "metarl.runtime", "metarl.core.types", "metarl.algorithms", "metarl.fewshot"),
     "metarl.training": (*BELOW, "metarl.evaluation"),

@@ -29,6 +29,8 @@ class Part(NamedTuple):
     """Whether it is for experience alone."""
     defaults: Mapping[str, Any] = {}
     """Options of other pieces that stand otherwise with it."""
+    without: tuple[type, ...] = ()
+    """Pieces of an inner loop's options that say nothing with it."""
 
 
 MAKERS, UPDATES = "metarl.algorithms.inner_loops", "metarl.algorithms"
@@ -67,6 +69,7 @@ META_UPDATES = {
         f"{UPDATES}.adam_updates:Reptile",
         (options.AdamOptions,),
         ("context", "rates", "step-rates", "proximal", "fine-tuning"),
+        without=(options.DerivativeOptions,),
     ),
     "none": Part(f"{UPDATES}.adam_updates:Nothing", ()),
 }
@@ -140,7 +143,8 @@ def pair_config(pair: Pair, learned: type) -> type:
         fits = ", ".join(name for name, part in META_UPDATES.items() if not part.needs_policy)
         raise InputError(f"algo.outer {pair.outer} needs a policy, which labels do not train — give one of: {fits}")
     own = {**outer.defaults, **pair.options, "inner": pair.inner, "outer": pair.outer}
-    return _composed((*outer.options, *inner_loop(pair.inner).options, learned, PairOptions), tuple(own.items()))
+    inner = (piece for piece in inner_loop(pair.inner).options if piece not in outer.without)
+    return _composed((*outer.options, *inner, learned, PairOptions), tuple(own.items()))
 
 
 @cache
@@ -159,5 +163,13 @@ def _composed(pieces: tuple[type, ...], own: tuple[tuple[str, Any], ...]) -> typ
                 piece.require(self)
 
     name = "".join(piece.__name__.removesuffix("Options") for piece in pieces[:-1]) + "Options"
-    namespace = {"__post_init__": check, "__doc__": "Options of a gradient method."}
+
+    def reduced(self: Any) -> tuple[Any, ...]:  # ranks send each other options, and a class made here has no address
+        return _restored, (pieces, own, {each.name: getattr(self, each.name) for each in dataclasses.fields(self)})
+
+    namespace = {"__post_init__": check, "__reduce__": reduced, "__doc__": "Options of a gradient method."}
     return dataclasses.make_dataclass(name, defaults, bases=pieces, namespace=namespace, frozen=True)
+
+
+def _restored(pieces: tuple[type, ...], own: tuple[tuple[str, Any], ...], values: dict[str, Any]) -> Any:
+    return _composed(pieces, own)(**values)

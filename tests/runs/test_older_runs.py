@@ -109,7 +109,7 @@ def test_every_option_that_came_since_the_first_schema_says_what_runs_before_it_
         today = renamed_options(
             {
                 "schema": 1,
-                "algorithm": name.split()[1],
+                "algorithm": name.split()[-1],
                 "train": {},
                 "env": {},
                 "algo": {},

@@ -6,16 +6,16 @@ from collections.abc import Iterator
 import pytest
 
 from envs.registry import ENVIRONMENTS, environment_class
-from metarl.algorithms import ALGORITHMS
-from metarl.fewshot import LEARNERS, SOURCES
+from metarl.algorithms import names_for
+from metarl.fewshot import SOURCES
 from metarl.runs.presets import PRESETS, default_config
 
 
 def all_runs() -> Iterator[tuple[str, str | None, str]]:
     """Environment, variant and algorithm of every run that there can be."""
     for environment in ENVIRONMENTS:
-        yield from itertools.product([environment], environment_class(environment).variants, ALGORITHMS)
-    yield from ((source, None, learner) for source in SOURCES for learner in LEARNERS)
+        yield from itertools.product([environment], environment_class(environment).variants, names_for("experience"))
+    yield from ((source, None, learner) for source in SOURCES for learner in names_for("labels"))
 
 
 def test_every_run_has_defaults_that_its_options_accept() -> None:

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from support.command import Command, assert_refused, end_result, numbers, train_arguments
 
-from metarl.algorithms import ALGORITHMS, algorithm_class, config_class, names_for
+from metarl.algorithms import ALGORITHMS, config_class, names_for
 
 EVERY_METHOD = pytest.mark.parametrize("name", names_for("experience"))
 CHEAP = {
@@ -188,7 +188,7 @@ OWN = {
 
 def options_of(name: str) -> set[str]:
     """Those of the options above that a method has."""
-    return OWN[name] | (SHARED if issubclass(algorithm_class(name), GradientBased) else set())
+    return OWN[name] | (SHARED if ALGORITHMS[name].pair else set())
 
 
 @EVERY_METHOD
@@ -292,8 +292,9 @@ def test_an_inner_loop_and_a_meta_update_of_the_users_own_need_no_edit_here(
     (tmp_path / "own_pair.py").write_text(OWN_PAIR)
     monkeypatch.syspath_prepend(tmp_path)
 
+    pair = "--algo.inner", f"{target}:inner", "--algo.outer", f"{target}:Towards"
+
     def train(run: str, iterations: int, *more: Any) -> None:
-        pair = "--algo.inner", f"{target}:inner", "--algo.outer", f"{target}:Towards"
         arguments = [*train_arguments(run, iterations), *pair]
         result = metarl(*arguments, "--tasks", "1", "--algo.pace", "1.0", "--algo.inner-lr", "0.125", *more)
         assert result.code == 0, result
@@ -309,6 +310,6 @@ def test_an_inner_loop_and_a_meta_update_of_the_users_own_need_no_edit_here(
     assert (steps > 0.06).float().mean() > 0.5
     assert np.isfinite(evaluated(metarl, "half", "--trust")).all()
 
-    assert "--algo.pace" in metarl("train", "point-nav", target, "--help").out
-    refused = metarl(*train_arguments("bad", algorithm=target), "--algo.pace", "1.5")
+    assert "--algo.pace" in metarl("train", "point-nav", "maml-trpo", *pair, "--help").out
+    refused = metarl(*train_arguments("bad"), *pair, "--algo.pace", "1.5")
     assert_refused(refused, "algo.pace is 1.5 — it must be at most 1")
