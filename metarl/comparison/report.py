@@ -179,7 +179,7 @@ def _runs(records: Sequence[Record]) -> str:
         status = record.status if is_well else Safe(f'<span class="open">{html.escape(record.status)}</span>')
         steps_shown = f"{steps:,}" if steps is not None else "–"
         met = record.chosen
-        evaluated = f"{met.tasks} {record.tasks_met}, {met.rounds} rounds, seed {met.seed}" if met else "–"
+        evaluated = f"{met.tasks} {record.tasks_met}, {met.adaptations} adaptations, seed {met.seed}" if met else "–"
         names = (str(record.path), record.algorithm, record.seed)
         rows.append((*names, f"{done} / {asked}", steps_shown, evaluated, status))
     is_open = " open" if len(records) <= MANY_RUNS or not all(record.is_finished for record in records) else ""

@@ -102,7 +102,7 @@ class Suite:
 
     def evaluate_command(self, out: Path) -> list[str]:
         """The arguments of `metarl` that evaluate the run at `out`."""
-        asked = (("--tasks", self.tasks), ("--rounds", self.rounds))
+        asked = (("--tasks", self.tasks), ("--adaptations", self.rounds))
         return ["evaluate", str(out), *(word for name, n in asked if n is not None for word in (name, str(n)))]
 
 

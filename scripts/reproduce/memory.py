@@ -141,7 +141,7 @@ def run_seed(name: str, level: Level, seed: int, options: Options) -> dict[str, 
         record = metarl.evaluate(
             run.path,
             tasks=level.unseen,
-            rounds=level.rounds - 1,
+            adaptations=level.rounds - 1,
             seed=seed,
             deterministic=level.method in OF_MEAN_ACTIONS,
         )

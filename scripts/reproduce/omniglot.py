@@ -79,7 +79,7 @@ def figures(learner: str, shots: int, options: Comparison, folder: Path) -> dict
         **train,
     )
     minutes = (time.monotonic() - start) / 60
-    record = metarl.evaluate(run.path, tasks=600, rounds=3, split=options.split)
+    record = metarl.evaluate(run.path, tasks=600, adaptations=3, split=options.split)
     return {
         "learner": learner,
         "ways": options.ways,

@@ -79,7 +79,7 @@ def run_seed(what: Reproduction, seed: int, threads: int = 0, torch_threads: int
         figures = {"before": before, "after": after, "gain": after - before}
         figures["update_seconds"] = sum(line["time/update"] for line in run.metrics) / len(run.metrics)
         if what.evaluate:
-            record = metarl.evaluate(run.path, tasks=40, rounds=3, seed=seed)
+            record = metarl.evaluate(run.path, tasks=40, adaptations=3, seed=seed)
             figures |= {f"unseen_{k}": value for k, value in enumerate(record["returns"]["mean"])}
         curve = [(line["iteration"], *(round(line[name], 2) for name in rounds)) for line in run.metrics]
     return figures, curve

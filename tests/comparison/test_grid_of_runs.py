@@ -227,7 +227,7 @@ def test_every_built_in_suite_says_on_the_command_line_what_its_file_says() -> N
             assert parsed == cell.config
             assert command.resume and command.out == Path("out")
         evaluation = parse(suite.evaluate_command(Path("out")))
-        assert (evaluation.tasks, evaluation.rounds) == (suite.tasks, suite.rounds)
+        assert (evaluation.tasks, evaluation.adaptations) == (suite.tasks, suite.rounds)
 
 
 def test_the_suite_in_the_documents_is_one(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def test_maml_runs_either_way():
 def test_maml_learns_sine_waves(tmp_path):
     # The reference run reaches 0.59 and 0.19 after 1 and 10 steps at 5,000 meta-updates and 10 shots.
     run = metarl.train("sinusoid", "maml", out=tmp_path / "run", iterations=5000, seed=0, **ONE_CORE)
-    loss = metarl.evaluate(run.path, tasks=1000, rounds=10)["loss"]["mean"]
+    loss = metarl.evaluate(run.path, tasks=1000, adaptations=10)["loss"]["mean"]
     print("sinusoid", loss)
     assert loss[1] <= 0.75 and loss[10] <= 0.30, loss
 
