@@ -1,16 +1,14 @@
 """How fast: environments, sampling, updates and whole iterations, in units of bare physics measured in the same run.
 
-*Bare physics* is a `Batch.step` loop that replays the very controls of the row it is compared with, over the same lanes
-and threads: contacts make some controls dearer than others. Each repeat measures a row and its physics back to back,
-and the median of their ratios counts, since machines are shared and their speed drifts.
+Each repeat measures a row and its bare physics (`physics.py`) back to back, and the median of their ratios counts,
+since machines are shared and their speed drifts.
 """
 
 import itertools
 import resource
 import statistics
 import sys
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -29,13 +27,17 @@ from metarl.core.types import State, Trial
 from metarl.runs.presets import default_config
 from metarl.runtime.allocation import keep_freed_memory
 from metarl.runtime.errors import InputError
-from metarl.runtime.randomness import Address, Purpose
+from metarl.runtime.options import check_number
+from metarl.runtime.randomness import Address
 from metarl.sampling.collect import collect, torch_threads
 from metarl.sampling.groups import collect_in_groups, first_tasks
-from metarl.training.loop import set_new_tasks, task_seeds, train_iteration
+from metarl.speed.physics import bare_physics, replay, time_of, timed
+from metarl.training.loop import count_steps, set_new_tasks, train_iteration
 from metarl.training.setup import Setup, choose_device, set_up
 
 Row = dict[str, Any]
+Pairs = list[tuple[float, float]]
+"""Seconds of some work, and of the bare physics that was measured right after it: a pair for each repeat."""
 
 ITERATIONS_OF = ("maml-trpo", "promp")
 GYMNASIUM_ROBOTS = {
@@ -75,26 +77,26 @@ def measure_speed(
         InputError: an environment without MuJoCo physics, an impossible number, or a device that is not there.
     """
     for name, value, least in (("horizon", horizon, 1), ("threads", threads, 0), ("repeats", repeats, 1)):
-        if value < least:
-            raise InputError(f"--{name} is {value} — it must be at least {least}")
+        check_number(f"--{name}", value, least=least)
     if not environments:
         with_physics = [name for name in ENVIRONMENTS if issubclass(environment_class(name), MujocoTasks)]
         environments = with_physics if only_environments else ["half-cheetah-dir"]
     for environment in environments:
         if not issubclass(environment_class(environment), MujocoTasks):
             raise InputError(f"'{environment}' has no MuJoCo physics to compare with — name another one")
-    devices = [choose_device(name).type for name in devices or available_devices()]
+    # the CPU, and the GPU that `--device auto` would take
+    devices = [choose_device(name).type for name in devices or dict.fromkeys(["cpu", choose_device("auto").type])]
     keep_freed_memory()  # as training does
     rows = []
     for environment in environments:
         make = partial(_setup, environment, tasks=tasks, lanes=lanes, horizon=horizon, threads=threads)
-        parts: list[Iterable[Row]] = []
+        parts: list[Iterable[Row]]
         if every_update:
             cases = itertools.product(names_for("experience"), devices)
-            parts = [_update_rows(_whole(make(algorithm, device)), repeats) for algorithm, device in cases]
+            parts = [_update_row(_whole(make(*case)), repeats) for case in cases]
         else:
             cases = itertools.product(ITERATIONS_OF[: 1 if only_environments else None], devices)
-            setups = [make(algorithm, device) for algorithm, device in cases]
+            setups = [make(*case) for case in cases]
             whole = _whole(setups[0])
             parts = [_environment_rows(whole, repeats)]
         if not (only_environments or every_update):
@@ -102,16 +104,10 @@ def measure_speed(
             parts += [_sampling_row(setups[0], repeats), _gymnasium_rows(environment, whole)]
             parts += [_iteration_rows(setup, repeats) for setup in setups]
         for row in itertools.chain(*parts):
-            rate = f"{row['steps_per_second']:,.0f} steps/s" if row["steps_per_second"] else ""
             what = row["what"] if row["device"] == "cpu" else f"{row['what']} ({row['device']})"
-            console.print(f"{environment}: {what}: {row['seconds']:.4g} s  {rate}", highlight=False)
+            console.print(f"{environment}: {what}: {row['seconds']:.4g} s  {_rate(row, ' steps/s')}", highlight=False)
             rows.append(row)
     return rows
-
-
-def available_devices() -> list[str]:
-    """The CPU, and the GPU that `--device auto` would take."""
-    return list(dict.fromkeys(["cpu", choose_device("auto").type]))
 
 
 def _setup(environment: str, algorithm: str, device: Any, tasks: int, lanes: int, horizon: int, threads: int) -> Setup:
@@ -147,130 +143,68 @@ def _play(setup: Setup, repeat: int) -> tuple[float, Trial, Address]:
     state = setup.algorithm.initial_state(Address(0))
     for env, first in zip(setup.envs, first_tasks(setup.envs), strict=True):
         set_new_tasks(env, address, first_task=first)
-    seconds, trial = _timed(lambda: collect_in_groups(setup.envs, setup.algorithm, state, 1, address))
+    seconds, trial = timed(lambda: collect_in_groups(setup.envs, setup.algorithm, state, 1, address))
     return seconds, trial, address
 
 
 def _environment_rows(setup: Setup, repeats: int) -> Iterator[Row]:
     """Stepping without a policy, as long as half of the lanes live; and giving every lane a new task."""
     env, name = _physics_of(setup), setup.config.environment
-    seconds, physics, switching, steps = [], [], [], 0
-    for repeat in range(repeats + 1):  # repeat 0 warms up and does not count
+    stepping, switching, steps = [], [], 0
+    for repeat in range(repeats + 1):
         _, trial, address = _play(setup, repeat)
-        duration, steps = _replay(env, trial, address, lambda actions, live: env.step(actions), least_live=0.5)
-        seconds.append(duration)
-        physics.append(bare_physics(env, trial, address, least_live=0.5))
+        seconds, steps = replay(env, trial, address, lambda actions, live: env.step(actions), least_live=0.5)
+        physics = bare_physics(env, trial, address, least_live=0.5)
+        stepping.append((seconds, physics))
         tasks = env.sample_tasks(repeat)
-        plain, _ = _timed(partial(env.reset, seed=repeat))
+        plain, _ = timed(partial(env.reset, seed=repeat))
         env.set_tasks(tasks)
-        fitted, _ = _timed(partial(env.reset, seed=repeat))
-        switching.append(max(0.0, fitted - plain) + _timed(partial(env.set_tasks, tasks))[0])
-    yield _row("bare physics", name, statistics.median(physics[1:]), steps, 1.0)
-    yield _row("environment stepping", name, statistics.median(seconds[1:]), steps, _median_ratio(seconds, physics))
-    # In units of the physics of an iteration: two rounds of all lanes to the horizon.
-    iteration = 2 * env.num_envs * env.horizon * statistics.median(physics[1:]) / steps
-    switch = statistics.median(switching[1:])
-    yield _row("switching all tasks, against an iteration", name, switch, None, switch / iteration)
+        fitted, _ = timed(partial(env.reset, seed=repeat))
+        # in units of the physics of an iteration: two rounds of all lanes to the horizon
+        switch = max(0.0, fitted - plain) + timed(partial(env.set_tasks, tasks))[0]
+        switching.append((switch, 2 * env.num_envs * env.horizon * physics / steps))
+    yield _row("bare physics", name, [(physics, physics) for _, physics in stepping], steps)
+    yield _row("environment stepping", name, stepping, steps)
+    yield _row("switching all tasks, against an iteration", name, switching)
 
 
 def _sampling_row(setup: Setup, repeats: int) -> Iterator[Row]:
-    env, seconds, physics, steps = _physics_of(setup), [], [], 0
+    pairs, steps = [], 0
     for repeat in range(repeats + 1):
-        duration, trial, address = _play(setup, repeat)
-        seconds.append(duration)
-        physics.append(bare_physics(env, trial, address))
-        steps = int(trial.rollouts[0].mask.sum())
-    ratio = _median_ratio(seconds, physics)
-    yield _row("sampling one round", setup.config.environment, statistics.median(seconds[1:]), steps, ratio)
-
-
-def _median_ratio(seconds: list[float], physics: list[float]) -> float:
-    """The median over the repeats that count of work in units of the physics measured right after it."""
-    return statistics.median(a / b for a, b in zip(seconds[1:], physics[1:], strict=True))
+        seconds, trial, address = _play(setup, repeat)
+        pairs.append((seconds, bare_physics(_physics_of(setup), trial, address)))
+        steps = count_steps(trial)
+    yield _row("sampling one round", setup.config.environment, pairs, steps)
 
 
 def _iteration_rows(setup: Setup, repeats: int) -> Iterator[Row]:
     """Rows for an iteration of a method, and its parts."""
-    name, env = setup.config.algorithm, _physics_of(setup)
-    state: State = setup.algorithm.initial_state(Address(0))
-    parts: dict[str, list[float]] = {"sampling with adaptation": [], "update": [], "whole iteration": []}
-    physics, steps = [], 0
+    env, state = _physics_of(setup), setup.algorithm.initial_state(Address(0))
+    parts: dict[str, Pairs] = {"sampling with adaptation": [], "update": [], "whole iteration": []}
+    steps = 0
     for repeat in range(repeats + 1):
-        address = Address(repeat)
         with torch_threads(setup.config.train.torch_threads):
-            state, trial, metrics = train_iteration(setup, state, address)
-        parts["sampling with adaptation"].append(metrics["time/sampling"])
-        parts["update"].append(metrics["time/update"])
-        parts["whole iteration"].append(metrics["time/sampling"] + metrics["time/update"])
-        physics.append(bare_physics(env, trial, address))
-        steps = sum(int(rollout.mask.sum()) for rollout in trial.rollouts)
-    for part, seconds in parts.items():
-        ratio = _median_ratio(seconds, physics)
-        yield _row(
-            f"{name}: {part}",
-            setup.config.environment,
-            statistics.median(seconds[1:]),
-            None if part == "update" else steps,
-            ratio,
-            setup.device.type,
-        )
+            state, trial, metrics = train_iteration(setup, state, Address(repeat))
+        sampling, update, steps = metrics["time/sampling"], metrics["time/update"], count_steps(trial)
+        physics = bare_physics(env, trial, Address(repeat))
+        for pairs, seconds in zip(parts.values(), (sampling, update, sampling + update), strict=True):
+            pairs.append((seconds, physics))
+    for part, pairs in parts.items():
+        what, played = f"{setup.config.algorithm}: {part}", 0 if part == "update" else steps
+        yield _row(what, setup.config.environment, pairs, played, setup.device.type)
 
 
-def _update_rows(setup: Setup, repeats: int) -> Iterator[Row]:
+def _update_row(setup: Setup, repeats: int) -> Iterator[Row]:
     """The update of a method alone, always from the start of training and on the same trial."""
     env, algorithm, address = _physics_of(setup), setup.algorithm, Address(0)
     state = algorithm.initial_state(address)
     set_new_tasks(env, address)
     trial = collect(env, algorithm, state, algorithm.rounds, address)
     with torch_threads(setup.config.train.torch_threads):
-        seconds = [_timed(lambda: algorithm.update(state, trial, address))[0] for _ in range(repeats + 1)]
-    update = statistics.median(seconds[1:])
-    ratio = update / bare_physics(env, trial, address)
-    yield _row(f"{setup.config.algorithm}: update", setup.config.environment, update, None, ratio, setup.device.type)
-
-
-def bare_physics(env: MujocoTasks, trial: Trial, address: Address, least_live: float = 0.0) -> float:
-    """Seconds that `Batch.step` alone needs for the controls of a trial, on the lanes that were live."""
-    controls_of = env.batch.bind("ctrl")
-
-    def step(controls: np.ndarray, live: np.ndarray | None) -> None:
-        controls_of[...] = controls
-        env.batch.step(live, env.frame_skip)
-
-    return _replay(env, trial, address, step, env.controls, least_live)[0]
-
-
-def _replay(
-    env: MujocoTasks,
-    trial: Trial,
-    address: Address,
-    step: Callable[[np.ndarray, np.ndarray | None], Any],
-    prepare: Callable[[np.ndarray], np.ndarray] = np.asarray,
-    least_live: float = 0.0,
-) -> tuple[float, int]:
-    """Time `step` over all recorded actions, from the states that the trial started in.
-
-    Args:
-        step: called with the prepared actions `[N·E, A]` and which lanes are live, `[N·E]`; None where all are.
-        least_live: stop a round when no more than this share of the lanes lives.
-
-    Returns: seconds, and the steps of live lanes.
-    """
-    env.set_tasks(env.sample_tasks(task_seeds(address, range(env.num_tasks))))
-    seconds, steps = 0.0, 0
-    for round_, rollout in enumerate(trial.rollouts):
-        seeds = [address.at(Purpose.RESET, task, round_).seed() for task in range(env.num_tasks)]
-        env.reset(seed=seeds)
-        actions = rollout.action.flatten(0, 1).transpose(0, 1).numpy()  # [T, N·E, A]
-        lives = rollout.mask.flatten(0, 1).T.numpy().astype(bool)  # [T, N·E]
-        played = [t for t, live in enumerate(lives) if live.mean() > least_live]
-        prepared = [(prepare(actions[t]), None if lives[t].all() else lives[t]) for t in played]
-        start = time.perf_counter()
-        for action, live in prepared:
-            step(action, live)
-        seconds += time.perf_counter() - start
-        steps += int(lives[played].sum())
-    return seconds, steps
+        seconds = [timed(lambda: algorithm.update(state, trial, address))[0] for _ in range(repeats + 1)]
+    physics = bare_physics(env, trial, address)
+    pairs = [(each, physics) for each in seconds]
+    yield _row(f"{setup.config.algorithm}: update", setup.config.environment, pairs, device=setup.device.type)
 
 
 def _gymnasium_rows(environment: str, setup: Setup) -> Iterator[Row]:
@@ -278,23 +212,23 @@ def _gymnasium_rows(environment: str, setup: Setup) -> Iterator[Row]:
     robot = next((robot for robot in GYMNASIUM_ROBOTS if environment.startswith(robot)), None)
     if robot is None:
         return
-    env, cores, unit = _physics_of(setup), setup.config.train.threads, _physics_rate(setup)
-    for what, lanes, kind in (
-        ("Gymnasium SyncVectorEnv", 8, gymnasium.vector.SyncVectorEnv),
-        ("Gymnasium AsyncVectorEnv", cores, gymnasium.vector.AsyncVectorEnv),
-        ("Gymnasium AsyncVectorEnv", 4 * cores, gymnasium.vector.AsyncVectorEnv),
-    ):
-        vector = kind([partial(_make_quietly, GYMNASIUM_ROBOTS[robot], env.frame_skip)] * lanes)
+    env, cores = _physics_of(setup), setup.config.train.threads
+    _, trial, address = _play(setup, 0)
+    seconds_a_step = bare_physics(env, trial, address) / count_steps(trial)
+    for kind, lanes in (("Sync", 8), ("Async", cores), ("Async", 4 * cores)):
+        make = partial(_make_quietly, GYMNASIUM_ROBOTS[robot], env.frame_skip)
+        vector = getattr(gymnasium.vector, f"{kind}VectorEnv")([make] * lanes)
         try:
             shape = (GYMNASIUM_STEPS, lanes, env.model.nu)
             controls = np.clip(np.random.default_rng(0).normal(0, 1 / env.action_scale, shape), -1, 1)
             controls = controls * env.model.actuator_ctrlrange[:, 1]
             vector.reset(seed=0)
-            seconds, _ = _timed(partial(_step_all, vector, controls))
+            seconds = time_of(vector.step, zip(controls))
         finally:
             vector.close()
         steps = lanes * GYMNASIUM_STEPS
-        yield _row(f"{what}, {lanes} lanes", environment, seconds, steps, unit * seconds / steps)
+        pairs = [(seconds, steps * seconds_a_step)] * 2
+        yield _row(f"Gymnasium {kind}VectorEnv, {lanes} lanes", environment, pairs, steps)
 
 
 def _make_quietly(name: str, frame_skip: int) -> gymnasium.Env[Any, Any]:
@@ -303,54 +237,30 @@ def _make_quietly(name: str, frame_skip: int) -> gymnasium.Env[Any, Any]:
         return gymnasium.make(name, frame_skip=frame_skip)
 
 
-def _step_all(vector: gymnasium.vector.VectorEnv[Any, Any, Any], controls: np.ndarray) -> None:
-    for control in controls:
-        vector.step(control)
-
-
-def _physics_rate(setup: Setup) -> float:
-    """Steps per second of bare physics, measured now."""
-    _, trial, address = _play(setup, 0)
-    return float(trial.rollouts[0].mask.sum()) / bare_physics(_physics_of(setup), trial, address)
-
-
-def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    start = time.perf_counter()
-    result = work()
-    return time.perf_counter() - start, result
-
-
-def _row(what: str, environment: str, seconds: float, steps: int | None, ratio: float, device: str = "cpu") -> Row:
+def _row(what: str, environment: str, pairs: Pairs, steps: int = 0, device: str = "cpu") -> Row:
+    """Medians over the repeats, but for the first, which warmed up; `steps` were played in each."""
+    seconds = statistics.median(seconds for seconds, _ in pairs[1:])
+    on_gpu = device == "cuda"
+    peak = torch.cuda.max_memory_allocated() if on_gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "what": what,
         "env": environment,
         "device": device,
         "seconds": seconds,
         "steps_per_second": steps / seconds if steps else None,
-        "ratio_to_physics": ratio,
-        "peak_mib": round(_peak_mib(device)),
+        "ratio_to_physics": statistics.median(seconds / physics for seconds, physics in pairs[1:]),
+        "peak_mib": round(peak / (2**20 if on_gpu or sys.platform == "darwin" else 2**10)),  # held until now
     }
 
 
-def _peak_mib(device: str) -> float:
-    """The most memory that the process, or torch on the GPU, has held until now."""
-    if device == "cuda":
-        return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)
+def _rate(row: Row, unit: str = "") -> str:
+    return f"{row['steps_per_second']:,.0f}{unit}" if row["steps_per_second"] else ""
 
 
 def speed_table(rows: list[Row]) -> Table:
     """The rows as people read them."""
     table = Table("what", "environment", "device", "seconds", "steps/s", "× bare physics", "peak MiB", title="speed")
     for row in rows:
-        rate = f"{row['steps_per_second']:,.0f}" if row["steps_per_second"] else ""
-        table.add_row(
-            row["what"],
-            row["env"],
-            row["device"],
-            f"{row['seconds']:.3g}",
-            rate,
-            f"{row['ratio_to_physics']:.3g}",
-            str(row["peak_mib"]),
-        )
+        numbers = f"{row['seconds']:.3g}", _rate(row), f"{row['ratio_to_physics']:.3g}", str(row["peak_mib"])
+        table.add_row(row["what"], row["env"], row["device"], *numbers)
     return table
