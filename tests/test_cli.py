@@ -164,6 +164,12 @@ def test_a_name_that_no_file_system_takes_is_refused_in_one_line(
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("command", ["evaluate", "render", "export"])
+def test_adaptations_by_their_former_name_are_refused_with_that_of_today(metarl: Command, command: str) -> None:
+    for option in (("--rounds", "3"), ("--rounds=3",)):
+        assert_refused(metarl(command, "run", *option), "--rounds", "give --adaptations")
+
+
 def test_running_out_of_memory_is_one_line(metarl: Command, tmp_path: Path) -> None:
     # a layer of 10^6 x 10^6 numbers takes 3.6 TiB
     result = metarl(*train_arguments("run"), "--algo.hidden", "1000000", "1000000")

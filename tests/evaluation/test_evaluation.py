@@ -150,6 +150,10 @@ def test_an_evaluation_says_whether_its_tasks_are_unseen_and_meets_a_published_l
         assert ("met in training" in " ".join(title.split())) == (not unseen)
 
 
+def test_shots_are_for_labelled_data(metarl: Command, run: Path) -> None:
+    assert_refused(metarl("evaluate", "run", "--shots", "3"), "--shots", "for labelled data, not for environments")
+
+
 def test_a_split_that_the_environment_does_not_have_is_refused(metarl: Command) -> None:
     arguments = train_arguments("run", 1, environment="half-cheetah-dir")
     assert metarl(*arguments).code == 0

@@ -10,6 +10,11 @@ from support.command import Command, snapshot, train_arguments
 from metarl.evaluation.identity import EvaluationIdentity, best_known, identity_of, read_evaluations
 from metarl.runtime.files import as_json
 
+OLDER = {
+    **{"env": "point-nav", "algo": "maml-vpg", "iteration": 4, "split": "train", "tasks": 2},
+    "returns": {name: [-3.0, -1.0] for name in ("mean", "low", "high")},
+}
+
 
 def evaluate(metarl: Command, *options: Any) -> dict[str, Any]:
     sizes = {"--tasks": 2, "--adaptations": 0} | dict(zip(options[::2], options[1::2], strict=True))
@@ -66,13 +71,26 @@ def test_the_newest_on_unseen_tasks_is_shown_in_the_runs_folder(metarl: Command,
 
 
 def test_the_only_evaluation_of_an_older_run_is_read_and_kept(metarl: Command, run: Path) -> None:
-    returns = {name: [-3.0, -1.0] for name in ("mean", "low", "high")}
-    older = {"env": "point-nav", "algo": "maml-vpg", "iteration": 4, "split": "train", "tasks": 2, "returns": returns}
-    (run / "evaluation.json").write_text(json.dumps(older))
+    (run / "evaluation.json").write_text(json.dumps(OLDER))
     identity = EvaluationIdentity("train", seed=0, tasks=2, adaptations=1, iteration=4)
-    assert read_evaluations(run) == ({identity: older}, [])
+    assert read_evaluations(run) == ({identity: OLDER}, [])
     newer = evaluate(metarl)
-    assert read_evaluations(run) == ({identity: older, identity_of(newer): newer}, [])
+    assert read_evaluations(run) == ({identity: OLDER, identity_of(newer): newer}, [])
+
+
+def test_an_evaluation_from_before_adaptations_were_called_so_is_found_and_keeps_its_place(
+    metarl: Command, run: Path
+) -> None:
+    place = run / "evaluations" / "test-seed-0-tasks-2-rounds-0-iteration-4"
+    place.mkdir(parents=True)
+    of_now = evaluate(metarl)
+    former = {{"adaptations": "rounds"}.get(name, name): value for name, value in of_now.items()}
+    (place / "evaluation.json").write_text(json.dumps(former))
+    (run / "evaluation.json").unlink()
+    assert "rounds" in former and read_evaluations(run) == ({identity_of(of_now): of_now}, [])
+    assert evaluate(metarl) == of_now
+    assert [path.name for path in (run / "evaluations").iterdir()] == [place.name]
+    assert json.loads((place / "evaluation.json").read_text()) == of_now
 
 
 def test_what_is_no_evaluation_is_named(run: Path) -> None:
@@ -90,9 +108,7 @@ def test_what_is_no_evaluation_is_named(run: Path) -> None:
     ids=["another folder", "no file's name", "a long name", "a long number", "a negative number"],
 )
 def test_what_a_record_says_of_itself_names_no_other_place(metarl: Command, run: Path, change: dict[str, Any]) -> None:
-    returns = {name: [-3.0, -1.0] for name in ("mean", "low", "high")}
-    older = {"env": "point-nav", "algo": "maml-vpg", "iteration": 4, "split": "train", "tasks": 2, "returns": returns}
-    (run / "evaluation.json").write_text(json.dumps(older | change))
+    (run / "evaluation.json").write_text(json.dumps(OLDER | change))
     evaluate(metarl)
     assert [place.name for place in (run / "evaluations").iterdir()] == [
         "test-seed-0-tasks-2-adaptations-0-iteration-4"
@@ -110,13 +126,14 @@ def test_the_evaluation_that_is_meant_is_on_unseen_tasks_and_as_asked() -> None:
         usual._replace(iteration=50, tasks=100),
         usual._replace(tasks=5),
         usual._replace(adaptations=2),
+        usual._replace(shots=3, tasks=100),
     ]
     assert best_known([*others, usual], iteration=60) == usual
     assert best_known([usual, *others], iteration=60, tasks=5) == usual._replace(tasks=5)
     assert best_known([usual, *others], iteration=60, adaptations=2) == usual._replace(adaptations=2)
     assert best_known([usual, *others], iteration=60, tasks=7) is None
     assert best_known(others[:3], iteration=60) is None
-    assert len({each.name for each in (usual, *others)}) == 8
+    assert len({each.name for each in (usual, *others)}) == 9
 
 
 def test_what_is_not_finite_is_null_in_json() -> None:

@@ -12,6 +12,12 @@ from metarl.algorithms import names_for
 SMALL = ("--tasks", "2", "--lanes", "2", "--horizon", "8", "--threads", "1", "--repeats", "1")
 
 
+@pytest.fixture(autouse=True)
+def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch's threads wait for each other, ten times as long beside other busy processes."""
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {0}, raising=False)
+
+
 def test_every_row_of_a_robot_is_printed_with_its_ratio_to_physics(metarl: Command) -> None:
     result = metarl("benchmark", "speed", "half-cheetah-vel", *SMALL, "--devices", "cpu", "--json")
     assert result.code == 0
