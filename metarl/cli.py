@@ -24,12 +24,6 @@ from rich.logging import RichHandler
 from envs.contract.errors import InputError, NonFiniteError, nearest
 from metarl.commands import (
     COMMANDS,
-    EXIT_ENVIRONMENT,
-    EXIT_INPUT,
-    EXIT_INTERRUPT,
-    EXIT_NUMBERS,
-    EXIT_STORAGE,
-    EXIT_TERMINATED,
     BenchmarkCommand,
     EvaluateCommand,
     ExportCommand,
@@ -37,6 +31,14 @@ from metarl.commands import (
     RenderCommand,
     ReportCommand,
     TrainCommand,
+)
+from metarl.output import (
+    EXIT_ENVIRONMENT,
+    EXIT_INPUT,
+    EXIT_INTERRUPT,
+    EXIT_NUMBERS,
+    EXIT_STORAGE,
+    EXIT_TERMINATED,
     fail,
     rank,
     silence,

@@ -230,12 +230,6 @@ class AdaptedPolicy:
             self.memory = agent.observe(acting, self.memory, transition)
         self._last, self._first = None, False
 
-    def export(self, folder: str | Path) -> None:
-        """Write the policy for programs without metarl; see `deployment/export.py`."""
-        from metarl.deployment.export import export_policy
-
-        export_policy(self, Path(folder))
-
     @property
     def takes_batches(self) -> bool:
         """Whether its memory serves any number of lanes."""

@@ -30,21 +30,22 @@ from torch.utils import _pytree as pytree
 from envs.adapters.gymnasium_lanes import LaneSpaces
 from metarl.deployment.adapt import AdaptedPolicy, load
 from metarl.deployment.program import Program, RememberingProgram
-from metarl.evaluation.evaluate import check_evaluation
 from metarl.runs.config import versions
 from metarl.runtime.errors import InputError
 from metarl.runtime.files import as_json, folder_written_aside
+from metarl.runtime.options import check_evaluation
 
 TOLERANCE = 1e-6  # between an action of the program and the policy's
 
 
-def export_policy(adapted: AdaptedPolicy, folder: Path) -> None:
+def export_policy(adapted: AdaptedPolicy, folder: str | Path) -> None:
     """Write the three files into a new folder, all or none, after the program was run and found equal to the policy.
 
     Raises:
         InputError: the folder holds something, or cannot be; or a method whose steps torch cannot trace.
         StorageError: the file system refused.
     """
+    folder = Path(folder)
     check_folder(folder)
     changing = _changing(adapted)
     program = RememberingProgram(adapted, changing) if changing else Program(adapted)

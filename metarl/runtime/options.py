@@ -53,3 +53,16 @@ def _unmet(value: Any, above: Any, least: Any, below: Any, most: Any) -> str | N
         (value <= most, f"at most {most if isinstance(most, int) else format(most, 'g')}"),
     )
     return next((said for holds, said in checks if not holds), None)
+
+
+def check_evaluation(tasks: int, rounds: int, seed: int) -> None:
+    """Refuse impossible numbers by name.
+
+    Raises:
+        InputError: names the option.
+    """
+    limits = (("tasks", tasks, 1, 1_000_000), ("rounds", rounds, 0, 1_000_000), ("seed", seed, 0, 2**32 - 1))
+    for name, value, least, most in limits:
+        if not least <= value <= most:
+            bound = f"at least {least}" if value < least else f"at most {most}"
+            raise InputError(f"--{name} is {value} — it must be {bound}")

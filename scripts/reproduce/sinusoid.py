@@ -21,10 +21,11 @@ from reproduction import RESULTS
 
 import metarl
 from metarl.algorithms import names_for
+from metarl.evaluation.labels import scores_of
 from metarl.runs.config import versions
 from metarl.runs.load import load_config
 from metarl.runs.run_directory import RunDirectory
-from metarl.training.fewshot import scores_of, set_up_few_shot
+from metarl.training.labels import set_up_few_shot
 from metarl.training.setup import shapes_of_run
 
 SHOTS, STEPS = (5, 10, 20), (0, 1, 5, 10)

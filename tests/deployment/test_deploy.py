@@ -23,6 +23,7 @@ from metarl.algorithms.algorithm import Traits
 from metarl.cli import main
 from metarl.core.types import Action
 from metarl.deployment.adapt import AdaptedPolicy, AdaptivePolicy, load
+from metarl.deployment.export import export_policy
 from metarl.runtime.errors import EnvironmentBroke, InputError, NonFiniteError
 from metarl.runtime.randomness import Address, Purpose
 from metarl.sampling import collect as sampling
@@ -296,7 +297,7 @@ def test_a_policy_that_remembers_steps_is_exported_with_its_memory(
     sizes = {"tasks": 4, "lanes": 3, "iterations": 1, "threads": 1, "torch_threads": 1}
     trained = library.train(environment, algorithm, out=tmp_path / "run", env={"horizon": 6}, algo=options, **sizes)
     (adapted,) = load(trained.path).practise(task=0, rounds=1)[-1:]
-    adapted.export(tmp_path / "policy")
+    export_policy(adapted, tmp_path / "policy")
     rows = np.random.default_rng(1).normal(size=(9, adapted.spaces.observation_size + 1)).astype(np.float32)
     np.save(tmp_path / "in.npy", rows)
     arguments = [str(tmp_path / name) for name in ("policy", "in.npy", "out.npy")]
@@ -318,7 +319,7 @@ def test_a_memory_that_grows_is_not_exported(
     monkeypatch.setattr(agent, "observe", lambda acting, memory, transition: torch.cat([memory, memory]))
     monkeypatch.setattr(agent, "act", lambda acting, memory, *seen: (Action(memory[:1], torch.zeros(1, 1)), memory))
     with pytest.raises(InputError, match=r"remembers grows with each step.* — use metarl\.load"):
-        policy.adapt(Counting(), rounds=0).export(tmp_path / "policy")
+        export_policy(policy.adapt(Counting(), rounds=0), tmp_path / "policy")
     assert not (tmp_path / "policy").exists()
 
 
@@ -372,7 +373,7 @@ def test_the_exported_program_acts_alike_where_metarl_is_unknown(
     discrete = kind == "discrete"
     env = gymnasium.make("metarl/Bandit-v0", horizon=5) if discrete else plane()
     adapted = load(bandit_run if discrete else finished_run).adapt(env, episodes=3)
-    adapted.export(tmp_path / "policy")
+    export_policy(adapted, tmp_path / "policy")
     observations = np.random.default_rng(1).normal(size=(7, 1 if discrete else 2)).astype(np.float32)
     np.save(tmp_path / "in.npy", observations)
     arguments = [str(tmp_path / name) for name in ("policy/policy.pt2", "in.npy", "out.npy")]
@@ -403,7 +404,7 @@ def test_a_program_that_acts_otherwise_is_not_written(
     forward = export.Program.forward
     monkeypatch.setattr(export.Program, "forward", lambda self, observation: forward(self, observation) + 1e-5)
     with pytest.raises(RuntimeError, match="differ from the policy's"):
-        load(finished_run).adapt(plane(), rounds=0).export(tmp_path / "policy")
+        export_policy(load(finished_run).adapt(plane(), rounds=0), tmp_path / "policy")
     assert list(tmp_path.iterdir()) == []
 
 

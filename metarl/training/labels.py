@@ -4,32 +4,23 @@ source -> tasks (support, query) -> algorithm.update -> loss and accuracy after 
 """
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
-from rich.table import Table
-from rich.text import Text
 
 from envs.registry import load_attribute
 from metarl.algorithms import make_algorithm
 from metarl.core.types import FewShot, Metrics, State
-from metarl.evaluation.evaluate import bootstrap_interval
-from metarl.evaluation.files import write_record
 from metarl.fewshot import SOURCES
 from metarl.fewshot.problem import Problem, stacked
 from metarl.fewshot.sources import Source
 from metarl.runs.config import RunConfig, TrainConfig
-from metarl.runs.logger import CURVES
-from metarl.runs.run_directory import RunDirectory
 from metarl.runtime.errors import InputError
 from metarl.runtime.randomness import Address, Purpose
 from metarl.runtime.ranks import world_size
 from metarl.runtime.tasks_at_once import WithinMemory
-from metarl.sampling.collect import torch_threads
-from metarl.training.setup import choose_device, resolve_hardware, shapes_of_run
+from metarl.training.setup import choose_device, resolve_hardware
 
 
 @dataclass(frozen=True)
@@ -103,86 +94,3 @@ def set_up_few_shot(config: RunConfig) -> FewShotSetup:
     algorithm: Any = make_algorithm(config.algorithm, config.algo, Problem.of(source), device)
     within_memory = WithinMemory(train.tasks, train.tasks_at_once)
     return FewShotSetup(replace(config, train=train, env=source.config), source, algorithm, within_memory)
-
-
-def scores_of(
-    setup: FewShotSetup, state: State, tasks: int, steps: int, seed: int, split: str = "test"
-) -> dict[str, np.ndarray]:
-    """Loss, and accuracy of classes, of `tasks` tasks of a split after 0 … `steps` steps, `[N, steps + 1]` each.
-
-    As many tasks are met at once as in training.
-
-    Raises:
-        InputError: the source does not have the split.
-    """
-    if split not in setup.source.splits:
-        raise InputError(f"there is no split '{split}' here — choose one of: {', '.join(setup.source.splits)}")
-    address, at_once = Address(seed).at(Purpose.EVALUATION), setup.config.train.tasks
-    parts = []
-    with torch_threads(setup.config.train.torch_threads):
-        for first in range(0, tasks, at_once):
-            met = setup.tasks(address, range(first, min(first + at_once, tasks)), split)
-            parts.append(setup.algorithm.scores(state, met, steps))
-    return {name: torch.cat([part[name] for part in parts]).double().cpu().numpy() for name in parts[0]}
-
-
-def evaluate_few_shot(
-    run: RunDirectory,
-    config: RunConfig,
-    tasks: int | None,
-    steps: int | None,
-    seed: int,
-    split: str,
-    compare: Sequence[str] = (),
-) -> dict[str, Any]:
-    """Evaluate a run's last checkpoint, store the result beside it, and return it; as `evaluation.run.evaluate_run`.
-
-    Raises:
-        InputError: no checkpoint, or a split or comparison that is not there.
-    """
-    if compare:
-        raise InputError("--compare is for environments — train and evaluate each method by itself")
-    device = "auto" if config.train.device == "cuda" else config.train.device
-    setup = set_up_few_shot(replace(config, train=replace(config.train, device=device)))
-    checkpoint = run.require_checkpoint(setup.device, shapes_of_run(setup))
-    steps = max(3, setup.algorithm.steps) if steps is None else steps
-    scores = scores_of(setup, checkpoint.state, tasks or 600, steps, seed, split)
-    record = {
-        "env": config.environment,
-        "algo": config.algorithm,
-        "iteration": checkpoint.iteration,
-        "split": split,
-        "seed": seed,
-        "tasks": len(scores["loss"]),
-        "rounds": steps,
-        **{name: with_interval(per_task) for name, per_task in scores.items()},
-    }
-    write_record(run, record)
-    return record
-
-
-def with_interval(per_task: np.ndarray) -> dict[str, Any]:
-    """Mean over tasks of `[N, K + 1]` values, its 95 % bootstrap interval, and the values."""
-    low, high = bootstrap_interval(per_task)
-    return {
-        "mean": per_task.mean(axis=0).tolist(),
-        "low": low.tolist(),
-        "high": high.tolist(),
-        "per_task": per_task.tolist(),
-    }
-
-
-def few_shot_table(record: dict[str, Any]) -> Table:
-    """An evaluation as people read it."""
-    tasks = f"{record['tasks']} {record['split']} tasks"
-    title = f"{record['env']} · {record['algo']} · iteration {record['iteration']} · {tasks}"
-    measured = [name for name in ("loss", "accuracy") if name in record]
-    columns = [column for name in measured for column in (f"mean {name}", "95 % interval")]
-    table = Table("after steps", *columns, title=Text(title))
-    for k in range(len(record["loss"]["mean"])):
-        cells = []
-        for name in measured:
-            mean, low, high = (format(record[name][part][k], CURVES[name][1]) for part in ("mean", "low", "high"))
-            cells += [mean, f"{low} … {high}"]
-        table.add_row(str(k), *cells)
-    return table
