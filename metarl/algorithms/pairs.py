@@ -174,6 +174,9 @@ def _composed(pieces: tuple[type, ...], own: tuple[tuple[str, Any], ...]) -> typ
     ]
 
     def check(self: Any) -> None:
+        for part, table in (("inner", INNER_LOOPS), ("outer", META_UPDATES)):
+            if (name := getattr(self, part)) != dict(own)[part] and name in table:
+                raise InputError(f"algo.{part} is {name}, whose options these are not — say it once, for all of them")
         check_ranges(self)
         for piece in pieces:
             if hasattr(piece, "require"):
