@@ -29,8 +29,6 @@ class Traits(NamedTuple):
     """It learns from single episodes, because it keeps its knowledge lane by lane (a recurrent state, a sampled
     latent): with one environment at hand, a round is then one episode. Any other needs many episodes for a step, and
     its memory serves any number of lanes."""
-    remembers_steps: bool = False
-    """Its memory moves within an episode: it serves the lanes that it began with, and no other number of them."""
     replay: int = 0
     """Transitions that its state keeps room for."""
 

@@ -4,10 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import nn
 
 from metarl.algorithms.algorithm import Spaces
-from metarl.algorithms.recurrent_policy import RecurrentPolicy
 from metarl.core.advantages import make_batch
 from metarl.core.distributions import Distribution
 from metarl.core.inner_loops import RATE, GradientSteps
@@ -37,9 +35,16 @@ class Experience:
 
     def __init__(self, config: Any, spaces: Spaces, device: torch.device) -> None:
         self.config, self.device = config, device
-        self.model: nn.Module = policy_of(config, spaces)
-        self.state_size = self.model.state_size if isinstance(self.model, RecurrentPolicy) else 0
-        """Numbers of what a policy remembers of an episode."""
+        self.model = make_policy(
+            spaces.observation,
+            spaces.action,
+            config.hidden,
+            config.activation,
+            config.initial_std,
+            config.output_gain,
+            config.context_size,
+            config.state_dependent_std,
+        )
         self.policy_loss = INNER_LOSSES[config.inner_objective]
 
     def batches(self, trial: Trial, state: State, steps: int) -> tuple[tuple[Batch, ...], Batch]:
@@ -64,9 +69,8 @@ class Experience:
         """Entropy of the adapted policies; the actions' standard deviation and learned rates, where there are such."""
         measured = {name: mean_over_tasks(value) for name, value in seen.items()}
         measured["policy/entropy"] = mean_over_tasks(for_tasks(self.entropy)(adapted(), query))
-        log_std = [value for name, value in meta.items() if name.split(".")[-1] == "log_std" and RATE not in name]
-        if log_std:
-            measured["policy/std"] = log_std[0].exp().mean()
+        if "log_std" in meta:
+            measured["policy/std"] = meta["log_std"].exp().mean()
         rates = [value.flatten() for name, value in meta.items() if name.startswith(RATE)]
         if rates:
             measured["policy/inner_rate"] = torch.cat(rates).mean()
@@ -76,18 +80,7 @@ class Experience:
 
     def distribution(self, params: Params, batch: Batch) -> Distribution:
         """The policy's distribution at every step of `batch`."""
-        if not self.state_size:
-            return apply(self.model, params, batch.observation)
-        start = batch.observation.new_zeros(len(batch.observation), self.state_size)
-        distribution, _ = apply(self.model, params, batch.observation, start, batch.mask)
-        return distribution
-
-    def act(self, params: Params, observation: torch.Tensor, hidden: torch.Tensor) -> tuple[Distribution, torch.Tensor]:
-        """Of all tasks `[N, E, ...]`: the policies' distributions, and what they remember after this step."""
-        if not self.state_size:
-            return apply(self.model, params, observation), hidden
-        step: Any = for_tasks(lambda *given: apply(self.model, *given))(params, observation, hidden)
-        return step
+        return apply(self.model, params, batch.observation)
 
     def inner_loss(self, params: Params, batch: Batch) -> torch.Tensor:
         """What an inner step descends."""
@@ -117,19 +110,3 @@ class Experience:
     def entropy(self, params: Params, batch: Batch) -> torch.Tensor:
         """Mean entropy of the policy over the steps of `batch`."""
         return masked_mean(self.distribution(params, batch).entropy(), batch.mask)
-
-
-def policy_of(config: Any, spaces: Spaces) -> nn.Module:
-    """The policy that options ask for."""
-    if config.policy != "feed-forward":
-        return RecurrentPolicy(config, spaces)
-    return make_policy(
-        spaces.observation,
-        spaces.action,
-        config.hidden,
-        config.activation,
-        config.initial_std,
-        config.output_gain,
-        config.context_size,
-        config.state_dependent_std,
-    )

@@ -21,7 +21,7 @@ from metarl.algorithms.labels import Labels
 from metarl.algorithms.pairs import inner_loop, meta_update
 from metarl.core.inner_loops import GradientSteps
 from metarl.core.inner_step import for_tasks, repeat_for_tasks
-from metarl.core.networks import for_acting, initial_parameters
+from metarl.core.networks import apply, for_acting, initial_parameters
 from metarl.core.types import Action, FewShot, Metrics, Params, Rollout, State, Transition, Trial
 from metarl.fewshot.problem import Problem, Scores
 from metarl.runtime.devices import sent
@@ -34,7 +34,6 @@ class TaskParameters(NamedTuple):
 
     params: Params  # leading N, on the CPU, where acting happens
     steps: int  # inner steps taken
-    hidden: torch.Tensor  # [N, E, S], what policies remember of the present episode
 
 
 class GradientMethod:
@@ -49,8 +48,7 @@ class GradientMethod:
     @classmethod
     def traits(cls, config: Any) -> Traits:
         """Every mean over tasks is one over ranks too."""
-        remembers = config.policy != "feed-forward"
-        return Traits(sees_task=config.sees_task, divides_over_ranks=True, remembers_steps=remembers)
+        return Traits(sees_task=config.sees_task, divides_over_ranks=True)
 
     def __init__(self, config: Any, spaces: Spaces | Problem, device: torch.device) -> None:
         self.config, self.device = config, device
@@ -98,8 +96,7 @@ class GradientMethod:
 
     def begin(self, acting: Params, addresses: Sequence[Address], lanes_per_task: int) -> TaskParameters:
         """Every task starts alike."""
-        hidden = torch.zeros(len(addresses), lanes_per_task, self.learned.state_size)
-        return TaskParameters(repeat_for_tasks(acting, len(addresses)), 0, hidden)
+        return TaskParameters(repeat_for_tasks(acting, len(addresses)), steps=0)
 
     def act(
         self,
@@ -110,18 +107,13 @@ class GradientMethod:
         noise: torch.Tensor,
     ) -> tuple[Action, TaskParameters]:
         """Sample from each task's own policy; observation `[N, E, O]`."""
-        distribution, hidden = self.learned.act(memory.params, observation, memory.hidden)
+        distribution = apply(self.learned.model, memory.params, observation)
         action = distribution.sample(noise)
-        if self.learned.state_size:
-            memory = memory._replace(hidden=torch.where(live[..., None], hidden, memory.hidden))
         return Action(action, distribution.log_probability(action)), memory
 
     def observe(self, acting: Params, memory: TaskParameters, transition: Transition) -> TaskParameters:
-        """Nothing is learned within a round; what a policy remembers ends with its episode."""
-        if not self.learned.state_size:
-            return memory
-        ended = (transition.terminated | transition.truncated)[..., None]
-        return memory._replace(hidden=torch.where(ended, 0.0, memory.hidden))
+        """Nothing is learned within a round."""
+        return memory
 
     def adapt(self, state: State, memory: TaskParameters, rollout: Rollout) -> TaskParameters:
         """One inner step for each task, on its round of experience."""
@@ -129,4 +121,4 @@ class GradientMethod:
         step = partial(self.inner.step, number=memory.steps, scale=1.0 if full else self.config.later_inner_lr)
         params = {name: sent(value, self.device) for name, value in memory.params.items()}
         adapted = for_tasks(step, shared=[0])(state[self.learned.key], params, self.learned.batch(rollout))
-        return TaskParameters(for_acting(adapted), memory.steps + 1, torch.zeros_like(memory.hidden))
+        return TaskParameters(for_acting(adapted), memory.steps + 1)

@@ -28,11 +28,6 @@ class PolicyOptions:
     """Factor on the initial weights of the policy's last layer."""
     state_dependent_std: bool = False
     """Let the standard deviation of continuous actions depend on the observation."""
-    policy: str = "feed-forward"
-    """feed-forward, or a memory of the steps of an episode in front of it: attention, or your own as `module:attribute`
-    (a memory whose steps torch cannot take for all tasks at once, as those of a gru, is refused)."""
-    memory_size: int = number(64, least=1, most=100_000)
-    """Units of that memory."""
     sees_task: bool = False
     """Show the policy the task's parameters behind its observation: what knowing the task is worth."""
     inner_objective: Literal["log_likelihood", "likelihood_ratio", "dice"] = "log_likelihood"

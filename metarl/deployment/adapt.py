@@ -233,8 +233,7 @@ class AdaptedPolicy:
     @property
     def takes_batches(self) -> bool:
         """Whether its memory serves any number of lanes."""
-        traits = self.policy.setup.traits
-        return not (traits.adapts_after_each_episode or traits.remembers_steps)
+        return not self.policy.setup.traits.adapts_after_each_episode
 
     @property
     def sees_vectors(self) -> bool:

@@ -47,8 +47,6 @@ CHANGES: tuple[Change, ...] = (
     Change(3, "PairOptions", "inner", OF_METHOD),
     Change(3, "PairOptions", "outer", OF_METHOD),
     Change(3, "PolicyOptions", "sees_task", OF_METHOD),
-    Change(3, "PolicyOptions", "policy", OF_METHOD),
-    Change(3, "PolicyOptions", "memory_size", OF_METHOD),
     *(  # of labelled data; with experience they were there
         Change(3, options, field, OF_METHOD)
         for options, fields in (
