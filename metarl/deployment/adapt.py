@@ -233,7 +233,8 @@ class AdaptedPolicy:
     @property
     def takes_batches(self) -> bool:
         """Whether its memory serves any number of lanes."""
-        return not self.policy.setup.traits.adapts_after_each_episode
+        traits = self.policy.setup.traits
+        return not (traits.adapts_after_each_episode or traits.remembers_steps)
 
     @property
     def sees_vectors(self) -> bool:
