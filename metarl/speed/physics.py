@@ -16,7 +16,7 @@ from metarl.core.types import Trial
 from metarl.runtime.randomness import Address, Purpose
 from metarl.sampling.groups import collect_in_groups, first_tasks
 from metarl.training.loop import set_new_tasks, task_seeds
-from metarl.training.setup import Setup
+from metarl.training.setup import Setup, set_up
 
 Row = dict[str, Any]
 
