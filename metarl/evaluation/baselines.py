@@ -13,7 +13,8 @@ from metarl.runs.checkpoint import Checkpoint
 from metarl.runs.config import RunConfig, read_yaml
 from metarl.runs.continuing import mismatch, taken_up
 from metarl.runs.presets import default_config
-from metarl.runs.run_directory import RunDirectory, slug
+from metarl.runs.run_directory import RunDirectory
+from metarl.runs.user_code import slug
 from metarl.runtime.errors import InputError
 from metarl.training.trainer import Setup, set_up, shapes_of_run, train
 

@@ -15,7 +15,7 @@ from metarl.runs.checkpoint import PARTIAL, Checkpoint, Shapes, load_checkpoint,
 from metarl.runs.config import RunConfig, TrainConfig, options_from_dict, read_yaml, to_yaml
 from metarl.runs.continuing import changes, mismatch
 from metarl.runs.logger import MetricsFile, read_metrics
-from metarl.runs.user_code import code_of, under_recorded_names
+from metarl.runs.user_code import code_of, slug, under_recorded_names
 from metarl.runtime.errors import InputError, StorageError
 from metarl.runtime.lock import LOCK, only_writer
 
@@ -242,8 +242,3 @@ def latest_run_path(environment: str, algorithm: str, seed: int) -> Path:
     if newest is None:
         raise InputError(f"nothing to resume at {base} — train without --resume, or give --out")
     return newest
-
-
-def slug(name: str) -> str:
-    """A `module:attribute` as one folder name: what fits of its end."""
-    return name.replace("/", "-").replace(":", "-")[-100:]

@@ -172,3 +172,8 @@ def _digest(file: str) -> str:
             return hashlib.file_digest(content, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"{file} cannot be read ({error.strerror}) — fix its permissions") from error
+
+
+def slug(name: str) -> str:
+    """A `module:attribute` as one folder name: what fits of its end."""
+    return name.replace("/", "-").replace(":", "-")[-100:]

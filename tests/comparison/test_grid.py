@@ -1,13 +1,11 @@
-"""`metarl benchmark learn`: what a suite's file may say, who works on a cell, and what is left when something dies."""
+"""`metarl benchmark learn`: every cell is done once, whatever dies meanwhile, and what came of it is kept."""
 
 import json
-import os
 import random
 import shlex
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -17,30 +15,13 @@ import pytest
 import yaml
 from rich.console import Console
 from support.command import Command, assert_refused, snapshot
+from support.suites import SUITE
 
-from envs.registry import environment_class
 from metarl.cli import parse
 from metarl.comparison import grid as grid_module
-from metarl.comparison.claims import STALE_SECONDS, claim, this_host
-from metarl.comparison.grid import Launcher, is_finished
-from metarl.comparison.suite import built_in, load_suite
-from metarl.runs.config import RunConfig
-
-SUITE = {
-    "iterations": 2,
-    "seeds": [0, 1],
-    "tasks": 3,
-    "rounds": 1,
-    "cells": [
-        {
-            "environments": ["point-nav", "bandit"],
-            "algorithms": ["maml-vpg", "promp"],
-            "train": {"tasks": 2, "lanes": 3},
-            "env": {"horizon": 5},
-            "algo": {"hidden": [8], "first_order": True},
-        }
-    ],
-}
+from metarl.comparison.grid import Launcher
+from metarl.comparison.suite import evaluations_of
+from metarl.comparison.suite_file import load_suite
 
 # Stands in for `metarl`: notes its call, takes SECONDS to train, and leaves the files that a launcher looks for.
 FAKE = """
@@ -82,7 +63,7 @@ import signal, sys
 from pathlib import Path
 from rich.console import Console
 from metarl.comparison.grid import Launcher
-from metarl.comparison.suite import load_suite
+from metarl.comparison.suite_file import load_suite
 
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -125,7 +106,7 @@ class Bench:
         return Counter(cell for said, cell, _ in self.calls() if said == what)
 
     def is_complete(self) -> bool:
-        return all(is_finished(self.suite, cell, self.grid) for cell in self.suite.cells)
+        return all(evaluations_of(cell, self.grid) for cell in self.suite.cells)
 
 
 @pytest.fixture
@@ -146,106 +127,6 @@ def lives(pid: int) -> bool:
     except OSError:
         return False
     return state != "Z"
-
-
-# Suites
-
-BAD_SUITES = {
-    "an unknown field": ({"iteratons": 3}, ["iteratons", "did you mean 'iterations'?"]),
-    "an unknown field of a cell": ({"cells": [{"environment": ["bandit"]}]}, ["environment", "'environments'"]),
-    "an unknown environment": ({"cells": [{"environments": ["bandti"], "algorithms": ["promp"]}]}, ["'bandit'"]),
-    "an unknown algorithm": ({"cells": [{"environments": ["bandit"], "algorithms": ["prmp"]}]}, ["'promp'"]),
-    "labelled data": ({"cells": [{"environments": ["sinusoid"], "algorithms": ["maml"]}]}, ["'sinusoid'"]),
-    "no seeds": ({"seeds": []}, ["seeds is []"]),
-    "a seed twice": ({"seeds": [1, 1]}, ["seeds is [1, 1]"]),
-    "an impossible seed": ({"seeds": [-1]}, ["seed is -1"]),
-    "words for a number": ({"iterations": "many"}, ["iterations", "'many'"]),
-    "no iterations": ({"iterations": 0}, ["iterations is 0"]),
-    "no tasks": ({"tasks": 0}, ["tasks is 0"]),
-    "no cells": ({"cells": []}, ["there are no cells"]),
-    "a cell that is no mapping": ({"cells": ["bandit"]}, ["'bandit'"]),
-    "a cell without algorithms": ({"cells": [{"environments": ["bandit"]}]}, ["algorithms"]),
-}
-BAD_OPTIONS = {
-    "an option of training": ({"train": {"lnes": 3}}, ["lnes", "'lanes'"]),
-    "an option of the environment": ({"env": {"horzion": 3}}, ["horzion", "'horizon'"]),
-    "an option of the algorithm": ({"algo": {"inner_rl": 3}}, ["inner_rl", "'inner_lr'"]),
-    "a value of another type": ({"algo": {"inner_lr": "quick"}}, ["inner_lr", "'quick'"]),
-    "an impossible value": ({"env": {"horizon": 0}}, ["horizon"]),
-    "what the grid gives": ({"train": {"threads": 2}}, ["train.threads"]),
-}
-
-
-def refuse(metarl: Command, folder: Path, text: str, words: list[str]) -> None:
-    (folder / "bad.yaml").write_text(text)
-    before = snapshot(folder)
-    assert_refused(metarl("benchmark", "learn", "bad.yaml"), "bad.yaml", *words)
-    assert snapshot(folder) == before
-
-
-@pytest.mark.parametrize(("changes", "words"), BAD_SUITES.values(), ids=BAD_SUITES)
-def test_a_bad_suite_is_refused_in_one_line_and_nothing_is_written(
-    metarl: Command, tmp_path: Path, changes: dict[str, object], words: list[str]
-) -> None:
-    refuse(metarl, tmp_path, yaml.safe_dump(SUITE | changes), words)
-
-
-@pytest.mark.parametrize(("options", "words"), BAD_OPTIONS.values(), ids=BAD_OPTIONS)
-def test_a_bad_option_in_a_suite_is_refused_by_its_name(
-    metarl: Command, tmp_path: Path, options: dict[str, object], words: list[str]
-) -> None:
-    cell = {"environments": ["point-nav"], "algorithms": ["promp"], **options}
-    refuse(metarl, tmp_path, yaml.safe_dump(SUITE | {"cells": [cell]}), words)
-
-
-def test_what_is_no_suite_at_all_is_refused(metarl: Command, tmp_path: Path) -> None:
-    refuse(metarl, tmp_path, "cells: [", ["not valid YAML"])
-    refuse(metarl, tmp_path, "just words", ["a mapping"])
-    assert_refused(metarl("benchmark", "learn", "smoek"), "did you mean 'smoke'?")
-    assert_refused(metarl("benchmark", "learn", "smoke", "--parallel", "-1"), "--parallel is -1")
-    assert_refused(metarl("benchmark", "learn", "smoke", "--out", "bad.yaml"), "bad.yaml is a file")
-
-
-def test_two_cells_of_one_name_need_a_label(metarl: Command, tmp_path: Path) -> None:
-    block = SUITE["cells"][0]  # type: ignore[index]
-    refuse(metarl, tmp_path, yaml.safe_dump(SUITE | {"cells": [block, block]}), ["label"])
-    labelled = SUITE | {"cells": [block, block | {"label": "again"}]}
-    (tmp_path / "good.yaml").write_text(yaml.safe_dump(labelled))
-    folders = [str(cell.folder) for cell in load_suite(str(tmp_path / "good.yaml")).cells]
-    assert {"bandit/promp/seed-1", "bandit/promp-again/seed-1"} <= set(folders) and len(set(folders)) == 16
-
-
-def test_every_built_in_suite_says_on_the_command_line_what_its_file_says() -> None:
-    assert built_in() == ["classic", "dynamics", "memory", "smoke"]
-    for name in built_in():
-        suite = load_suite(name)
-        last_of_each = {cell.labels: cell for cell in suite.cells}.values()
-        for cell in list(last_of_each)[:: 1 + len(last_of_each) // 4]:
-            command = parse(cell.train_command(Path("out"), resume=True))
-            env = environment_class(command.environment)(1, 1, command.env, threads=1).config  # type: ignore[call-arg]
-            parsed = RunConfig(command.environment, command.algorithm, command.train, env, command.algo)
-            assert parsed == cell.config
-            assert command.resume and command.out == Path("out")
-        evaluation = parse(suite.evaluate_command(Path("out")))
-        assert (evaluation.tasks, evaluation.rounds) == (suite.tasks, suite.rounds)
-
-
-def test_the_suite_in_the_documents_is_one(tmp_path: Path) -> None:
-    text = (Path(__file__).parents[2] / "docs" / "benchmarks.md").read_text()
-    (tmp_path / "documented.yaml").write_text(text.split("```yaml\n")[1].split("```")[0])
-    suite = load_suite(str(tmp_path / "documented.yaml"))
-    # two methods and a third way, three seeds each
-    assert len(suite.cells) == 9 and {cell.algorithm_label for cell in suite.cells} == {
-        "maml-trpo",
-        "promp",
-        "promp-fast",
-    }
-
-
-def test_options_of_every_kind_reach_the_command_line(bench: Bench) -> None:
-    command = parse(bench.suite.cells[0].train_command(Path("out"), resume=False))
-    assert command.algo.hidden == (8,) and command.algo.first_order and command.env.horizon == 5
-    assert (command.train.threads, command.train.torch_threads, command.resume) == (1, 1, False)
 
 
 def test_a_dry_run_prints_the_commands_of_each_cell_that_is_not_finished(metarl: Command, bench: Bench) -> None:
@@ -272,66 +153,13 @@ def test_only_the_evaluation_that_the_suite_asks_for_finishes_a_cell(bench: Benc
         place = bench.grid / cell.folder / "evaluations" / str(number)
         place.mkdir(parents=True)
         (place / "evaluation.json").write_text(json.dumps(asked | changes))
-        assert not is_finished(bench.suite, cell, bench.grid)
+        assert not evaluations_of(cell, bench.grid)
     own = bench.grid / cell.folder / "evaluations" / "asked"
     own.mkdir()
     (own / "evaluation.json").write_text(json.dumps(asked))
     newest = bench.grid / cell.folder / "evaluation.json"
     newest.write_text(json.dumps(asked | {"tasks": 9}))  # by hand, later
-    assert is_finished(bench.suite, cell, bench.grid)
-
-
-# Claims
-
-
-def test_a_cell_is_one_launchers_until_it_is_released(tmp_path: Path) -> None:
-    cell = tmp_path / "env" / "algo" / "seed-0"
-    mine = claim(cell)
-    assert mine is not None and mine.beat()
-    assert claim(cell) is None
-    mine.release()
-    second = claim(cell)
-    assert second is not None and second.path != mine.path and claim(cell.with_name("seed-1")) is not None
-
-
-def test_of_many_that_reach_for_a_cell_at_once_one_gets_it(tmp_path: Path) -> None:
-    for attempt in range(10):
-        won, barrier = [], threading.Barrier(8)
-
-        def reach(cell: Path = tmp_path / f"seed-{attempt}", won: list[object] = won, b: threading.Barrier = barrier):  # type: ignore[no-untyped-def]
-            b.wait()
-            won.append(claim(cell))
-
-        threads = [threading.Thread(target=reach) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert len([each for each in won if each is not None]) == 1
-
-
-def test_a_claim_is_stale_when_its_owner_is_dead_here_or_silent_anywhere(tmp_path: Path) -> None:
-    cell = tmp_path / "seed-0"
-    mine = claim(cell)
-    assert mine is not None
-    assert claim(cell, alive=lambda pid: pid == os.getpid()) is None
-    second = claim(cell, alive=lambda pid: False)  # our process were dead
-    assert second is not None and not mine.beat() and second.beat()
-    # On another host its process means nothing to us, its heart does.
-    second.path.write_text(json.dumps({"host": this_host() + " elsewhere", "pid": 1}))
-    assert claim(cell, alive=lambda pid: False) is None
-    long_ago = time.time() - STALE_SECONDS - 1
-    os.utime(second.path, (long_ago, long_ago))
-    third = claim(cell)
-    assert third is not None and not second.beat()
-    # One that is still being written is not free; one that never was is, some day.
-    third.path.write_text("")
-    assert claim(cell) is None
-    os.utime(third.path, (long_ago, long_ago))
-    assert claim(cell) is not None
-
-
-# Launchers
+    assert evaluations_of(cell, bench.grid)
 
 
 def test_two_launchers_at_once_do_no_cell_twice(bench: Bench) -> None:
@@ -354,7 +182,7 @@ def test_a_launcher_killed_at_any_time_leaves_nothing_running_and_the_next_goes_
         launcher.kill()
         launcher.wait()
         wait_until(lambda: not any(lives(pid) for _, _, pid in bench.calls()), seconds=5)
-    finished = [str(cell.folder) for cell in bench.suite.cells if is_finished(bench.suite, cell, bench.grid)]
+    finished = [str(cell.folder) for cell in bench.suite.cells if evaluations_of(cell, bench.grid)]
     trained = bench.count("began") + bench.count("resumed")
     assert trained, "the launchers were killed before anything began"
     assert bench.finish() == [] and bench.is_complete()
@@ -403,7 +231,7 @@ def test_a_cell_that_fails_is_reported_and_the_others_go_on(
 
 def test_a_folder_of_other_runs_is_refused(metarl: Command, bench: Bench) -> None:
     bench.finish()
-    other = SUITE | {"seeds": [0], "cells": [SUITE["cells"][0] | {"env": {"horizon": 6}}]}  # type: ignore[index]
+    other = SUITE | {"seeds": [0], "cells": [SUITE["cells"][0] | {"env": {"horizon": 6}}]}
     bench.suite_path.write_text(yaml.safe_dump(other))
     before = snapshot(bench.folder)
     result = metarl("benchmark", "learn", bench.suite_path, "--out", bench.grid)
@@ -412,7 +240,7 @@ def test_a_folder_of_other_runs_is_refused(metarl: Command, bench: Bench) -> Non
 
 
 def test_a_real_cell_trains_is_evaluated_and_never_runs_again(metarl: Command, tmp_path: Path) -> None:
-    block = SUITE["cells"][0] | {"environments": ["point-nav"], "algorithms": ["maml-vpg"]}  # type: ignore[index]
+    block = SUITE["cells"][0] | {"environments": ["point-nav"], "algorithms": ["maml-vpg"]}
     (tmp_path / "one.yaml").write_text(yaml.safe_dump(SUITE | {"seeds": [7], "cells": [block]}))
     result = metarl("benchmark", "learn", "one.yaml")
     assert result.code == 0, (result, *(path.read_text() for path in tmp_path.rglob("*.log")))
