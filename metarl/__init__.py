@@ -5,6 +5,7 @@ metarl.evaluate(run.path)                                                   # re
 adapted = metarl.load(run.path).adapt(env, episodes=20)                     # to any single Gymnasium environment
 """
 
+import importlib
 import importlib.util
 import os
 import sys
@@ -47,22 +48,22 @@ def _find_own_environments() -> None:
 _find_own_environments()
 
 if TYPE_CHECKING:
-    from metarl.api import evaluate_run as evaluate
-    from metarl.api import train
     from metarl.deployment.adapt import load
+    from metarl.evaluation.run import evaluate_run as evaluate
+    from metarl.training.run import train
 
 __all__ = ["evaluate", "load", "train"]
+
+PLACES = {
+    "evaluate": ("metarl.evaluation.run", "evaluate_run"),
+    "load": ("metarl.deployment.adapt", "load"),
+    "train": ("metarl.training.run", "train"),
+}
 
 
 def __getattr__(name: str) -> Any:
     """Import torch when a job is first asked for, so that `metarl list` and `--help` stay quick."""
-    names = {"train": "train", "evaluate": "evaluate_run"}
-    if name in names:
-        from metarl import api
-
-        return getattr(api, names[name])
-    if name == "load":
-        from metarl.deployment import adapt
-
-        return adapt.load
-    raise AttributeError(f"module 'metarl' has no attribute {name!r}")
+    if name not in PLACES:
+        raise AttributeError(f"module 'metarl' has no attribute {name!r}")
+    module, attribute = PLACES[name]
+    return getattr(importlib.import_module(module), attribute)

@@ -245,21 +245,21 @@ class ListCommand:
 
 def train_command(command: Any) -> None:
     """`metarl train`."""
-    from metarl import api
+    from metarl.training.run import train_run
 
     config = RunConfig(command.environment, command.algorithm, command.train, command.env, command.algo)
-    api.train_run(config, command.out, command.resume, Output())
+    train_run(config, command.out, command.resume, Output())
 
 
 def evaluate_command(command: EvaluateCommand) -> None:
     """`metarl evaluate`."""
-    from metarl import api
     from metarl.evaluation.files import FILM, PICTURE, TABLE, evaluation_table
     from metarl.evaluation.identity import FILE, identity_of, places_of
+    from metarl.evaluation.run import evaluate_run
     from metarl.runtime.strict_json import as_json
     from metarl.training.fewshot import few_shot_table
 
-    record = api.evaluate_run(
+    record = evaluate_run(
         command.run,
         command.tasks,
         command.rounds,

@@ -31,8 +31,7 @@ ARROWS = {
     "metarl.deployment": (*BELOW, "metarl.training", "metarl.evaluation"),
     "metarl.evaluation": (*BELOW, "metarl.training", "metarl.deployment"),
     "metarl.speed": (*BELOW, "metarl.training"),
-    "metarl.api": (*BELOW, "metarl.training", "metarl.evaluation"),
-    "metarl.comparison": (*BELOW, "metarl.training", "metarl.evaluation", "metarl.api"),
+    "metarl.comparison": (*BELOW, "metarl.training", "metarl.evaluation"),
 }
 # The front doors may import anything; nobody may import them.
 DOORS = ("metarl", "metarl.__main__", "metarl.cli", "metarl.commands")

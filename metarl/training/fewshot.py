@@ -140,7 +140,7 @@ def evaluate_few_shot(
     split: str,
     compare: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Evaluate a run's last checkpoint, store the result beside it, and return it; as `api.evaluate_run`.
+    """Evaluate a run's last checkpoint, store the result beside it, and return it; as `evaluation.run.evaluate_run`.
 
     Raises:
         InputError: no checkpoint, or a split or comparison that is not there.

@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 CONTEXT = multiprocessing.get_context("forkserver")
 # torch._dynamo is what the first step of an optimiser imports, for seconds
-CONTEXT.set_forkserver_preload(["metarl.api", "torch._dynamo", "torch.utils.tensorboard"])
+CONTEXT.set_forkserver_preload(["metarl.evaluation.run", "torch._dynamo", "torch.utils.tensorboard"])
 
 
 class WithinSave(NamedTuple):
