@@ -127,6 +127,8 @@ class EvaluateCommand:
     deterministic: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Report returns of the likeliest actions (a Gaussian's mean), as PEARL and VariBAD publish them, beside those of
     sampled ones."""
+    shots: int | None = None
+    """Labelled data: examples to learn from (default: as in training)."""
     film: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Also film the first task before and after adaptation: adaptation.gif, and in TensorBoard."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -268,6 +270,7 @@ def evaluate_command(command: EvaluateCommand) -> None:
         command.compare,
         command.film,
         command.deterministic,
+        command.shots,
         trust=command.trust,
     )
     console = Output()

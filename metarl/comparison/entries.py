@@ -33,7 +33,7 @@ def entry(suite: str, cells: Sequence[tuple[Cell, Sequence[EvaluationIdentity]]]
         grid: the grid's folder.
     """
     first = cells[0][0]
-    seeds = {str(cell.seed): seed_result(grid / cell.folder, evaluations) for cell, evaluations in cells}
+    seeds = {str(cell.seed): seed_result(grid / cell.folder, evaluations, cell.shots) for cell, evaluations in cells}
     claim = first.claim
     held = {seed: claim.holds(figures(result)) for seed, result in seeds.items()} if claim else {}
     environment, algorithm = first.labels
@@ -58,13 +58,13 @@ def _outcome(claim: Claim, held: Sequence[bool]) -> dict[str, Any]:
     }
 
 
-def seed_result(run: Path, evaluations: Sequence[EvaluationIdentity]) -> dict[str, Any]:
+def seed_result(run: Path, evaluations: Sequence[EvaluationIdentity], shots: int | None) -> dict[str, Any]:
     """Figures and curve of one finished run. What is not finite is None.
 
-    Its `curve` is a table with the names of its columns in the first row.
+    Its `curve` is a table with the names of its columns in the first row. `shots` are those of training, if any.
     """
     metrics, known = read_metrics(run / "metrics.jsonl"), read_evaluations(run)[0]
-    kept = [_evaluation(known[each]) for each in evaluations]
+    kept = [_evaluation(known[each], shots) for each in evaluations]
     measured = next(iter(curves_of(metrics[-1]).values()), []) if metrics else []  # returns, or losses
     if not measured:
         return {"evaluations": kept}
@@ -85,10 +85,11 @@ def seed_result(run: Path, evaluations: Sequence[EvaluationIdentity]) -> dict[st
     }
 
 
-def _evaluation(record: dict[str, Any]) -> dict[str, Any]:
-    """What an entry keeps of a record of `metarl evaluate`."""
-    kept: dict[str, Any] = {name: record[name] for name in ("tasks", "shots") if name in record}
-    kept |= {"deterministic": True} if record.get("deterministic") else {}
+def _evaluation(record: dict[str, Any], shots: int | None) -> dict[str, Any]:
+    """What an entry keeps of a record of `metarl evaluate`; `shots` are those of training."""
+    shots = record.get("shots", shots)
+    facts = {"tasks": record.get("tasks"), "shots": shots, "deterministic": record.get("deterministic")}
+    kept: dict[str, Any] = {name: value for name, value in facts.items() if value}
     for name in CURVES:
         key = "returns" if name == "return" else name
         if key in record:

@@ -50,9 +50,10 @@ class Evaluation:
         words = [word for name, value in asked.items() if value is not None for word in (name, str(value))]
         return ["evaluate", str(run), *words, *(["--deterministic"] if self.deterministic else [])]
 
-    def is_met_by(self, known: EvaluationIdentity, iteration: int) -> bool:
-        """Whether an evaluation at that iteration is what is asked for."""
-        asked = ("test", 0, self.tasks, self.adaptations, iteration, self.deterministic)
+    def is_met_by(self, known: EvaluationIdentity, iteration: int, shots: int | None) -> bool:
+        """Whether an evaluation at that iteration of a run with so many shots is what is asked for."""
+        shots = 0 if self.shots in (None, shots) else self.shots
+        asked = ("test", 0, self.tasks, self.adaptations, iteration, self.deterministic, shots)
         return all(value in (None, there) for value, there in zip(asked, known, strict=True))
 
 
@@ -83,6 +84,12 @@ class Cell:
     def iterations(self) -> int:
         """Meta-updates of the run."""
         return int(self.given("train").get("iterations", self._defaults.train.iterations))
+
+    @property
+    def shots(self) -> int | None:
+        """Of labelled data, in training."""
+        shots: int | None = self.options.get("env", {}).get("shots", getattr(self._defaults.env, "shots", None))
+        return shots
 
     @cached_property
     def config(self) -> RunConfig:
@@ -154,7 +161,9 @@ def evaluations_of(cell: Cell, grid: Path) -> list[EvaluationIdentity]:
     Of several that are as asked the one counts that is of most tasks.
     """
     known, _ = read_evaluations(grid / cell.folder)
-    fitting = [[each for each in known if asked.is_met_by(each, cell.iterations)] for asked in cell.evaluations]
+    fitting = [
+        [each for each in known if asked.is_met_by(each, cell.iterations, cell.shots)] for asked in cell.evaluations
+    ]
     return [max(found, key=lambda each: each[2:4]) for found in fitting] if all(fitting) else []
 
 

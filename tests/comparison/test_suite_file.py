@@ -107,7 +107,7 @@ def test_every_built_in_suite_says_on_the_command_line_what_its_file_says(
             for asked in cell.evaluations:
                 evaluation = parse(asked.command(Path("out")))
                 assert (evaluation.tasks, evaluation.rounds) == (asked.tasks, asked.adaptations)
-                assert evaluation.deterministic == asked.deterministic
+                assert (evaluation.deterministic, evaluation.shots) == (asked.deterministic, asked.shots)
 
 
 def test_the_claims_of_built_in_suites_can_be_held_and_broken() -> None:
