@@ -7,36 +7,22 @@ lanes; `gymnasium.make("metarl/HalfCheetahVel-v0")` is one of them as a plain `g
 from typing import TYPE_CHECKING, Any
 
 from envs.adapters.gymnasium_tasks import gymnasium_tasks
-from envs.adapters.single import SingleTask, register_all
+from envs.adapters.single import SingleTask
 from envs.contract.base import TaskEnv
+from envs.contract.definition import Outcome
 from envs.contract.errors import InputError, NonFiniteError
 from envs.contract.tasks import Choice, Dirichlet, LogUniform, Normal, TaskDistribution, TaskList, Tasks, Uniform
-from envs.registry import make, names
+from envs.registry import make, names, register_all
 
 if TYPE_CHECKING:
     from envs.engine.dynamics import Scale
     from envs.engine.mujoco_tasks import MujocoTasks, load_model
 
 __all__ = [
-    "Choice",
-    "Dirichlet",
-    "InputError",
-    "LogUniform",
-    "MujocoTasks",
-    "NonFiniteError",
-    "Normal",
-    "Scale",
-    "SingleTask",
-    "TaskDistribution",
-    "TaskEnv",
-    "TaskList",
-    "Tasks",
-    "Uniform",
-    "gymnasium_tasks",
-    "load_model",
-    "make",
-    "names",
-]
+    "Choice", "Dirichlet", "InputError", "LogUniform", "MujocoTasks", "NonFiniteError", "Normal", "Outcome", "Scale",
+    "SingleTask", "TaskDistribution", "TaskEnv", "TaskList", "Tasks", "Uniform", "gymnasium_tasks", "load_model",
+    "make", "names",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

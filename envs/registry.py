@@ -1,4 +1,4 @@
-"""How a name becomes an environment.
+"""How a name becomes an environment, here and in `gymnasium.make`.
 
 A user's own environment needs no entry in the catalogue: it is named `module:attribute`, or
 `path/to/file.py:attribute`.
@@ -8,10 +8,14 @@ import dataclasses
 import importlib
 import importlib.util
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import gymnasium
+
+from envs.adapters.single import SingleTask
 from envs.catalogue import ENVIRONMENTS
 from envs.contract.base import TaskEnv
 from envs.contract.errors import InputError, nearest
@@ -50,8 +54,7 @@ def load_attribute(target: str) -> Any:
     module_name, _, attribute = target.rpartition(":")
     module = _load_file(Path(module_name)) if module_name.endswith(".py") else _load_module(module_name)
     if not hasattr(module, attribute):
-        defined = vars(module).items()
-        own = [key for key, value in defined if getattr(value, "__module__", None) == module.__name__]
+        own = [key for key, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
         raise InputError(f"'{module_name}' has no '{attribute}'" + nearest(attribute, own))
     return getattr(module, attribute)
 
@@ -66,21 +69,42 @@ def make(name: str, num_tasks: int, lanes_per_task: int, *, threads: int = 0, **
 
     Raises: InputError on an unknown name or field and on an impossible value.
     """
-    family: Any = environment_class(name)
+    family = environment_class(name)
     options = [field.name for field in dataclasses.fields(family.Config)]
     for field in fields:
         if field not in options:
             raise InputError(f"'{name}' has no option env.{field}" + nearest(field, options))
-    environment: TaskEnv = family(num_tasks, lanes_per_task, family.Config(**fields), threads=threads)
-    return environment
+    return family(num_tasks, lanes_per_task, family.Config(**fields), threads=threads)
+
+
+def make_single(
+    family: str,
+    task: Mapping[str, Any] | None = None,
+    render_mode: str | None = None,
+    split: str = "train",
+    **fields: Any,
+) -> SingleTask:
+    """One lane of a family as a plain Gymnasium environment: the arguments are SingleTask's and those of `make`."""
+    return SingleTask(make(family, 1, 1, threads=1, **fields), task, render_mode, split)
+
+
+def gymnasium_id(name: str) -> str:
+    """`half-cheetah-vel` -> `metarl/HalfCheetahVel-v0`."""
+    return "metarl/" + "".join(word.capitalize() for word in name.split("-")) + "-v0"
+
+
+def register_all() -> None:
+    """Make every family known to `gymnasium.make`. It truncates its own episodes: no TimeLimit is needed."""
+    for name in ENVIRONMENTS:
+        if gymnasium_id(name) not in gymnasium.registry:
+            gymnasium.register(gymnasium_id(name), entry_point="envs.registry:make_single", kwargs={"family": name})
 
 
 def _load_module(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except Exception as error:
-        cure = "check its name, or give its file: path/to/file.py:Class"
-        raise InputError(f"module '{name}' does not import ({_line(error)}) — {cure}") from error
+        raise _refused(f"module '{name}'", error, "check its name, or give its file: path/to/file.py:Class") from error
 
 
 def _load_file(path: Path) -> ModuleType:
@@ -95,9 +119,10 @@ def _load_file(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
-        raise InputError(f"'{path}' does not import ({_line(error)}) — repair it") from error
+        raise _refused(f"'{path}'", error, "repair it") from error
     return module
 
 
-def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+def _refused(what: str, error: Exception, cure: str) -> InputError:
+    reason = f"{type(error).__name__}: {error}".splitlines()[0]
+    return InputError(f"{what} does not import ({reason}) — {cure}")

@@ -49,13 +49,15 @@ _find_own_environments()
 
 if TYPE_CHECKING:
     from metarl.deployment.adapt import load
+    from metarl.deployment.export import export_policy as export
     from metarl.evaluation.run import evaluate_run as evaluate
     from metarl.training.run import train
 
-__all__ = ["evaluate", "load", "train"]
+__all__ = ["evaluate", "export", "load", "train"]
 
 PLACES = {
     "evaluate": ("metarl.evaluation.run", "evaluate_run"),
+    "export": ("metarl.deployment.export", "export_policy"),
     "load": ("metarl.deployment.adapt", "load"),
     "train": ("metarl.training.run", "train"),
 }

@@ -24,12 +24,6 @@ from rich.logging import RichHandler
 from envs.contract.errors import InputError, NonFiniteError, nearest
 from metarl.commands import (
     COMMANDS,
-    EXIT_ENVIRONMENT,
-    EXIT_INPUT,
-    EXIT_INTERRUPT,
-    EXIT_NUMBERS,
-    EXIT_STORAGE,
-    EXIT_TERMINATED,
     BenchmarkCommand,
     EvaluateCommand,
     ExportCommand,
@@ -37,6 +31,14 @@ from metarl.commands import (
     RenderCommand,
     ReportCommand,
     TrainCommand,
+)
+from metarl.output import (
+    EXIT_ENVIRONMENT,
+    EXIT_INPUT,
+    EXIT_INTERRUPT,
+    EXIT_NUMBERS,
+    EXIT_STORAGE,
+    EXIT_TERMINATED,
     fail,
     rank,
     silence,
@@ -208,7 +210,8 @@ def _train_command(names: tuple[str, str] | None, arguments: list[str]) -> Any:
     """`TrainCommand`, with the options of the environment and algorithm of these names, and their presets."""
     if names is None:
         return TrainCommand
-    defaults = default_config(*names, _value_of("--env.variant", arguments))
+    given = {part: _value_of(f"--algo.{part}", arguments) for part in ("inner", "outer")}
+    defaults = default_config(*names, _value_of("--env.variant", arguments), given)
     options = [
         (room, type(value), field(default=value)) for room, value in (("env", defaults.env), ("algo", defaults.algo))
     ]

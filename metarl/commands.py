@@ -3,94 +3,18 @@
 torch is imported by the functions that need it, once the input is known to be good.
 """
 
-import contextlib
-import errno
-import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
-from rich.table import Table
 
-from envs.registry import describe
-from metarl.algorithms import ALGORITHMS
-from metarl.fewshot import LEARNERS, SOURCES
+from metarl.listing import listed
+from metarl.output import EXIT_BUG, Output, fail
 from metarl.runs.config import RunConfig, TrainConfig
-from metarl.runs.presets import PRESETS
 from metarl.runs.worlds import DEFAULT_ALGORITHM
-
-EXIT_BUG, EXIT_INPUT, EXIT_NUMBERS, EXIT_ENVIRONMENT, EXIT_STORAGE = 1, 2, 3, 4, 5
-EXIT_INTERRUPT, EXIT_TERMINATED = 130, 143
-LONGEST_LINE = 1000  # letters; the longest of ours lists all environments
-
-
-def fail(message: str, code: int) -> int:
-    """Say in one line what went wrong; returns the exit code."""
-    try:
-        print(f"metarl: error: {rank()}{as_line(message)}", file=sys.stderr, flush=True)
-    except OSError:  # the terminal was closed
-        silence(sys.stderr)
-    return code
-
-
-def as_line(message: str) -> str:
-    """A message in one line of bearable length, without what a terminal would obey; it may quote what others wrote."""
-    line = "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in " ".join(message.splitlines())
-    )
-    return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE // 2]} … {line[-LONGEST_LINE // 2 :]}"
-
-
-def silence(stream: Any) -> None:
-    """Nobody reads a stream any more: let what is still written to it vanish, and what it holds back."""
-    with contextlib.suppress(OSError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
-
-
-def rank() -> str:
-    """Which of the processes that torchrun started speaks; empty without torchrun."""
-    return f"rank {os.environ['RANK']}: " if "TORCHELASTIC_RUN_ID" in os.environ else ""
-
-
-class Output(Console):
-    """Standard output that nobody has to read: when a pipe's reader leaves or a terminal is closed, work goes on."""
-
-    def __init__(self) -> None:
-        super().__init__(file=cast(Any, _Unread(sys.stdout)))
-
-
-class _Unread:
-    """A stream that falls silent when nobody is left at its other end."""
-
-    def __init__(self, stream: Any) -> None:
-        self.stream = stream
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.stream, name)
-
-    def write(self, text: str) -> int:
-        with self._quietly():
-            self.stream.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        with self._quietly():
-            self.stream.flush()
-
-    @contextlib.contextmanager
-    def _quietly(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            if error.errno not in (errno.EPIPE, errno.EIO):  # the reader has left, the terminal was closed
-                raise
-            silence(self.stream)
 
 
 @dataclass(frozen=True)
@@ -257,9 +181,9 @@ def evaluate_command(command: EvaluateCommand) -> None:
     """`metarl evaluate`."""
     from metarl.evaluation.files import FILM, PICTURE, TABLE, evaluation_table
     from metarl.evaluation.identity import FILE, identity_of, places_of
+    from metarl.evaluation.labels import few_shot_table
     from metarl.evaluation.run import evaluate_run
-    from metarl.runtime.strict_json import as_json
-    from metarl.training.fewshot import few_shot_table
+    from metarl.runtime.files import as_json
 
     record = evaluate_run(
         command.run,
@@ -319,7 +243,7 @@ def benchmark_command(command: BenchmarkCommand) -> int:
 
 
 def _speed(command: SpeedCommand) -> None:
-    from metarl.runtime.strict_json import as_json
+    from metarl.runtime.files import as_json
     from metarl.speed.benchmark import measure_speed, speed_table
 
     rows = measure_speed(
@@ -363,42 +287,6 @@ def report_command(command: ReportCommand) -> None:
     Output().out(f"written: {command.out}", highlight=False)
 
 
-def list_command(command: ListCommand) -> None:
-    """`metarl list`."""
-    console = Output()
-    if command.what in ("all", "envs"):
-        table = Table("environment", "tasks", title="environments")
-        for name, description in describe().items():
-            table.add_row(name, description)
-        console.print(table)
-        table = Table("labelled data", "tasks", title="few-shot sources")
-        for name, source in SOURCES.items():
-            table.add_row(name, source.description)
-        console.print(table)
-    if command.what in ("all", "algos"):
-        table = Table("algorithm", "what it is", title="algorithms")
-        for name, entry in ALGORITHMS.items():
-            table.add_row(name, entry.description)
-        console.print(table)
-        table = Table("learner", "what it is", title="few-shot learners")
-        for name, learner in LEARNERS.items():
-            table.add_row(name, learner.description)
-        console.print(table)
-    if command.what in ("all", "presets"):
-        table = Table("environment", "variant", "algorithm", "options", "source", title="presets")
-        for preset in PRESETS:
-            options = [f"{name} {value}" for name, value in preset.train.items()]
-            options += [f"algo.{name} {value}" for name, value in preset.algo.items()]
-            table.add_row(
-                preset.environment or "any",
-                preset.variant or "any",
-                ", ".join(preset.algorithms) or "any",
-                ", ".join(options),
-                preset.source,
-            )
-        console.print(table)
-
-
 COMMANDS: dict[str, Callable[[Any], int | None]] = {
     "TrainCommand": train_command,
     "EvaluateCommand": evaluate_command,
@@ -406,5 +294,5 @@ COMMANDS: dict[str, Callable[[Any], int | None]] = {
     "ExportCommand": export_command,
     "BenchmarkCommand": benchmark_command,
     "ReportCommand": report_command,
-    "ListCommand": list_command,
+    "ListCommand": lambda command: listed(command.what),
 }

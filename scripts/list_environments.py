@@ -12,8 +12,7 @@ import gymnasium
 import numpy as np
 
 import envs
-from envs.adapters.single import gymnasium_id
-from envs.registry import describe, environment_class
+from envs.registry import describe, environment_class, gymnasium_id
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- environments: scripts/list_environments.py -->\n", "<!-- end of environments -->\n"

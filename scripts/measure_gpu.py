@@ -28,7 +28,8 @@ from metarl.runtime.allocation import keep_freed_memory
 from metarl.runtime.errors import InputError
 from metarl.runtime.randomness import Address
 from metarl.sampling.collect import torch_threads
-from metarl.training.trainer import Setup, set_up, train_iteration
+from metarl.training.loop import train_iteration
+from metarl.training.setup import Setup, set_up
 
 ALGORITHMS = ("maml-trpo", "promp", "rl2", "pearl")
 PEARL_STEPS = 20  # gradient steps of an update

@@ -24,7 +24,8 @@ from metarl.runs.presets import default_config
 from metarl.runtime.allocation import keep_freed_memory
 from metarl.runtime.randomness import Address, Purpose
 from metarl.sampling.collect import torch_threads
-from metarl.training.trainer import Setup, set_up, train_iteration
+from metarl.training.loop import train_iteration
+from metarl.training.setup import Setup, set_up
 
 MATRIX_PRODUCTS = ("aten::mm", "aten::bmm", "aten::addmm", "aten::baddbmm")
 

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from metarl.fewshot import LEARNERS
+from metarl.algorithms import names_for
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results" / "fewshot"
@@ -17,7 +17,7 @@ BEGIN, END = "<!-- results: scripts/show_fewshot.py -->\n", "<!-- end of results
 def read(source: str) -> list[dict[str, Any]]:
     """All results of a source, in the order of `metarl list algos`."""
     found = [json.loads(path.read_text()) for path in sorted((RESULTS / source).glob("*.json"))]
-    return sorted(found, key=lambda result: list(LEARNERS).index(result["learner"]))
+    return sorted(found, key=lambda result: names_for("labels").index(result["learner"]))
 
 
 def sinusoid() -> str:

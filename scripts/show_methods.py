@@ -12,7 +12,7 @@ import numpy as np
 from scipy import stats
 
 import envs
-from metarl.algorithms import ALGORITHMS
+from metarl.algorithms import names_for
 from metarl.runs.presets import default_config
 
 ROOT = Path(__file__).parents[1]
@@ -28,7 +28,7 @@ BEGIN, END = "<!-- results: scripts/show_methods.py -->\n", "<!-- end of results
 def results(folder: Path) -> dict[str, dict[str, Any]]:
     """What was measured of each method, in the order of `metarl list algos`."""
     elsewhere = {name: RESULTS / file for name, file in ELSEWHERE.get(folder.name, {}).items()}
-    paths = {name: folder / f"{name}.json" for name in ALGORITHMS}
+    paths = {name: folder / f"{name}.json" for name in names_for("experience")}
     found = {name: path if path.exists() else elsewhere.get(name, path) for name, path in paths.items()}
     return {name: json.loads(path.read_text()) for name, path in found.items() if path.exists()}
 

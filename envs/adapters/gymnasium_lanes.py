@@ -55,28 +55,24 @@ class Blueprint:
         """A new environment, with the task."""
         keywords = task if self.set_task == CONSTRUCTOR_KEYWORDS else {}
         if isinstance(self.environment, str):
-            env: AnyEnv = gymnasium.make(self.environment, disable_env_checker=True, **keywords)
-        else:
-            env = self.environment(**keywords)
-        self._tell(env, task)
-        return env
+            return self._told(gymnasium.make(self.environment, disable_env_checker=True, **keywords), task)
+        return self._told(self.environment(**keywords), task)
 
     def fit(self, env: AnyEnv | None, task: dict[str, Any]) -> AnyEnv:
         """The environment with the task: `env` itself, unless only a new one can have it."""
-        if env is None:
-            return self.build(task)
-        if self.set_task == CONSTRUCTOR_KEYWORDS:
+        if env is not None and self.set_task != CONSTRUCTOR_KEYWORDS:
+            return self._told(env, task)
+        if env is not None:
             env.close()
-            return self.build(task)
-        self._tell(env, task)
-        return env
+        return self.build(task)
 
-    def _tell(self, env: AnyEnv, task: dict[str, Any]) -> None:
-        """Call the function or the method that sets the task, if it is one of these."""
+    def _told(self, env: AnyEnv, task: dict[str, Any]) -> AnyEnv:
+        """The environment, after its function or method was called that sets the task, if it has one."""
         if callable(self.set_task):
             self.set_task(env.unwrapped, task)
         elif self.set_task not in (CONSTRUCTOR_KEYWORDS, RESET_OPTIONS):
             env.get_wrapper_attr(self.set_task)(**task)
+        return env
 
     def reset(self, env: AnyEnv, task: dict[str, Any], seed: int) -> Any:
         """The first observation of an episode."""
@@ -207,12 +203,10 @@ class Workers(AsyncVectorEnv[dict[str, np.ndarray], dict[str, np.ndarray]]):
             raise
 
     def reset_wait(self, timeout: float | None = None) -> Any:
-        """As Gymnasium's, with our timeout."""
-        return super().reset_wait(self.timeout if timeout is None else timeout)
+        return super().reset_wait(timeout or self.timeout)
 
     def step_wait(self, timeout: float | None = None) -> Any:
-        """As Gymnasium's, with our timeout."""
-        return super().step_wait(self.timeout if timeout is None else timeout)
+        return super().step_wait(timeout or self.timeout)
 
     def find_lost(self, dead: bool) -> tuple[int, str]:
         """Which worker is lost, and what it did; `dead` where one is known to have ended, not to hang."""

@@ -24,21 +24,11 @@ from gymnasium.spaces import Box, Discrete, Space
 from gymnasium.spaces.utils import flatdim
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from envs.adapters.gymnasium_lanes import (
-    CONSTRUCTOR_KEYWORDS,
-    IDLE,
-    RESET_OPTIONS,
-    AnyEnv,
-    Blueprint,
-    LaneSpaces,
-    Share,
-    Workers,
-    one_task,
-    policy_action_space,
-    shared_integers,
-)
-from envs.contract.base import Outcome, TaskEnv
-from envs.contract.config import FamilyConfig, resolve
+from envs.adapters import gymnasium_lanes
+from envs.adapters.gymnasium_lanes import AnyEnv, Blueprint, LaneSpaces, Share, Workers
+from envs.contract.base import TaskEnv
+from envs.contract.config import FamilyConfig, option, resolve
+from envs.contract.definition import Outcome
 from envs.contract.errors import InputError, nearest
 from envs.contract.seeding import SAMPLE_TASKS, generators
 from envs.contract.tasks import TaskDistribution
@@ -52,11 +42,11 @@ class LaneFailed(RuntimeError):
 class GymnasiumConfig(FamilyConfig):
     """The options of a Gymnasium family."""
 
-    processes: int = 0
+    processes: int = option(0, least=0)
     """Worker processes that divide the lanes between them, 0: this process steps them all. Never changes a result.
     Handing a step to workers and back costs a millisecond or two: they pay where stepping all lanes takes much longer
     (heavy physics, pictures, hundreds of lanes) and cores are free, one worker for each."""
-    timeout: float = 60.0
+    timeout: float = option(60.0, above=0)
     """Seconds that a worker may take to reset or to step its lanes, the building of them included. Without workers
     (processes 0) nobody watches."""
 
@@ -91,7 +81,7 @@ def gymnasium_tasks(
     if not isinstance(tasks, TaskDistribution) or not tasks:
         raise InputError(f"tasks are {tasks!r} — give TaskDistribution(name=Uniform(low, high), ...)")
     if not callable(set_task) and not (isinstance(set_task, str) and set_task.isidentifier()):
-        ways = (CONSTRUCTOR_KEYWORDS, RESET_OPTIONS)
+        ways = (gymnasium_lanes.CONSTRUCTOR_KEYWORDS, gymnasium_lanes.RESET_OPTIONS)
         if set_task not in ways:
             raise InputError(f"set_task is {set_task!r}" + nearest(str(set_task), ["a function", "a method", *ways]))
     blueprint = Blueprint(environment, set_task)
@@ -119,25 +109,22 @@ class GymnasiumTasks(TaskEnv):
     def __init__(
         self, num_tasks: int, lanes_per_task: int, config: GymnasiumConfig | None = None, *, threads: int = 0
     ) -> None:
-        """`threads` is there for the families that simulate themselves; here it is `config.processes`.
+        """Instead of `threads` there is `config.processes`.
 
         Raises: InputError on an unknown environment, on spaces that cannot be used, and on an unknown horizon.
         """
         spaces, limit = _examine(self.blueprint, self.law)
-        config = config or GymnasiumConfig()
-        declared = self.variants["metarl"]["horizon"]
+        config, declared = config or GymnasiumConfig(), self.variants["metarl"]["horizon"]
         horizon = limit if declared is None else declared
         if horizon is None and config.horizon is None:
             raise InputError(f"{self.blueprint.name} sets no max_episode_steps — give horizon=")
-        options = resolve(config, {"metarl": {"horizon": horizon}}, positive=("timeout",), nonnegative=("processes",))
         super().__init__(
             num_tasks,
             lanes_per_task,
-            options,
-            horizon=options.horizon,
+            resolve(config, {"metarl": {"horizon": horizon}}),
             task_distribution=self.law,
             observation_size=spaces.observation_size,
-            action_space=policy_action_space(spaces.action),
+            action_space=gymnasium_lanes.policy_action_space(spaces.action),
         )
         self.lane_seeds = np.zeros(self.num_envs, np.int64)
         self._changed = np.zeros(self.num_envs, bool)
@@ -148,7 +135,7 @@ class GymnasiumTasks(TaskEnv):
         processes = min(self.config.processes, self.num_envs)
         size = -(-self.num_envs // max(processes, 1))
         self._shape = -(-self.num_envs // size), size  # P, L
-        self._current = shared_integers(self._shape[0])
+        self._current = gymnasium_lanes.shared_integers(self._shape[0])
         shares = [Share(self.blueprint, spaces, index, size, self._current) for index in range(self._shape[0])]
         self._vector: Workers | SyncVectorEnv[Any, Any]
         if not processes:
@@ -184,7 +171,7 @@ class GymnasiumTasks(TaskEnv):
         """Step the live lanes; a lane that its environment truncates ends as it would at the horizon."""
         self._call("step", actions={"live": self._deal(live.astype(np.int8)), "actions": self._deal(actions)})
         terminated, truncated = (self._gather(name).astype(bool) for name in ("terminated", "truncated"))
-        return Outcome(self._gather("reward"), terminated, np.zeros(self.num_envs, bool), {}, truncated)
+        return Outcome(self._gather("reward"), terminated, truncated=truncated)
 
     def observe(self) -> np.ndarray:
         """The last observation of each lane, flat."""
@@ -234,7 +221,7 @@ class GymnasiumTasks(TaskEnv):
 
     def _failure(self, share: int, row: int, function: str, deed: str, trace: str = "") -> LaneFailed:
         name, first = self.blueprint.name, share * self._shape[1]
-        if row == IDLE:
+        if row == gymnasium_lanes.IDLE:
             last = min(first + self._shape[1], self.num_envs) - 1
             return LaneFailed(f"{name} {deed} between steps of lanes {first} to {last}")
         lane = first + row
@@ -248,7 +235,7 @@ class GymnasiumTasks(TaskEnv):
 
 def _examine(blueprint: Blueprint, law: TaskDistribution) -> tuple[LaneSpaces, int | None]:
     """The spaces of an environment and its own limit of steps, from one that is built with a task and closed again."""
-    task = one_task(law.sample(generators(0, 1, SAMPLE_TASKS)), 0)
+    task = gymnasium_lanes.one_task(law.sample(generators(0, 1, SAMPLE_TASKS)), 0)
     try:
         env = blueprint.build(task)
     except (gymnasium.error.Error, ModuleNotFoundError) as error:

@@ -9,7 +9,8 @@ import gymnasium
 import numpy as np
 
 from envs.adapters.gymnasium_lanes import AnyEnv, LaneSpaces, policy_action_space
-from envs.contract.base import NoConfig, Outcome, TaskEnv
+from envs.contract.base import TaskEnv
+from envs.contract.definition import Outcome
 from envs.contract.errors import InputError
 from envs.contract.tasks import TaskDistribution
 
@@ -22,12 +23,10 @@ class OneLane(TaskEnv):
 
         Raises: InputError on observations without a fixed size.
         """
-        self.env = env
-        self.spaces = lane_spaces(env)
+        self.env, self.spaces = env, lane_spaces(env)
         super().__init__(
             1,
             1,
-            NoConfig(),
             horizon=horizon,
             task_distribution=TaskDistribution(),
             observation_size=self.spaces.observation_size,
@@ -44,12 +43,10 @@ class OneLane(TaskEnv):
     def advance(self, actions: np.ndarray, live: np.ndarray) -> Outcome:
         """Step the environment; it may truncate its episodes itself."""
         if not live[0]:
-            none = np.zeros(1, bool)
-            return Outcome(np.zeros(1), none, none, {})
+            return Outcome(np.zeros(1))
         observation, reward, terminated, truncated, _ = self.env.step(self.spaces.legal(actions[0]))
         self.seen = self.spaces.flat(observation)[None]
-        ends = np.array([[terminated], [truncated]], bool)
-        return Outcome(np.array([float(reward)]), ends[0], np.zeros(1, bool), {}, ends[1])
+        return Outcome(np.array([float(reward)]), bool(terminated), truncated=bool(truncated))
 
     def observe(self) -> np.ndarray:
         """The last observation, flat."""

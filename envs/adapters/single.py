@@ -3,7 +3,8 @@
     import envs, gymnasium
     env = gymnasium.make("metarl/HalfCheetahVel-v0", task={"velocity": 1.5})
 
-`import envs` registers every family so; `gymnasium.make("envs:metarl/HalfCheetahVel-v0")` does both at once.
+`import envs` registers every family so; `gymnasium.make("envs:metarl/HalfCheetahVel-v0")` does both at once. Keywords
+are those below, and the family's options.
 """
 
 from collections.abc import Mapping
@@ -12,10 +13,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from envs.catalogue import ENVIRONMENTS
 from envs.contract.base import TaskEnv
-from envs.contract.errors import InputError, nearest
-from envs.registry import make
+from envs.contract.errors import require_known
 
 FRAMES_PER_SECOND = 10  # of what has no seconds
 
@@ -26,30 +25,22 @@ class SingleTask(gymnasium.Env[np.ndarray, Any]):
     metadata = {"render_modes": ["rgb_array"], "render_fps": FRAMES_PER_SECOND}
 
     def __init__(
-        self,
-        family: str,
-        task: Mapping[str, Any] | None = None,
-        render_mode: str | None = None,
-        split: str = "train",
-        **fields: Any,
+        self, env: TaskEnv, task: Mapping[str, Any] | None = None, render_mode: str | None = None, split: str = "train"
     ) -> None:
-        """Build the only lane.
+        """Take over the only lane of `env`.
 
         Args:
-            family: a name from `envs.names()`, `module:attribute` or `path/to/file.py:attribute`.
             task: its parameters; None: drawn at every reset.
             render_mode: "rgb_array" for `render()` to return pictures.
             split: what tasks are drawn from.
-            fields: options of the family, such as `variant="pearl"`.
 
-        Raises: InputError on an unknown name, option or render mode, and on an impossible value.
+        Raises: InputError on an unknown split or render mode, and on an impossible task.
         """
-        if render_mode not in (None, "rgb_array"):
-            raise InputError(f"unknown render_mode '{render_mode}'" + nearest(str(render_mode), ["rgb_array"]))
-        self.env: TaskEnv = make(family, 1, 1, threads=1, **fields)
-        self.env.sample_tasks(0, split=split)  # refuses an unknown split now rather than at a reset
+        require_known("unknown render_mode", [] if render_mode is None else [render_mode], ["rgb_array"])
+        self.env = env
+        env.sample_tasks(0, split=split)  # refuses an unknown split now rather than at a reset
         self.split, self.render_mode = split, render_mode
-        self.observation_space, self.action_space = self.env.single_observation_space, self.env.single_action_space
+        self.observation_space, self.action_space = env.single_observation_space, env.single_action_space
         seconds = getattr(self.env, "dt", 1 / FRAMES_PER_SECOND)
         self.metadata = {**self.metadata, "render_fps": max(1, round(1 / seconds))}
         self._given = task is not None
@@ -74,9 +65,7 @@ class SingleTask(gymnasium.Env[np.ndarray, Any]):
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Start an episode; `options={"task": …}` sets the task. The task stands in the info."""
         super().reset(seed=seed)
-        for name in options or {}:
-            if name != "task":
-                raise InputError(f"unknown reset option '{name}'" + nearest(name, ["task"]))
+        require_known("unknown reset option", options or {}, ["task"])
         task_seed, lane_seed = (int(number) for number in self.np_random.integers(2**32, size=2))
         if options and "task" in options:
             self.set_task(options["task"])
@@ -98,17 +87,3 @@ class SingleTask(gymnasium.Env[np.ndarray, Any]):
     def close(self) -> None:
         """Let go of what the lane holds."""
         self.env.close()
-
-
-def gymnasium_id(name: str) -> str:
-    """`half-cheetah-vel` -> `metarl/HalfCheetahVel-v0`."""
-    return "metarl/" + "".join(word.capitalize() for word in name.split("-")) + "-v0"
-
-
-def register_all() -> None:
-    """Make every family known to `gymnasium.make`. It truncates its own episodes: no TimeLimit is needed."""
-    for name in ENVIRONMENTS:
-        if gymnasium_id(name) not in gymnasium.registry:
-            gymnasium.register(
-                gymnasium_id(name), entry_point="envs.adapters.single:SingleTask", kwargs={"family": name}
-            )

@@ -7,50 +7,32 @@ task's numbers never depend on the other tasks; and whatever is not finite is na
 Letters: N tasks, E lanes per task, O observation, A action; num_envs = N * E.
 """
 
-import dataclasses
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
-from gymnasium import Space
 from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from envs.contract.errors import InputError, NonFiniteError, nearest
-from envs.contract.seeding import RUN_LANES, SAMPLE_TASKS, Seeds, generators, is_integer
+from envs.contract.config import resolve
+from envs.contract.definition import Definition, NoConfig, Outcome
+from envs.contract.errors import InputError, NonFiniteError, nearest, require_known
+from envs.contract.seeding import RUN_LANES, SAMPLE_TASKS, Seeds, generators, require_counts
 from envs.contract.splits import make_splits, overlap
 from envs.contract.tasks import TaskDistribution, Tasks
 
-
-class Outcome(NamedTuple):
-    """What one step did to the lanes; what it says of a lane that was not live is ignored."""
-
-    reward: np.ndarray
-    """[num_envs]"""
-    terminated: np.ndarray
-    """bool [num_envs]: the task says that the episode is over."""
-    diverged: np.ndarray
-    """bool [num_envs]: the simulation broke, so that neither its state nor its reward mean anything."""
-    terms: Mapping[str, np.ndarray]
-    """Diagnostics by name, such as the terms of the reward: [num_envs] each."""
-    truncated: np.ndarray | bool = False
-    """bool [num_envs]: a clock other than the horizon stopped the episode."""
-
-
-@dataclasses.dataclass(frozen=True)
-class NoConfig:
-    """The config of a family without options."""
+__all__ = ["Definition", "NoConfig", "Outcome", "TaskEnv"]
 
 
 class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     """N tasks with E lanes each.
 
-    A family is a subclass with a constructor `(num_tasks, lanes_per_task, config=None, *, threads=0)` and the
-    hooks `reset_lanes`, `advance` and `observe`; where a task changes more than what these three read from
-    `lane_tasks`, also `prepare_tasks` and `apply_tasks`.
+    A family is a subclass with `define`, which says what tasks there are, and the hooks `build`, `reset_lanes`,
+    `advance` and `observe`; where a task changes more than what these read from `lane_tasks`, also `prepare_tasks` and
+    `apply_tasks`. It needs no constructor: `Family(num_tasks, lanes_per_task, config=None, *, threads=0)` makes one.
     """
 
     Config: ClassVar[type[Any]] = NoConfig
@@ -59,12 +41,12 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     """The family's published definitions: name -> field of Config -> value."""
     remarks: ClassVar[Mapping[str, str]] = {}
     """What there is to know of a variant besides its values, by its name."""
-    config: Any
-    """The options of this environment, with a value each."""
+    defines: ClassVar[type[Any]] = Definition
+    """What `define` says, by name."""
     native_steps: ClassVar[bool] = False
     """Whether most of a step's time is spent outside Python, so that another thread gets on meanwhile."""
-    num_tasks: int
-    lanes_per_task: int
+    config: Any
+    """The options of this environment, with a value each."""
     horizon: int
     """Steps after which an episode is truncated."""
     splits: dict[str, TaskDistribution]
@@ -76,41 +58,30 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     """One generator per task, for what is random in its resets and steps."""
 
     def __init__(
-        self,
-        num_tasks: int,
-        lanes_per_task: int,
-        config: Any,
-        *,
-        horizon: int,
-        task_distribution: TaskDistribution,
-        observation_size: int,
-        action_space: Space[Any],
-        test_distribution: TaskDistribution | None = None,
-        outside_distribution: TaskDistribution | None = None,
+        self, num_tasks: int, lanes_per_task: int, config: Any = None, *, threads: int = 0, **given: Any
     ) -> None:
         """Build the lanes.
 
         Args:
-            task_distribution: what training tasks come from.
-            test_distribution: tasks held out from training; by default test tasks follow the training law.
-            outside_distribution: tasks beyond the training range, where the family has them.
+            config: a `Config`; its open options are filled from its variant.
+            threads: of the simulation, 0 for one per CPU; of no use to a family that does not simulate.
+            given: fields of `Definition`, which count instead of what `define` says.
 
-        Raises: InputError on a number of tasks, lanes or steps below 1, and where tasks cannot be held out.
+        Raises: InputError on a number of tasks, lanes or steps below 1, on an impossible option, and where tasks cannot
+        be held out.
         """
-        _require_counts(num_tasks=num_tasks, lanes_per_task=lanes_per_task, horizon=horizon)
+        require_counts(num_tasks=num_tasks, lanes_per_task=lanes_per_task)
+        self.num_tasks, self.lanes_per_task, self.num_envs = num_tasks, lanes_per_task, num_tasks * lanes_per_task
         self.metadata = {"autoreset_mode": AutoresetMode.DISABLED}
-        self.config, self.horizon = config, horizon
-        self.splits = make_splits(config, task_distribution, test_distribution, outside_distribution)
-        self.num_tasks, self.lanes_per_task, self.num_envs = (
-            num_tasks,
-            lanes_per_task,
-            num_tasks * lanes_per_task,
-        )
-        self.observation_size = observation_size
-        self.single_observation_space = Box(-np.inf, np.inf, (observation_size,), np.float64)
-        self.single_action_space = action_space
-        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
-        self.action_space = batch_space(action_space, self.num_envs)
+        config = self.Config() if config is None else config
+        self.config = resolve(config, self.variants) if self.variants else config
+        definition = self.assemble(self.defines(**{**self.define(self.config), **given}), threads)
+        self.horizon = self.config.horizon if definition.horizon is None else definition.horizon
+        require_counts(horizon=self.horizon)
+        self.splits = make_splits(self.config, definition)
+        self.single_action_space = definition.action_space
+        self.action_space = batch_space(definition.action_space, self.num_envs)
+        self.build()
 
         self.rngs = []
         self._observation: np.ndarray | None = None  # [num_envs, O]; None before the first reset
@@ -118,6 +89,9 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self._terminated, self._truncated, self._diverged = np.zeros((3, self.num_envs), bool)
         self.set_tasks(self.sample_tasks(0))
         self.lane_tasks = self._per_lane(self._tasks)
+        self.observation_size = definition.observation_size or np.shape(self.observe())[1]
+        self.single_observation_space = Box(-np.inf, np.inf, (self.observation_size,), np.float64)
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
 
     # Tasks
 
@@ -131,7 +105,7 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             raise InputError(f"there is no split '{split}' here" + nearest(split, self.splits))
         if num_tasks is None:
             num_tasks = len(seeds) if isinstance(seeds, Sequence | np.ndarray) else self.num_tasks
-        _require_counts(num_tasks=num_tasks)
+        require_counts(num_tasks=num_tasks)
         return self.splits[split].sample(generators(seeds, num_tasks, SAMPLE_TASKS))
 
     def unseen(self, split: str) -> bool:
@@ -161,8 +135,8 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         """Start an episode in every lane, or only in those of `options["reset_mask"]` (bool `[num_envs]`).
 
         Args:
-            seed: one for all tasks, or one per task; it restarts the generators of the tasks that have a lane
-                to reset. None lets them run on, and takes the first ones from the operating system.
+            seed: one for all tasks, or one per task; it restarts the generators of the tasks that have a lane to reset.
+                None lets them run on, and takes the first ones from the operating system.
             options: nothing but `reset_mask`. The other lanes keep going, and their observation stands.
 
         Returns: observations `[num_envs, O]`, float64, and `{"diverged": bool [num_envs]}`.
@@ -192,10 +166,9 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         Args:
             actions: `[num_envs, A]`, or whole numbers `[num_envs]` where actions are discrete.
 
-        Returns: observations `[num_envs, O]`; rewards, terminated and truncated, `[num_envs]` each, a lane
-        never being both; info with the family's diagnostics, `[num_envs]` each, and `diverged`, bool
-        `[num_envs]`: the simulation broke, which truncates the lane at its last good observation with reward
-        0, as it is no end of the task's. All arrays are the caller's to keep.
+        Returns: observations `[num_envs, O]`; rewards, terminated and truncated, `[num_envs]` each, a lane never being
+        both; info with the family's diagnostics and `diverged`, bool, `[num_envs]` each: the simulation broke, which
+        truncates the lane at its last good observation with reward 0. All arrays are the caller's to keep.
 
         Raises: ResetNeeded before the first reset; InputError on actions of another shape or kind;
         NonFiniteError on a non-finite action, observation or reward of a live lane.
@@ -204,21 +177,33 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             raise ResetNeeded("step() before reset() — call reset() first")
         live = ~(self._terminated | self._truncated)
         outcome = self.advance(self._check_actions(actions, live), live)
-        counted = live & ~outcome.diverged
+        diverged = live & outcome.diverged
+        counted = live & ~diverged
         reward = np.where(counted, outcome.reward, 0.0)
         self._require_finite("reward", reward)
         self._observation = self._observe(~counted)
 
         self._steps += live
-        self._diverged |= live & outcome.diverged
+        self._diverged |= diverged
         self._terminated |= counted & outcome.terminated
-        ends = outcome.diverged | (self._steps >= self.horizon) | outcome.truncated
+        ends = diverged | (self._steps >= self.horizon) | outcome.truncated
         self._truncated |= live & ~self._terminated & ends
         info = {name: np.where(counted, term, 0.0) for name, term in outcome.terms.items()}
         info["diverged"] = self._diverged.copy()
         return self._observation.copy(), reward, self._terminated.copy(), self._truncated.copy(), info
 
     # Hooks of a family
+
+    def define(self, options: Any) -> dict[str, Any]:
+        """The fields of `Definition` at the given options: `options` has a value for each, where there are variants."""
+        return {}
+
+    def assemble(self, definition: Any, threads: int) -> Definition:
+        """For families that simulate: start the simulation. Returns the definition, completed."""
+        return definition
+
+    def build(self) -> None:
+        """Set up what the lanes keep, once sizes and options are known; tasks are not."""
 
     def reset_lanes(self, mask: np.ndarray) -> None:
         """Put the lanes of `mask` (bool `[num_envs]`) into initial states, drawn through `tasks_to_reset`."""
@@ -271,9 +256,7 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self.rngs = [fresh[task] if task in touched else self.rngs[task] for task in range(self.num_tasks)]
 
     def _reset_mask(self, options: Mapping[str, Any]) -> np.ndarray:
-        for name in options:
-            if name != "reset_mask":
-                raise InputError(f"unknown reset option '{name}'" + nearest(name, ["reset_mask"]))
+        require_known("unknown reset option", options, ["reset_mask"])
         mask = np.asarray(options.get("reset_mask", np.ones(self.num_envs, bool)))
         if mask.dtype != bool or mask.shape != (self.num_envs,):
             raise InputError(f"reset_mask is {mask.dtype} {mask.shape} — give an array of bool ({self.num_envs},)")
@@ -281,8 +264,7 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
 
     def _check_actions(self, actions: Any, live: np.ndarray) -> np.ndarray:
         actions, space = np.asarray(actions), self.single_action_space
-        if actions.shape != self.action_space.shape:
-            wanted = self.action_space.shape
+        if actions.shape != (wanted := self.action_space.shape):
             raise InputError(f"actions have shape {actions.shape} — give {wanted}, one row per lane")
         if isinstance(space, Discrete):
             last = space.start + space.n - 1
@@ -303,7 +285,7 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         announced = (self.num_envs, self.observation_size)
         if observation.shape != announced:
             raise InputError(f"observe() gives shape {observation.shape} — it was announced as {announced}")
-        if self._observation is not None and standing.any():
+        if self._observation is not None:
             observation[standing] = self._observation[standing]
         self._require_finite("observation", observation)
         return observation
@@ -315,9 +297,3 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         task, copy = divmod(lane, self.lanes_per_task)
         place = f"task {task}, lane {copy}, step {self._steps[lane]}"
         raise NonFiniteError(f"{quantity}{entry or ''} is {values[(lane, *entry)]} at {place} — find its origin")
-
-
-def _require_counts(**counts: Any) -> None:
-    for name, count in counts.items():
-        if not is_integer(count) or count < 1:
-            raise InputError(f"{name} is {count!r} — give a whole number of 1 or above")

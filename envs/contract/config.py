@@ -8,7 +8,7 @@ import dataclasses
 import math
 import numbers
 import typing
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,68 +17,37 @@ from envs.contract.errors import InputError, nearest
 LARGEST = 1e9  # beyond it squares, products and counts of steps overflow
 
 
+def option(default: Any = None, *, above: float = -math.inf, least: float = -math.inf, unsaid: Any = None) -> Any:
+    """A field of a config with its range, `above` 0 or at `least` 0, and its value where a variant does not say."""
+    return dataclasses.field(default=default, metadata={"above": above, "least": least, "unsaid": unsaid})
+
+
 @dataclass(frozen=True)
 class FamilyConfig:
     """The options of every family; what is None comes from the variant."""
 
     variant: str = "metarl"
     """Published definition that fills every option left open."""
-    horizon: int | None = None
+    horizon: int | None = option(above=0)
     """Steps in an episode."""
-    train_tasks: int | None = None
+    train_tasks: int | None = option(least=0, unsaid=0)
     """Size of the fixed list that training tasks come from; 0: all that there are, or fresh ones without end."""
-    test_tasks: int | None = None
+    test_tasks: int | None = option(least=0, unsaid=0)
     """Size of the fixed list of test tasks, none of them a training task; 0: all others, or fresh ones without end."""
-    train_list: str | None = None
+    train_list: str | None = option(unsaid="")
     """File (.npz or .json) that lists the training tasks: an array by parameter, one row per task."""
-    test_list: str | None = None
+    test_list: str | None = option(unsaid="")
     """File that lists the test tasks, none of them a training task."""
-    shared_tasks: bool | None = None
+    shared_tasks: bool | None = option(unsaid=False)
     """Whether test tasks are the training tasks, as in some publications."""
 
 
-@dataclass(frozen=True)
-class RobotConfig(FamilyConfig):
-    """The options of every family with a MuJoCo robot."""
-
-    timestep: float | None = None
-    """Seconds in a physics step."""
-    frame_skip: int | None = None
-    """Physics steps in a step."""
-    action_scale: float | None = None
-    """Half the side of the action box, whose border means full control of the actuators."""
-    control_cost: float | None = None
-    """Weight of the squared controls in the reward."""
-    clip_actions: bool | None = None
-    """Whether actions are put onto their box before they cost anything; otherwise what is beyond it costs too, although
-    no actuator follows it."""
-
-
-# What a variant means that says nothing of an option.
-UNSAID: dict[str, Any] = {
-    "train_tasks": 0,
-    "test_tasks": 0,
-    "train_list": "",
-    "test_list": "",
-    "shared_tasks": False,
-    "clip_actions": True,
-}
 # Remarks on variants.
 SAME_TASKS = "the same two tasks in both splits, as published: none is unseen"
 OTHER_TASKS = "as many tasks as published, but not those: their code drew them without a seed"
 
-# VariBAD's environments (lmzintgraf/varibad, environments/mujoco) get the policy's action as it is, charge for its
-# square and leave the clipping to MuJoCo.
-RAW_COST: dict[str, Any] = {"clip_actions": False}
 
-
-def resolve(
-    config: Any,
-    variants: Mapping[str, Mapping[str, Any]],
-    *,
-    positive: Collection[str] = (),
-    nonnegative: Collection[str] = (),
-) -> Any:
+def resolve(config: Any, variants: Mapping[str, Mapping[str, Any]]) -> Any:
     """The same dataclass with every None filled from `variants[config.variant]`, and every value checked.
 
     A field is annotated `int | None`, `float | None`, `bool | None` or `Literal[...] | None`. The result
@@ -87,24 +56,18 @@ def resolve(
     Args:
         config: a frozen dataclass with a field `variant`.
         variants: variant name -> field name -> value.
-        positive: the number fields that must be above 0.
-        nonnegative: the number fields that must be 0 or above.
 
     Raises: InputError on an unknown variant, on an impossible value, and on a `min_…` above its `max_…`.
     """
     if config.variant not in variants:
         raise InputError(f"unknown env.variant '{config.variant}'" + nearest(str(config.variant), variants))
-    hints = typing.get_type_hints(type(config))
+    variant, hints = variants[config.variant], typing.get_type_hints(type(config))
     values: dict[str, Any] = {}
     for field in dataclasses.fields(config):
-        given = getattr(config, field.name)
-        value = (UNSAID | dict(variants[config.variant]))[field.name] if given is None else given
-        wanted = _fault(
-            value,
-            _kind(hints[field.name]),
-            positive=field.name in positive or field.name == "horizon",
-            nonnegative=field.name in nonnegative or field.name in UNSAID,
-        )
+        value = getattr(config, field.name)
+        if value is None:
+            value = variant.get(field.name, field.metadata.get("unsaid"))
+        wanted = _fault(value, _kind(hints[field.name]), field.metadata)
         if wanted:
             raise InputError(f"env.{field.name} is {value!r} — give {wanted}")
         values[field.name] = value
@@ -121,7 +84,7 @@ def _kind(hint: Any) -> Any:
     return next(part for part in parts if part is not type(None)) if type(None) in parts else hint
 
 
-def _fault(value: Any, kind: Any, positive: bool, nonnegative: bool) -> str:
+def _fault(value: Any, kind: Any, bounds: Mapping[str, Any]) -> str:
     """What should have been given instead of `value`; empty if it is fine."""
     if typing.get_origin(kind) is typing.Literal:
         choices = typing.get_args(kind)
@@ -134,9 +97,9 @@ def _fault(value: Any, kind: Any, positive: bool, nonnegative: bool) -> str:
     good = isinstance(value, numbers.Integral if whole else numbers.Real) and not isinstance(value, bool)
     good = good and (whole or math.isfinite(value))
     bound = ""
-    if positive:
+    if bounds.get("above", -math.inf) == 0:
         good, bound = good and value > 0, " above 0"
-    elif nonnegative:
+    elif bounds.get("least", -math.inf) == 0:
         good, bound = good and value >= 0, ", 0 or above"
     if good and abs(value) > LARGEST:
         good, bound = False, f" of at most {LARGEST:g}"

@@ -20,3 +20,11 @@ def nearest(name: str, candidates: Iterable[str]) -> str:
         return f" — did you mean '{close[0]}'?"
     few = 0 < len(candidates) <= 40
     return f" — choose one of: {', '.join(candidates)}" if few else " — check the name"
+
+
+def require_known(what: str, names: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse the first of `names` that is none of the `known`, as "`what` 'name' — did you mean …"."""
+    known = list(known)
+    for name in names:
+        if name not in known:
+            raise InputError(f"{what} '{name}'" + nearest(str(name), known))

@@ -19,6 +19,13 @@ def is_integer(value: Any) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
+def require_counts(**counts: Any) -> None:
+    """Refuse what is no whole number of 1 or above, by its name."""
+    for name, count in counts.items():
+        if not is_integer(count) or count < 1:
+            raise InputError(f"{name} is {count!r} — give a whole number of 1 or above")
+
+
 def generators(seeds: Seeds, num_tasks: int, purpose: int) -> list[np.random.Generator]:
     """One generator per task, at the address (seed, purpose, task), or (the task's own seed, purpose).
 

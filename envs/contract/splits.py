@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from envs.contract.config import FamilyConfig
+from envs.contract.definition import Definition
 from envs.contract.errors import InputError
 from envs.contract.seeding import LIST_TASKS, generators
 from envs.contract.tasks import TaskDistribution, TaskList, Tasks
@@ -20,18 +21,13 @@ from envs.contract.tasks import TaskDistribution, TaskList, Tasks
 DRAWS = 16
 
 
-def make_splits(
-    config: Any, train: TaskDistribution, test: TaskDistribution | None, outside: TaskDistribution | None
-) -> dict[str, TaskDistribution]:
-    """The distributions by split: the family's, or the lists that its config asks for.
-
-    Args:
-        config: the family's; only a FamilyConfig asks for lists.
-        train, test, outside: the family's laws; without one of `test`, test tasks follow the training law.
+def make_splits(config: Any, definition: Definition) -> dict[str, TaskDistribution]:
+    """The distributions by split: the family's own, or the lists that its config asks for (only a FamilyConfig does).
 
     Raises: InputError on a list that cannot be read, on more tasks than there are, and on test tasks that were to be
     held out but are training tasks.
     """
+    train, test, outside = definition.task_distribution, definition.test_distribution, definition.outside_distribution
     held_out, shared = test is not None, False
     test = train if test is None else test
     if isinstance(config, FamilyConfig):

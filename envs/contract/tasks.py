@@ -10,18 +10,17 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from envs.contract.errors import InputError, nearest
+from envs.contract.errors import InputError, require_known
 
 Tasks = dict[str, np.ndarray]
 """Task parameters by name, each `[N, ...]`."""
-
 
 MOST_MEMBERS = 1_000_000
 """Beyond so many different tasks, a law counts as endless."""
 
 
 class Law(Protocol):
-    """The distribution of one task parameter; printed, it is a short formula.
+    """The distribution of one task parameter; printed, it is a short formula. Impossible numbers raise InputError.
 
     A law of countably many values, as `Choice`, also has `members()`: all of them, `[count, ...]`.
     """
@@ -33,6 +32,11 @@ class Law(Protocol):
         """A copy of `values`, `[N, ...]`; InputError on what no task can have (other than by its law)."""
 
 
+def check_numbers(law: Any, name: str, values: Any) -> np.ndarray:
+    """A copy of `values` `[N, *law.shape]`: finite numbers."""
+    return _check(name, values, law.shape, np.dtype(np.float64))
+
+
 @dataclass(frozen=True)
 class Uniform:
     """Uniform in the box `[low, high]` of the given shape; a number by default."""
@@ -42,7 +46,6 @@ class Uniform:
     shape: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        """Raises: InputError on an empty or infinite box."""
         if not -np.inf < self.low <= self.high < np.inf:
             raise InputError(f"Uniform({self.low}, {self.high}) is empty or endless — give the lower bound first")
 
@@ -50,12 +53,9 @@ class Uniform:
         return f"U({self.low:g}, {self.high:g})" + _sized(self.shape)
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
-        """One task's value."""
         return np.asarray(rng.uniform(self.low, self.high, self.shape))
 
-    def check(self, name: str, values: Any) -> np.ndarray:
-        """Finite numbers of the right shape."""
-        return _check(name, values, self.shape, np.dtype(np.float64))
+    check = check_numbers
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,6 @@ class LogUniform:
     shape: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        """Raises: InputError on a base that is not above 0, and an empty or infinite range."""
         if not 0 < self.base < np.inf or not -np.inf < self.low <= self.high < np.inf:
             raise InputError(
                 f"LogUniform({self.base}, {self.low}, {self.high}) is empty or endless — give a base above 0, "
@@ -79,12 +78,9 @@ class LogUniform:
         return f"{self.base:g}^U({self.low:g}, {self.high:g})" + _sized(self.shape)
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
-        """One task's value."""
         return np.asarray(self.base ** rng.uniform(self.low, self.high, self.shape))
 
-    def check(self, name: str, values: Any) -> np.ndarray:
-        """Finite numbers of the right shape."""
-        return _check(name, values, self.shape, np.dtype(np.float64))
+    check = check_numbers
 
 
 @dataclass(frozen=True)
@@ -96,7 +92,6 @@ class Normal:
     shape: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        """Raises: InputError on a mean that is not finite, and a deviation that is not or below 0."""
         if not (np.isfinite(self.mean) and 0 <= self.std < np.inf):
             raise InputError(f"Normal({self.mean}, {self.std}) is no law — give a finite mean, and a deviation of 0 up")
 
@@ -104,12 +99,9 @@ class Normal:
         return f"N({self.mean:g}, {self.std:g}²)" + _sized(self.shape)
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
-        """One task's value."""
         return np.asarray(rng.normal(self.mean, self.std, self.shape))
 
-    def check(self, name: str, values: Any) -> np.ndarray:
-        """Finite numbers of the right shape."""
-        return _check(name, values, self.shape, np.dtype(np.float64))
+    check = check_numbers
 
 
 @dataclass(frozen=True)
@@ -120,7 +112,6 @@ class Dirichlet:
     shape: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        """Raises: InputError on a concentration that is not above 0, and a shape without outcomes."""
         if not 0 < self.concentration < np.inf or not self.shape or min(self.shape) < 1:
             raise InputError(
                 f"Dirichlet({self.concentration}, {self.shape}) is no law — "
@@ -131,13 +122,12 @@ class Dirichlet:
         return f"Dirichlet({self.concentration:g})" + _sized(self.shape)
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
-        """One task's value."""
         *rows, outcomes = self.shape
         return np.asarray(rng.dirichlet(np.full(outcomes, self.concentration), tuple(rows)))
 
     def check(self, name: str, values: Any) -> np.ndarray:
         """Finite numbers of the right shape, none below 0, whose rows sum to 1 but for rounding."""
-        array = _check(name, values, self.shape, np.dtype(np.float64))
+        array = check_numbers(self, name, values)
         bad = (array < 0).any(axis=-1) | (np.abs(array.sum(axis=-1) - 1.0) > 1e-6)  # [N, rows]
         if bad.any():
             task, *row = (int(index) for index in np.argwhere(bad)[0])
@@ -156,7 +146,6 @@ class Choice:
         return "one of " + (", ".join(map(str, self.values)) if len(self.values) <= 5 else str(len(self.values)))
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
-        """One task's value."""
         return np.asarray(self.values)[rng.integers(len(self.values))]
 
     def members(self) -> np.ndarray:
@@ -192,9 +181,7 @@ class TaskDistribution(dict[str, Law]):
         Raises: InputError on an unknown or missing parameter, another number of tasks than `num_tasks`, and
         values that no task can have (wrong kind or shape, not finite).
         """
-        for name in tasks:
-            if name not in self:
-                raise InputError(f"unknown task parameter '{name}'" + nearest(str(name), self))
+        require_known("unknown task parameter", tasks, self)
         for name in self:
             if name not in tasks:
                 raise InputError(f"task parameter '{name}' is missing — give one value per task")
@@ -233,6 +220,14 @@ class TaskList(TaskDistribution):
     def members(self) -> Tasks:
         """The listed tasks."""
         return self.tasks
+
+
+def require_number(parameter: str, values: np.ndarray, count: int) -> None:
+    """Refuse values `[N]` that are none of the numbers 0, 1, … count - 1, as of a robot's joints or legs."""
+    good = np.isin(values, np.arange(count))
+    if not good.all():
+        task = int(np.argmin(good))
+        raise InputError(f"task parameter '{parameter}' of task {task} is {values[task]} — give 0 to {count - 1}")
 
 
 def _rows(name: str, values: Any) -> tuple[Any, ...]:

@@ -1,0 +1,1 @@
+"""What steps and draws MuJoCo models: `MujocoTasks`, its lanes, dynamics as task parameters, pictures."""

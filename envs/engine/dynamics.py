@@ -16,14 +16,12 @@ import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import EllipsisType
-from typing import Any
 
 import mujoco
 import numpy as np
 from mujoco.batch import MODEL_FIELDS
 
-from envs.contract.config import FamilyConfig
-from envs.contract.errors import InputError, nearest
+from envs.contract.errors import InputError, require_known
 from envs.contract.tasks import Law, LogUniform, TaskDistribution, TaskList, Tasks, Uniform
 
 # Model fields that mean nothing below 0, or at 0.
@@ -62,65 +60,6 @@ class Scale:
     def fields(self) -> tuple[str, ...]:
         """The fields that are scaled."""
         return (self.field,) if isinstance(self.field, str) else self.field
-
-
-@dataclass(frozen=True)
-class LogUniformBeyond(LogUniform):
-    """`base ** ±u` with u uniform in `[low, high]` and a fair sign: what lies around the range `[-low, low]`."""
-
-    def __str__(self) -> str:
-        return super().__str__().replace("^", "^±")
-
-    def draw(self, rng: np.random.Generator) -> np.ndarray:
-        """One task's value."""
-        sign = rng.choice((-1.0, 1.0), self.shape)
-        return np.asarray(self.base ** (sign * rng.uniform(self.low, self.high, self.shape)))
-
-
-# The tasks of rand_param_envs, on which ProMP, PEARL and VariBAD reported: every number of these fields has a factor
-# base ** u, with u uniform up to a largest exponent in both directions.
-RANDOM_PARAMETERS = {
-    "mass": ("body_mass", 1.5),
-    "inertia": ("body_inertia", 1.5),
-    "damping": ("dof_damping", 1.3),
-    "friction": ("geom_friction", 1.5),
-}
-
-
-@dataclass(frozen=True)
-class RandomParametersConfig(FamilyConfig):
-    """The options of every family with random parameters."""
-
-    largest_exponent: float | None = None
-    """Bound of the exponents u of the factors 1.5 ** u and 1.3 ** u."""
-    set_const: bool | None = None
-    """Whether MuJoCo's derived constants follow the factors; the published environments left them."""
-
-
-def random_parameters(options: Any) -> dict[str, Any]:
-    """What MujocoTasks takes for random parameters; outside of training, exponents are up to a third larger.
-
-    Args:
-        options: a resolved RandomParametersConfig.
-    """
-    bound = options.largest_exponent
-    outside = {name: LogUniformBeyond(base, bound, bound * 4 / 3) for name, (_, base) in RANDOM_PARAMETERS.items()}
-    return {
-        "dynamics": {
-            name: Scale(field, LogUniform(base, -bound, bound), each=True)
-            for name, (field, base) in RANDOM_PARAMETERS.items()
-        },
-        "outside_distribution": TaskDistribution(outside),
-        "recompute_constants": options.set_const,
-    }
-
-
-def require_number(parameter: str, values: np.ndarray, count: int) -> None:
-    """Refuse values `[N]` that are none of the numbers 0, 1, … count - 1, as of a robot's joints or legs."""
-    good = np.isin(values, np.arange(count))
-    if not good.all():
-        task = int(np.argmin(good))
-        raise InputError(f"task parameter '{parameter}' of task {task} is {values[task]} — give 0 to {count - 1}")
 
 
 class Dynamics:
@@ -162,9 +101,7 @@ class Dynamics:
         """
         if distribution is None:
             return None
-        for name in distribution:
-            if name not in train:
-                raise InputError(f"a split has the unknown task parameter '{name}'" + nearest(name, train))
+        require_known("a split has the unknown task parameter", distribution, train)
         _require_whole(distribution, train)
         completed = copy.copy(distribution)
         completed.update({name: law for name, law in train.items() if name not in distribution})
@@ -209,8 +146,7 @@ def _require_whole(distribution: TaskDistribution, names: Collection[str]) -> No
 
 def _default(model: mujoco.MjModel, field: str) -> np.ndarray:
     """A copy of the model's own values."""
-    if field not in MODEL_FIELDS:
-        raise InputError(f"unknown model field '{field}'" + nearest(field, MODEL_FIELDS))
+    require_known("unknown model field", [field], MODEL_FIELDS)
     holder, attribute = (model.opt, field[4:]) if field.startswith("opt.") else (model, field)
     values = np.array(getattr(holder, attribute))
     if values.dtype.kind != "f" or field == "opt.timestep":
@@ -223,9 +159,7 @@ def _rows(model: mujoco.MjModel, parameter: str, field: str, names: Sequence[str
     if not names:
         return ...
     by_name = _rows_by_name(model, field)
-    for name in _each_name(names):
-        if name not in by_name:
-            raise InputError(f"'{parameter}' scales {field} of unknown '{name}'" + nearest(name, by_name))
+    require_known(f"'{parameter}' scales {field} of unknown", _each_name(names), by_name)
     return [row for name in dict.fromkeys(_each_name(names)) for row in by_name[name]]
 
 

@@ -1,17 +1,19 @@
 """MujocoTasks: tasks for a MuJoCo model, all lanes stepped together by `mujoco.batch` on native threads.
 
-A robot of your own is a subclass: a model, a task distribution, and small functions over all lanes at once,
+A robot of your own is a subclass that says in `define` what it is, and has small functions over all lanes at once,
 which see `self.qpos` [num_envs, nq], `self.qvel` [num_envs, nv], the positions before the step in
 `self.qpos_before`, the seconds of a step in `self.dt`, and each lane's task in `self.lane_tasks`; what MuJoCo derives
-from the state is there for the asking (`self.batch.bind("xpos")`). Only `observe` and `reward` must be written.
+from the state is there for the asking (`fields`). Only `define`, `observe` and `reward` must be written.
 
     class MyRobot(MujocoTasks):
-        def __init__(self, num_tasks, lanes_per_task, config=None, *, threads=0):
-            super().__init__(
-                num_tasks, lanes_per_task, config, threads=threads, observation_size=17,
-                model=load_model("my_robot.xml"), frame_skip=5, horizon=200,
-                task_distribution=TaskDistribution(velocity=Uniform(0.0, 2.0)),
-            )
+        def define(self, options):
+            return {
+                "model": load_model("my_robot.xml"),
+                "frame_skip": 5,
+                "horizon": 200,
+                "task_distribution": TaskDistribution(velocity=Uniform(0.0, 2.0)),
+                "dynamics": {"load": Scale("body_mass", Uniform(1.0, 3.0), names=("torso",))},  # or none
+            }
 
         def observe(self):
             return np.concatenate([self.qpos[:, 1:], self.qvel], axis=1)
@@ -20,23 +22,21 @@ from the state is there for the asking (`self.batch.bind("xpos")`). Only `observ
             velocity = (self.qpos[:, 0] - self.qpos_before[:, 0]) / self.dt
             return -np.abs(velocity - self.lane_tasks["velocity"]), {"velocity": velocity}
 
-Tasks change the model itself by declaration (`envs.engine.dynamics`):
-
-                dynamics={"load": Scale("body_mass", Uniform(1.0, 3.0), names=("torso",))},
-
 Letters: N tasks, E lanes per task; num_envs = N * E.
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import mujoco
 import numpy as np
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Space
 
-from envs.contract.base import Outcome, TaskEnv
+from envs.contract.base import TaskEnv
+from envs.contract.definition import Definition, Outcome
 from envs.contract.errors import InputError
 from envs.contract.seeding import is_integer
 from envs.contract.tasks import TaskDistribution, Tasks
@@ -80,93 +80,73 @@ def load_model(
     return model
 
 
-def sense_mass_center(spec: mujoco.MjSpec) -> None:
-    """An `edit` for `load_model`: the velocity of the whole torso's centre of mass as a sensor."""
-    spec.add_sensor(
-        name="mass_center_velocity",
-        type=mujoco.mjtSensor.mjSENS_SUBTREELINVEL,
-        objtype=mujoco.mjtObj.mjOBJ_BODY,
-        objname="torso",
-    )
+@dataclass(frozen=True, kw_only=True)
+class RobotDefinition(Definition):
+    """What a robot's family says of itself; its action space follows from the model's actuators."""
+
+    action_space: Space[Any] = field(init=False)
+    task_distribution: TaskDistribution = field(default_factory=TaskDistribution)
+    """What training tasks come from, but for the parameters that `dynamics` declares."""
+    model: mujoco.MjModel
+    """From `load_model`; every actuator needs a control range."""
+    frame_skip: int = 1
+    """Physics steps in a step of the environment."""
+    fields: Collection[str] = ()
+    """What MuJoCo derives from the state, by the names of MjData: live arrays in `self.fields`."""
+    dynamics: Mapping[str, Scale] = field(default_factory=dict)
+    """Task parameters that scale the model."""
+    recompute_constants: bool = True
+    """Whether MuJoCo's derived constants follow the scaled fields. (The papers with random parameters left them; bodies
+    that MuJoCo calls simple then ignore a change of mass.)"""
+    action_scale: float = 1.0
+    """Half the side of the action box, whose border means full control."""
+    clip_actions: bool = True
+    """Whether `reward` sees controls within their range; otherwise as far beyond it as the actions are. The actuators
+    never leave it."""
 
 
 class MujocoTasks(TaskEnv):
     """Tasks for one MuJoCo model: a task changes the reward and, where it is declared, the dynamics."""
 
+    defines: ClassVar[type[Any]] = RobotDefinition
     native_steps = True
 
-    def __init__(
-        self,
-        num_tasks: int,
-        lanes_per_task: int,
-        config: Any,
-        *,
-        model: mujoco.MjModel,
-        frame_skip: int,
-        horizon: int,
-        observation_size: int,
-        task_distribution: TaskDistribution | None = None,
-        test_distribution: TaskDistribution | None = None,
-        outside_distribution: TaskDistribution | None = None,
-        dynamics: Mapping[str, Scale] | None = None,
-        recompute_constants: bool = True,
-        action_scale: float = 1.0,
-        clip_actions: bool = True,
-        threads: int = 0,
-    ) -> None:
-        """Build the lanes.
+    def assemble(self, definition: RobotDefinition, threads: int) -> Definition:
+        """Start the simulations, on `threads` threads (0: one per CPU; no bit of the results depends on it).
 
-        Args:
-            model: from `load_model`; every actuator needs a control range.
-            frame_skip: physics steps in a step of the environment.
-            task_distribution: what training tasks come from, but for the parameters that `dynamics` declares.
-            test_distribution, outside_distribution: the laws of these splits that differ from training.
-            dynamics: task parameters that scale the model.
-            recompute_constants: whether MuJoCo's derived constants follow the scaled fields. (The papers with
-                random parameters left them; bodies that MuJoCo calls simple then ignore a change of mass.)
-            action_scale: half the side of the action box, whose border means full control.
-            clip_actions: whether `reward` sees controls within their range; otherwise as far beyond it as the
-                actions are. The actuators never leave it.
-            threads: physics threads, 0 for one per CPU; no bit of the results depends on it.
-
-        Raises: InputError on an impossible count, an actuator without control range, and a scale of an unknown
-        field or element.
+        Raises: InputError on an impossible number of threads, an actuator without control range, and a scale of an
+        unknown field or element.
         """
         if not is_integer(threads) or threads < 0:
             raise InputError(f"threads is {threads!r} — give a whole number, 0 for one per CPU")
+        self.model = model = definition.model
         if not model.actuator_ctrllimited.all():
             actuator = int(np.argmin(model.actuator_ctrllimited))
             raise InputError(f"actuator {actuator} has no control range — give it a ctrlrange in the XML")
-        self.model, self.frame_skip = model, frame_skip
-        self.action_scale, self.clip_actions = action_scale, clip_actions
-        self.dt = frame_skip * model.opt.timestep
-        self._dynamics, self._recompute_constants = Dynamics(model, dynamics or {}), recompute_constants
-        train = self._dynamics.with_laws(task_distribution or TaskDistribution())
-        super().__init__(
-            num_tasks,
-            lanes_per_task,
-            config,
-            horizon=horizon,
-            task_distribution=train,
-            test_distribution=self._dynamics.complete(test_distribution, train),
-            outside_distribution=self._dynamics.complete(outside_distribution, train),
-            observation_size=observation_size,
-            action_space=Box(-action_scale, action_scale, (model.nu,), np.float64),
-        )
+        self.frame_skip, self.dt = definition.frame_skip, definition.frame_skip * model.opt.timestep
+        self.action_scale, self.clip_actions = definition.action_scale, definition.clip_actions
+        self._dynamics = Dynamics(model, definition.dynamics)
+        self._recompute_constants = definition.recompute_constants
         self.batch = Lanes(model, self.num_envs, threads)
         self.qpos, self.qvel, self._ctrl = (self.batch.bind(name) for name in ("qpos", "qvel", "ctrl"))
         self.qpos_before = self.qpos.copy()
+        self.fields = {name: self.batch.bind(name) for name in definition.fields}
         # For each lane, as a task may scale the range.
         self._control_center, self._control_radius = np.zeros((2, self.num_envs, model.nu))
         self._set_control_ranges(np.ones(self.num_envs, bool), model.actuator_ctrlrange)
         self._divergences = self.batch.warning[:, min(DIVERGENCE) : max(DIVERGENCE) + 1, 1]  # counts, [num_envs, 3]
         self._camera: RobotCamera | None = None
+        train = self._dynamics.with_laws(definition.task_distribution)
+        return Definition(
+            task_distribution=train,
+            test_distribution=self._dynamics.complete(definition.test_distribution, train),
+            outside_distribution=self._dynamics.complete(definition.outside_distribution, train),
+            action_space=Box(-self.action_scale, self.action_scale, (model.nu,), np.float64),
+            observation_size=definition.observation_size,
+            horizon=definition.horizon,
+        )
 
     # Hooks of a robot
-
-    def observe(self) -> np.ndarray:
-        """What every lane sees now, [num_envs, O]."""
-        raise NotImplementedError
 
     def reward(self, controls: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """The reward of the step just made, [num_envs], and diagnostics by name, [num_envs] each.
@@ -201,8 +181,8 @@ class MujocoTasks(TaskEnv):
     def apply_tasks(self, lanes: np.ndarray) -> None:
         """Give the lanes their tasks' models."""
         tasks = np.flatnonzero(lanes) // self.lanes_per_task
-        for field, values in self._scaled_fields.items():
-            self.batch.expand(field)[lanes] = values[tasks]
+        for name, values in self._scaled_fields.items():
+            self.batch.expand(name)[lanes] = values[tasks]
         if "actuator_ctrlrange" in self._scaled_fields:
             self._set_control_ranges(lanes, self._scaled_fields["actuator_ctrlrange"][tasks])
         if self._scaled_fields and self._recompute_constants:

@@ -1,154 +1,201 @@
-"""The table of methods. Adding one is one file here and one line below, or `module:attribute` from anywhere.
+"""The table of methods. Adding one is a line below, with a file here where it is no pair; or `module:attribute` from
+anywhere.
 
 Nothing here imports torch: names and options are read without it.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from envs.contract.errors import InputError, nearest
 from envs.registry import load_attribute
-from metarl.algorithms import configs, memory_configs
+from metarl.algorithms import memory_configs
+from metarl.algorithms.options import ModelOptions, PolicyOptions
+from metarl.algorithms.pairs import Pair, pair_config
 
 if TYPE_CHECKING:
-    import gymnasium
     import torch
 
-    from metarl.algorithms.algorithm import Algorithm
+    from metarl.algorithms.algorithm import Algorithm, Spaces
+    from metarl.fewshot.problem import Problem
 
 
 class Entry(NamedTuple):
-    """A registered method."""
+    """A registered method: a pair, or a class of its own."""
 
-    target: str
-    """`module:attribute` of its class."""
-    config: type
-    """Its options."""
     description: str
     """One line."""
+    pair: Pair | None = None
+    """What it is with experience."""
+    on_labels: Pair | None = None
+    """What it is with labelled data."""
+    target: str = "metarl.algorithms.gradient_method:GradientMethod"
+    """`module:attribute` of its class."""
+    config: type | None = None
+    """The options of a class of its own."""
+    of_its_own: str = "experience"
+    """What a class of its own learns from: "experience" or "labels"."""
 
+    def learns_from(self, data: str) -> bool:
+        """Whether it takes "experience", or "labels"."""
+        if self.config is not None:
+            return self.of_its_own == data
+        return (self.on_labels if data == "labels" else self.pair) is not None
+
+
+STEPS = {"inner_lr": 0.01}
+CONTEXT = {"inner_lr": 1.0}
+PROXIMAL = {"proximal_strength": 0.5, "proximal_steps": 16}
 
 ALGORITHMS = {
+    "maml": Entry(
+        "gradient steps from a learned start, differentiated through (Finn et al. 2017)",
+        on_labels=Pair("all", "adam", STEPS),
+    ),
     "maml-trpo": Entry(
-        "metarl.algorithms.maml:MAMLTRPO",
-        configs.MAMLTRPOConfig,
-        "gradient steps from a learned start; trust-region meta-update (Finn et al. 2017)",
+        "gradient steps from a learned start; trust-region meta-update (Finn et al. 2017)", Pair("all", "trust-region")
     ),
-    "maml-ppo": Entry("metarl.algorithms.maml:MAMLPPO", configs.MAMLPPOConfig, "the same; clipped meta-update by Adam"),
-    "maml-vpg": Entry(
-        "metarl.algorithms.maml:MAMLVPG",
-        configs.MAMLVPGConfig,
-        "the same; policy-gradient meta-update by Adam",
-    ),
+    "maml-ppo": Entry("the same; clipped meta-update by Adam", Pair("all", "clipped")),
+    "maml-vpg": Entry("the same; policy-gradient meta-update by Adam", Pair("all", "adam", {"learning_rate": 1e-2})),
     "fomaml": Entry(
-        "metarl.algorithms.fomaml:FOMAML", configs.FOMAMLConfig, "maml-trpo, first order (Finn et al. 2017)"
+        "maml-trpo, or maml of labels, first order (Finn et al. 2017)",
+        Pair("all", "trust-region", {"first_order": True}),
+        Pair("all", "adam", {**STEPS, "first_order": True}),
     ),
-    "anil": Entry("metarl.algorithms.anil:ANIL", configs.ANILConfig, "adapts the last layer alone (Raghu et al. 2020)"),
+    "anil": Entry(
+        "adapts the last layer alone (Raghu et al. 2020)", Pair("head", "trust-region"), Pair("head", "adam", STEPS)
+    ),
     "meta-sgd": Entry(
-        "metarl.algorithms.meta_sgd:MetaSGD",
-        configs.MetaSGDConfig,
-        "learns a rate for every number of the policy (Li et al. 2017)",
+        "learns a rate for every number of the model (Li et al. 2017)",
+        Pair("rates", "trust-region"),
+        Pair("rates", "adam", STEPS),
     ),
     "lslr": Entry(
-        "metarl.algorithms.meta_sgd:LSLR",
-        configs.MetaSGDConfig,
         "learns a rate for every layer and step, as MAML++ does (Antoniou et al. 2019)",
+        Pair("step-rates", "trust-region"),
+        Pair("step-rates", "adam", STEPS),
     ),
     "cavia": Entry(
-        "metarl.algorithms.cavia:CAVIA",
-        configs.CAVIAConfig,
-        "adapts a context beside the observation (Zintgraf et al. 2019)",
+        "adapts a context beside the input (Zintgraf et al. 2019)",
+        Pair("context", "trust-region", CONTEXT),
+        Pair("context", "adam", {**CONTEXT, "context_size": 5}),
     ),
     "imaml": Entry(
-        "metarl.algorithms.imaml:IMAML",
-        configs.IMAMLConfig,
         "solves a proximal problem and differentiates its solution (Rajeswaran et al. 2019)",
+        Pair("proximal", "trust-region"),
+        Pair("proximal", "adam", PROXIMAL),
     ),
     "e-maml": Entry(
-        "metarl.algorithms.emaml:EMAML",
-        configs.EMAMLConfig,
-        "gives credit to the sampling before adaptation (Stadie et al. 2018)",
+        "gives credit to the sampling before adaptation (Stadie et al. 2018)", Pair("all", "credited-trust-region")
     ),
     "reptile": Entry(
-        "metarl.algorithms.reptile:Reptile",
-        configs.ReptileConfig,
         "moves towards the adapted parameters (Nichol et al. 2018)",
+        Pair("all", "reptile", {"learning_rate": 0.01}),
+        Pair("all", "reptile", {**STEPS, "inner_steps": 5}),
     ),
     "promp": Entry(
-        "metarl.algorithms.promp:ProMP",
-        configs.ProMPConfig,
         "proximal meta-policy search: credit to the inner step's sampling (Rothfuss et al. 2019)",
+        Pair("all", "promp"),
     ),
     "rl2": Entry(
-        "metarl.algorithms.rl2:RL2",
-        memory_configs.RL2Config,
-        "a recurrent policy whose memory lives through a trial's episodes (Duan et al. 2016)",
+        "a recurrent policy whose memory lives through a trial's rounds (Duan et al. 2016)",
+        target="metarl.algorithms.rl2:RL2",
+        config=memory_configs.RL2Config,
     ),
     "pearl": Entry(
-        "metarl.algorithms.pearl:PEARL",
-        memory_configs.PEARLConfig,
         "infers a latent from context; soft actor-critic on replay (Rakelly et al. 2019)",
+        target="metarl.algorithms.pearl:PEARL",
+        config=memory_configs.PEARLConfig,
     ),
     "varibad": Entry(
-        "metarl.algorithms.varibad:VariBAD",
-        memory_configs.VariBADConfig,
         "acts on a belief that a recurrent autoencoder infers (Zintgraf et al. 2020)",
+        target="metarl.algorithms.varibad:VariBAD",
+        config=memory_configs.VariBADConfig,
     ),
-    "random-init": Entry(
-        "metarl.algorithms.baselines:RandomInit", configs.InnerLoopConfig, "baseline: adapts without meta-training"
+    "rnn": Entry(
+        "reads the support set as a sequence (Santoro et al. 2016; Hochreiter et al. 2001)",
+        target="metarl.algorithms.rnn:RNN",
+        config=memory_configs.RecurrentConfig,
+        of_its_own="labels",
     ),
+    "random-init": Entry("baseline: adapts without meta-training", Pair("all", "none")),
     "multitask": Entry(
-        "metarl.algorithms.baselines:MultiTask",
-        configs.MAMLTRPOConfig,
-        "baseline: one policy for all tasks, then fine-tuned",
+        "baseline: one policy or model for all tasks, then fine-tuned",
+        Pair("fine-tuning", "trust-region"),
+        Pair("fine-tuning", "adam", STEPS),
     ),
     "oracle": Entry(
-        "metarl.algorithms.baselines:Oracle", configs.MAMLTRPOConfig, "baseline: one policy that sees the task"
+        "baseline: one policy that sees the task", Pair("fine-tuning", "trust-region", {"sees_task": True})
     ),
 }
+
+
+def names_for(data: str) -> list[str]:
+    """The registered methods that learn from "experience", or from "labels"."""
+    return [name for name, entry in ALGORITHMS.items() if entry.learns_from(data)]
+
 
 RENAMED = {"maml++": "lslr"}
 """What runs of former days call a method: of MAML++ it never was more than the rates."""
 
 
-def config_class(name: str) -> type:
+def config_class(name: str, given: Mapping[str, Any] = {}, *, labelled: bool = False) -> type:  # noqa: B006 - only read
     """The options of a registered method or of a `module:attribute` (its `Config`).
 
+    Args:
+        name: of the method.
+        given: options that are asked for; `inner` and `outer` among them make another pair of it.
+        labelled: whether it learns from labelled data.
+
     Raises:
-        InputError: an unknown name, or an attribute that is no method.
+        InputError: an unknown name, an attribute that is no method, or a pair that does not go together.
     """
-    if name in ALGORITHMS:
-        return ALGORITHMS[name].config
     if name in RENAMED:
         raise InputError(f"'{name}' promised more than it does — give its new name, '{RENAMED[name]}'")
-    if ":" not in name:
-        raise InputError(f"unknown algorithm '{name}'" + nearest(name, ALGORITHMS))
-    config: type = algorithm_class(name).Config
-    return config
+    data = "labels" if labelled else "experience"
+    fitting = names_for(data)
+    if name not in ALGORITHMS:
+        if ":" not in name:
+            raise InputError(f"unknown algorithm '{name}'" + nearest(name, fitting))
+        config: type = algorithm_class(name, labelled=labelled).Config
+        return config
+    entry = ALGORITHMS[name]
+    if name not in fitting:
+        raise InputError(f"'{name}' does not learn from {data} — name one of: {', '.join(fitting)}")
+    if entry.config is not None:
+        return entry.config
+    pair = entry.on_labels if labelled else entry.pair
+    assert pair is not None  # it fits
+    pair = pair._replace(**{part: given[part] for part in ("inner", "outer") if given.get(part)})
+    return pair_config(pair, ModelOptions if labelled else PolicyOptions)
 
 
-def make_algorithm(
-    name: str,
-    config: Any,
-    observation_space: "gymnasium.Space[Any]",
-    action_space: "gymnasium.Space[Any]",
-    device: "torch.device",
-) -> "Algorithm":
-    """A method for (single-lane) spaces; `config` is of its `config_class`."""
-    algorithm: Algorithm = algorithm_class(name)(config, observation_space, action_space, device)
+def make_algorithm(name: str, config: Any, spaces: "Spaces | Problem", device: "torch.device") -> "Algorithm":
+    """A method for (single-lane) spaces, or for the problem that labelled data pose; `config` is of its
+    `config_class`."""
+    algorithm: Algorithm = algorithm_class(name)(config, spaces, device)
     return algorithm
 
 
-def algorithm_class(name: str) -> Any:
+ON_EXPERIENCE = ("Config", "traits", "acting", "begin", "act", "observe", "adapt", "initial_state", "update")
+ON_LABELS = ("Config", "steps", "initial_state", "update", "scores")
+
+
+def algorithm_class(name: str, *, labelled: bool = False) -> Any:
     """The class behind a registered name or `module:attribute`.
 
     Raises:
-        InputError: no such attribute, or it is no method.
+        InputError: no such attribute, or it is no method (of labelled data).
     """
-    target = ALGORITHMS[name].target if name in ALGORITHMS else name
-    found = load_attribute(target)
-    for attribute in ("Config", "begin", "act", "observe", "adapt", "initial_state", "update"):
-        if not hasattr(found, attribute):
-            raise InputError(
-                f"'{target}' is no algorithm (it has no {attribute}) — see metarl.algorithms.algorithm.Algorithm"
-            )
+    if name in ALGORITHMS:
+        return load_attribute(ALGORITHMS[name].target)
+    found = load_attribute(name)
+    missing = [
+        [attribute for attribute in wanted if not hasattr(found, attribute)]
+        for wanted in ((ON_LABELS,) if labelled else (ON_EXPERIENCE, ON_LABELS))
+    ]
+    if all(missing):
+        raise InputError(
+            f"'{name}' is no algorithm (it has no {missing[0][0]}) — see metarl.algorithms.algorithm.Algorithm"
+        )
     return found

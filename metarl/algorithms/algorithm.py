@@ -1,24 +1,47 @@
 """What a method is: an agent that meets tasks, and an update that learns across them.
 
-A method's constructor takes `(config, observation_space, action_space, device)`, the spaces being those of one lane,
-and its class attribute `Config` names the frozen dataclass of its options.
-
-A method that learns from single episodes, because it keeps its knowledge lane by lane (a recurrent state, a sampled
-latent), says so by the class attribute `adapts_after_each_episode = True`: with one environment at hand, a round is
-then one episode. Any other needs many episodes for a step, and its memory serves any number of lanes.
-
-A method whose update is the same when the tasks are divided over processes, because every mean over tasks in it is one
-over ranks (`runtime/ranks.py`) too, says so by `divides_over_ranks = True`. Its tasks are sampled in groups then as
-well (`sampling/groups.py`): nothing that an agent does for a task may depend, to the last bit, on the tasks beside it.
+A method's constructor takes `(config, spaces, device)`; its class attribute `Config` names the frozen dataclass of its
+options; and its class method `traits(config)` declares what everything around it must know before it is made.
 """
 
-from typing import Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+import gymnasium
+import numpy as np
 import torch
+from gymnasium.spaces import Box
 
 from metarl.core.types import Metrics, State, Trial
 from metarl.runtime.randomness import Address
 from metarl.sampling.collect import Agent
+
+
+class Traits(NamedTuple):
+    """What a method does, or needs, beside the common contract."""
+
+    sees_task: bool = False
+    """Acting is shown the task's parameters behind the observation (an oracle)."""
+    divides_over_ranks: bool = False
+    """The update is the same when tasks are divided over processes, because every mean over tasks in it is one over
+    ranks too (`runtime/ranks.py`). Tasks are sampled in groups then as well (`sampling/groups.py`): nothing that an
+    agent does for a task may depend, to the last bit, on the tasks beside it."""
+    adapts_after_each_episode: bool = False
+    """It learns from single episodes, because it keeps its knowledge lane by lane (a recurrent state, a sampled
+    latent): with one environment at hand, a round is then one episode. Any other needs many episodes for a step, and
+    its memory serves any number of lanes."""
+    remembers_steps: bool = False
+    """Its memory moves within an episode: it serves the lanes that it began with, and no other number of them."""
+    replay: int = 0
+    """Transitions that its state keeps room for."""
+
+
+class Spaces(NamedTuple):
+    """What a method's sizes come from, all of one lane."""
+
+    observation: gymnasium.Space[Any]
+    action: gymnasium.Space[Any]
+    task: Box = Box(-np.inf, np.inf, (0,), np.float64)
+    """The P numbers of a row of `Trial.tasks`: for learning, never for acting."""
 
 
 @runtime_checkable
@@ -27,6 +50,10 @@ class Algorithm(Agent, Protocol):
 
     device: torch.device
     """Where adaptation and updates are computed."""
+
+    @classmethod
+    def traits(cls, config: Any) -> Traits:
+        """What a method with these options does or needs."""
 
     @property
     def rounds(self) -> int:

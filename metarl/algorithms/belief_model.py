@@ -8,26 +8,32 @@ Letters beside the house's: Z latent · X inputs of a step · L steps of a trial
 trial · P prefixes at which the lower bound is taken.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
-import gymnasium
 import torch
-from gymnasium.spaces import Discrete
-from torch import nn
 
+from metarl.algorithms.algorithm import Spaces
+from metarl.algorithms.cores import make_core
 from metarl.algorithms.memory_configs import VariBADConfig
 from metarl.core.distributions import Gaussian
-from metarl.core.meta_gradient import shortened
-from metarl.core.networks import MLP, Linear, apply, initial_parameters, size_of_observation
-from metarl.core.optimiser import AdamSteps, adam_state
-from metarl.core.parts import joined, part_of
-from metarl.core.recurrent import recurrent_core
-from metarl.core.replay import by_slot, empty_replay, remembered, write_trial
-from metarl.core.trust_region import Finite
+from metarl.core.networks import (
+    MLP,
+    Linear,
+    action_as_input,
+    apply,
+    size_of_action,
+    size_of_observation,
+)
+from metarl.core.optimiser import adam_state
+from metarl.core.parts import fresh_parameters, part_of
+from metarl.core.proximal import adam_descent
+from metarl.core.recurrent import unbroken
+from metarl.core.replay import drawn_lanes, empty_replay, write_trial
 from metarl.core.types import Params, Rollout, State, Transition, Trial
 from metarl.core.variational import Bound, belief_of, decoder_inputs, drawn_prefixes, negative_bound
 from metarl.runtime.devices import sent
-from metarl.runtime.interruption import interruption_point
+from metarl.sampling.normalisation import Normaliser
 
 
 class BeliefModel:
@@ -36,22 +42,18 @@ class BeliefModel:
 
     Args:
         config: sizes and rates.
-        observation_space: of one lane.
-        action_space: of one lane.
+        spaces: of one lane.
     """
 
-    def __init__(
-        self, config: VariBADConfig, observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[Any]
-    ) -> None:
+    def __init__(self, config: VariBADConfig, spaces: Spaces) -> None:
         self.config = config
-        self.choices = int(action_space.n) if isinstance(action_space, Discrete) else 0
-        self.action_size = self.choices or (action_space.shape or ())[0]
-        self.observation_size, Z = size_of_observation(observation_space), config.latent_size
+        self.action_size = size_of_action(spaces.action)
+        self.observation_size, Z = size_of_observation(spaces.observation), config.latent_size
         before = self.observation_size + self.action_size
         known = self.observation_size + (before if config.reward_from_action else 0)
-        modules: dict[str, nn.Module] = {
-            "encoder": recurrent_core(
-                "gru", before + 1 + config.episode_starts, config.embedding_size, config.memory_size
+        modules: dict[str, Any] = {
+            "encoder": make_core(
+                config.memory, before + 1 + config.episode_starts, config.embedding_size, config.memory_size
             ),
             "head": Linear(config.memory_size, 2 * Z),
             "reward_decoder": MLP(Z + known, config.decoder_hidden, 1, "relu"),
@@ -62,63 +64,62 @@ class BeliefModel:
 
     def initial_state(self, generator: torch.Generator, device: torch.device) -> State:
         """Fresh networks and optimiser, an empty replay."""
-        parts = {name: initial_parameters(module, generator) for name, module in self.modules.items()}
-        model = {name: sent(value, device) for name, value in joined(parts).items()}
+        model = fresh_parameters(self.modules, generator, device)
         replay = empty_replay(self.config.replay_size, self.observation_size, self.action_size, device)
         return {"model": model, "model_optimiser": adam_state(model), "replay": replay}
 
-    def step(self, encoder: Params, hidden: torch.Tensor, steps: Transition) -> torch.Tensor:
-        """The encoder's state `[N, E, H]` after a step, in the lanes that played it."""
+    def step(self, encoder: Params, hidden: torch.Tensor, steps: Transition) -> tuple[torch.Tensor, torch.Tensor]:
+        """The encoder's state `[N, E, S]` after a step, and what it then says, `[N, E, H]`."""
         inputs = self.inputs(steps).flatten(0, 1)  # [B, X]
-        _, following = apply(self.modules["encoder"], encoder, inputs, hidden.flatten(0, 1))
-        return torch.where(steps.mask[..., None] > 0, following.view_as(hidden), hidden)
+        said, following = apply(self.modules["encoder"], encoder, inputs, hidden.flatten(0, 1))
+        return following.unflatten(0, hidden.shape[:2]), said.unflatten(0, hidden.shape[:2])
 
-    def belief(self, head: Params, hidden: torch.Tensor) -> Gaussian:
-        """What is believed in a state `[..., H]` of the encoder, `[..., Z]`."""
-        return belief_of(apply(self.modules["head"], head, hidden))
+    def belief(self, head: Params, said: torch.Tensor) -> Gaussian:
+        """What is believed, `[..., Z]`, after what the encoder said, `[..., H]`."""
+        return belief_of(apply(self.modules["head"], head, said))
 
     def beliefs(self, model: Params, stream: Rollout) -> Gaussian:
         """What is believed before the first step of trials `[B, L, ...]` and after each, `[B, 1 + L, Z]`."""
         inputs = self.inputs(stream)
-        start = inputs.new_zeros(len(inputs), self.config.memory_size)
-        states, _ = apply(self.modules["encoder"], part_of(model, "encoder"), inputs, start, stream.mask)
-        return self.belief(part_of(model, "head"), torch.cat([start[:, None], states], dim=1))
+        encoder, start = self.modules["encoder"], inputs.new_zeros(len(inputs), self.modules["encoder"].state_size)
+        said, _ = apply(encoder, part_of(model, "encoder"), inputs, start, stream.mask)
+        return self.belief(part_of(model, "head"), torch.cat([torch.zeros_like(said[:, :1]), said], dim=1))
 
-    def learn(self, state: State, stream: Rollout, lanes: int, generator: torch.Generator) -> tuple[State, Bound]:
-        """Write trials `[B, L, ...]` of so many lanes a task to the replay, then take gradient steps on what it holds.
+    def learn(self, state: State, trial: Trial, generator: torch.Generator) -> tuple[State, dict[str, torch.Tensor]]:
+        """Write a trial to the replay, then take gradient steps on what it holds.
 
-        Returns the new parts of the state, and the bound averaged over the steps.
+        Returns the new parts of the state, and what was measured, averaged over the steps.
 
         Raises:
             InputError: the replay is too small for one trial.
             NonFiniteError: a gradient or the parameters after the last step are not finite.
         """
-        ended = stream.terminated | stream.truncated  # of the two flags a replay holds one
-        told = stream._replace(action=self.as_input(stream.action), terminated=ended)
-        replay = write_trial(state["replay"], Trial([Rollout(*(field.unflatten(0, (-1, lanes)) for field in told))]))
-        config, measured, device, finite = self.config, list[Bound](), stream.mask.device, Finite()
-        met = stream.mask.unflatten(0, (-1, lanes)).shape  # N, E, L
-        steps = AdamSteps(state["model"], state["model_optimiser"], config.model_learning_rate)
-        for _ in range(config.model_updates):
-            interruption_point()
-            drawn = drawn_lanes(replay, met, config.model_batch, generator)
-            prefix = drawn_prefixes(len(drawn.mask), drawn.mask.shape[1], config.bound_terms, generator)
-            noise = torch.randn(*prefix.shape, config.latent_size, generator=generator)
-            bound = self.bound(steps.params, drawn, sent(prefix, device), sent(noise, device))
-            gradients = torch.autograd.grad(bound.loss, list(steps.params.values()))
-            gradient = dict(zip(steps.params, gradients, strict=True))
-            finite.note("gradient of the model", gradient)
-            steps.step(shortened(gradient, config.max_gradient_norm))
-            measured.append(Bound(*(value.detach() for value in bound)))
-        model, optimiser = steps.result()
-        finite.note("updated model", model)
-        finite.require()
-        means = Bound(*(torch.stack(values).mean() for values in zip(*measured, strict=True)))
-        return {"model": model, "model_optimiser": optimiser, "replay": replay}, means
+        config, device = self.config, state["replay"]["mask"].device
+        replay, seen = write_trial(state["replay"], unbroken(trial)), Normaliser(state, device).seen
+
+        def draws() -> Iterator[tuple[Rollout, torch.Tensor, torch.Tensor]]:
+            for _ in range(config.model_updates):
+                drawn = seen(drawn_lanes(replay, trial, config.model_batch, generator))
+                prefix = drawn_prefixes(len(drawn.mask), drawn.mask.shape[1], config.bound_terms, generator)
+                noise = torch.randn(*prefix.shape, config.latent_size, generator=generator)
+                yield drawn, sent(prefix, device), sent(noise, device)
+
+        model, optimiser, measured = adam_descent(
+            lambda model, draw: self.bound(model, *draw),
+            state["model"],
+            state["model_optimiser"],
+            draws(),
+            config.model_learning_rate,
+            config.max_gradient_norm,
+            "model",
+        )
+        loss, error, kl = (torch.stack(values).mean() for values in zip(*measured, strict=True))
+        parts = {"model": model, "model_optimiser": optimiser, "replay": replay}
+        return parts, {"model_loss": loss, "decoder_error": error, "belief_kl": kl}
 
     def bound(self, model: Params, trials: Rollout, prefix: torch.Tensor, noise: torch.Tensor) -> Bound:
         """The negative lower bound of trials `[M, L, ...]`, at prefixes `[M, P]` with noise `[M, P, Z]`."""
-        before = trials.observation, self.as_input(trials.action)
+        before = trials.observation, action_as_input(trials.action, self.action_size)
 
         def decoded(name: str, latent: torch.Tensor, *known: torch.Tensor) -> torch.Tensor:
             inputs = decoder_inputs(latent, torch.cat(known, dim=-1))
@@ -139,33 +140,7 @@ class BeliefModel:
     def inputs(self, steps: Rollout) -> torch.Tensor:
         """What the encoder is told of steps, `[..., X]`: where they led, what was done, the reward, and if asked,
         whether the episode ended."""
-        told = [steps.next_observation, self.as_input(steps.action), steps.reward[..., None]]
+        told = [steps.next_observation, action_as_input(steps.action, self.action_size), steps.reward[..., None]]
         if self.config.episode_starts:
             told.append((steps.terminated | steps.truncated)[..., None].to(steps.reward.dtype))
         return torch.cat(told, dim=-1)
-
-    def as_input(self, action: torch.Tensor) -> torch.Tensor:
-        """Actions as floats `[..., A]`: one-hot where they are discrete; floats, as a replay holds, are left alone."""
-        if not self.choices or action.is_floating_point():
-            return action
-        return torch.nn.functional.one_hot(action, self.choices).to(torch.float32)
-
-
-def drawn_lanes(replay: State, met: torch.Size, count: int, generator: torch.Generator) -> Rollout:
-    """`count` different lanes `[M, L, ...]` of the meetings remembered, or all there are, where a trial is of
-    `met = (N, E, L)` tasks, lanes and steps.
-
-    Their played steps come first; what a replay does not keep is zero.
-    """
-    tasks, lanes, steps = met
-    slots = remembered(replay, tasks, lanes * steps)
-    number = sent(torch.randperm(len(slots) * lanes, generator=generator)[:count], slots.device)
-    slot, lane = slots[number // lanes], number % lanes
-    drawn = {
-        name: by_slot(room, lanes * steps).unflatten(1, (lanes, steps))[slot, lane]
-        for name, room in replay.items()
-        if name != "meetings"
-    }
-    mask = drawn.pop("mask").to(torch.float32)
-    none = torch.zeros_like(drawn["terminated"])
-    return Rollout(**drawn, mask=mask, log_probability=torch.zeros_like(mask), truncated=none, first=none)

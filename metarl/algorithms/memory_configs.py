@@ -1,8 +1,8 @@
 """The options of the methods that adapt through what they remember, without torch, as in `configs.py`."""
 
 from dataclasses import dataclass
-from typing import Literal
 
+from metarl.algorithms.options import ModelOptions
 from metarl.runtime.options import check_ranges, number
 
 
@@ -47,8 +47,9 @@ class ProximalConfig:
 class RL2Config(ProximalConfig):
     """A recurrent policy trained over whole trials (Duan et al. 2016)."""
 
-    memory: Literal["gru", "attention"] = "gru"
-    """A gated recurrent unit (published), or linear attention, which keeps apart what was met in different places."""
+    memory: str = "gru"
+    """`gru`, a gated recurrent unit (published); `attention`, linear attention, which keeps apart what was met in
+    different places; or a core from anywhere, as `module:attribute`."""
     embedding_size: int = number(0, least=0, most=100_000)
     """Units of a layer between a step and the memory (0: none), where steps must be told apart by several of their
     parts together."""
@@ -116,6 +117,8 @@ class VariBADConfig(ProximalConfig):
     """Tell the encoder where episodes end, and the policy where they start (published, for trials of several)."""
     latent_size: int = number(5, least=1, most=10_000)
     """Numbers Z of the latent that stands for a task."""
+    memory: str = "gru"
+    """What the encoder remembers with: `gru` (published), `attention`, or a core as `module:attribute`."""
     embedding_size: int = number(32, least=0, most=100_000)
     """Units of the layer between a step and the recurrent state (0: none)."""
     decoder_hidden: tuple[int, ...] = (64, 32)
@@ -141,3 +144,18 @@ class VariBADConfig(ProximalConfig):
     """Discount factor γ, through all episodes of a trial."""
     gae_lambda: float = number(0.9, least=0, most=1)
     """λ of generalised advantage estimation."""
+
+
+@dataclass(frozen=True)
+class RecurrentConfig(ModelOptions):
+    """A recurrent network over pairs of input and previous target (Santoro et al. 2016)."""
+
+    memory: int = number(64, least=1, most=100_000)
+    """Units of the recurrent layer."""
+    learning_rate: float = number(1e-3, above=0)
+    """Step size of the meta-update, by Adam."""
+    learning_rate_decay: float = number(1.0, above=0, most=1)
+    """Factor on the step size after every meta-update."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)

@@ -1,56 +1,74 @@
-"""PEARL: Rakelly, Zhou, Quillen, Finn & Levine 2019 (algorithm 1), on the agent of `latent_agent.py`.
+"""PEARL: Rakelly, Zhou, Quillen, Finn & Levine 2019. A belief about a latent from all transitions seen, soft
+actor-critic on replay, and a policy that acts on samples of the belief.
 
-* Actor and twin critics see the observation and the task's latent `z`, and learn by soft actor-critic from replay
-  (`core/soft_actor_critic.py`). The critics' gradient also trains the encoder, beside an information bottleneck: the
-  posterior's KL divergence from the prior. The actor takes `z` as it is.
+* Acting (section 4.1, algorithm 2): the posterior is the product of one Gaussian for each transition seen. A lane acts
+  on a sample of it for a whole round, so that early rounds explore (posterior sampling). Every lane believes what it
+  has seen itself: a round is one episode however many lanes there are, and lanes of a task explore apart.
+* Learning (algorithm 1): actor and twin critics see the observation and the latent `z` (`core/soft_actor_critic.py`).
+  The critics' gradient also trains the encoder, beside an information bottleneck: the posterior's KL divergence from
+  the prior. The actor takes `z` as it is.
 * Context and learning batches are drawn apart (`core/replay.py`): actor and critics learn from all meetings with a
   task, while context is what one lane has seen in the last of them, as PEARL clears its encoder's buffer whenever a
   task is met again. Where every task is new there is one meeting of each; with a single lane both would then be the
-  same few episodes, which a latent can tell apart by heart instead of telling the task: take several
-  (`--lanes`).
+  same few episodes, which a latent can tell apart by heart instead of telling the task: take several (`--lanes`).
 * Critics bootstrap from the policy's next action itself, as later soft actor-critics do, without a value network.
 
 Letters: beside the house's, Z latent · M tasks of a gradient step · B transitions of each.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-import gymnasium
+import numpy as np
 import torch
-from torch import nn
+from torch.nn.functional import softplus
 
-from metarl.algorithms.latent_agent import OUTPUT_GAIN, LatentAgent
+from metarl.algorithms.algorithm import Spaces, Traits
 from metarl.algorithms.memory_configs import PEARLConfig
-from metarl.core.networks import MLP, apply, initial_parameters
+from metarl.core.action_box import action_box
+from metarl.core.inner_step import repeat_for_tasks
+from metarl.core.networks import MLP, apply, for_acting, size_of_observation
 from metarl.core.optimiser import AdamSteps, adam_state
-from metarl.core.parts import gradients, joined, part_of
+from metarl.core.parts import Parts, fresh_parameters, gradients, joined, part_of
 from metarl.core.product_of_gaussians import Belief, prior
-from metarl.core.replay import Slots, empty_replay, replay_bytes, slots_of, write_trial
+from metarl.core.replay import Slots, empty_replay, slots_of, write_trial
 from metarl.core.soft_actor_critic import actor_loss, critic_target, polyak_, tanh_gaussian, temperature_loss
 from metarl.core.trust_region import require_finite
-from metarl.core.types import Metrics, Params, State, Trial
+from metarl.core.types import Action, Metrics, Params, Rollout, State, Transition, Trial
 from metarl.runtime.devices import sent
 from metarl.runtime.interruption import interruption_point
 from metarl.runtime.randomness import Address
+from metarl.sampling.normalisation import Normaliser
+
+SMALLEST_VARIANCE = 1e-7  # of one transition's Gaussian
+OUTPUT_GAIN = 0.01  # of every untrained last layer: latents, actions and values start near 0, alike for all tasks
+
+
+class TaskBelief(NamedTuple):
+    """The memory: what each lane believes of its task, and the sample that it acts on."""
+
+    belief: Belief  # [N, E, Z]
+    latent: torch.Tensor  # [N, E, Z]
+    addresses: tuple[Address, ...]  # of each task's draws
+    round_: int
 
 
 class Draw(NamedTuple):
-    """What a gradient step learns from: transitions by name, and noise."""
+    """What a gradient step learns from: transitions, and noise."""
 
-    context: dict[str, torch.Tensor]  # [M, context_size, ...]
-    batch: dict[str, torch.Tensor]  # [M, B, ...]
+    context: Rollout  # [M, context_size, ...]
+    batch: Rollout  # [M, B, ...]
     latent_noise: torch.Tensor  # [M, Z]
     noise: torch.Tensor  # [M, B, A]
     next_noise: torch.Tensor  # [M, B, A]
 
 
-class PEARL(LatentAgent):
-    """Soft actor-critic on replay, for an agent that infers its task.
+class PEARL:
+    """An agent that infers its task.
 
     Args:
         config: networks, replay and soft actor-critic.
-        observation_space: of one lane, a flat box.
-        action_space: of one lane, a flat box with finite borders.
+        spaces: of one lane; observations in a flat box, actions in one with finite borders.
         device: where adaptation and updates are computed.
 
     Raises:
@@ -59,32 +77,33 @@ class PEARL(LatentAgent):
 
     Config = PEARLConfig
 
-    def __init__(
-        self,
-        config: PEARLConfig,
-        observation_space: gymnasium.Space[Any],
-        action_space: gymnasium.Space[Any],
-        device: torch.device,
-    ) -> None:
-        super().__init__(config, observation_space, action_space, device)
-        seen = self.observation_size + config.latent_size + self.action_size
-        self.critic = MLP(seen, config.hidden, 1, "relu", OUTPUT_GAIN)
+    @classmethod
+    def traits(cls, config: PEARLConfig) -> Traits:
+        """Every lane believes what it has seen itself; transitions are kept."""
+        return Traits(adapts_after_each_episode=True, replay=config.replay_size)
+
+    def __init__(self, config: PEARLConfig, spaces: Spaces, device: torch.device) -> None:
+        self.config, self.device = config, device
+        self.box = action_box(spaces.action)  # on the CPU, where acting happens
+        self.learning_box = self.box.on(device)
+        seen, A, Z = size_of_observation(spaces.observation), len(self.box.radius), config.latent_size
+        self.observation_size, self.action_size = seen, A
+        step = seen + A + 1 + (seen if config.context_with_next_observation else 0)
+        self.actor = MLP(seen + Z, config.hidden, 2 * A, "relu", OUTPUT_GAIN)
+        self.encoder = MLP(step, config.encoder_hidden, 2 * Z, "relu", OUTPUT_GAIN)
+        self.critic = MLP(seen + Z + A, config.hidden, 1, "relu", OUTPUT_GAIN)
 
     @property
-    def memory_bytes(self) -> int:
-        """What the replay takes."""
-        config = self.config
-        return replay_bytes(config.replay_size, self.observation_size, self.action_size, config.pool_meetings)
+    def rounds(self) -> int:
+        """Rounds of a meta-training trial."""
+        return self.config.rounds
 
     def initial_state(self, address: Address) -> State:
         """Fresh networks, targets that equal their critics, an empty replay."""
-        generator = address.torch_generator()
-
-        def fresh(module: nn.Module) -> Params:
-            return {name: sent(x, self.device) for name, x in initial_parameters(module, generator).items()}
-
-        policy = {"actor": fresh(self.actor), "encoder": fresh(self.encoder)}
-        first, second = fresh(self.critic), fresh(self.critic)
+        modules = {"actor": self.actor, "encoder": self.encoder, "first": self.critic, "second": self.critic}
+        fresh = fresh_parameters(modules, address.torch_generator(), self.device)
+        policy = {part: part_of(fresh, part) for part in ("actor", "encoder")}
+        first, second = part_of(fresh, "first"), part_of(fresh, "second")
         critic = {name: torch.stack([value, second[name]]) for name, value in first.items()}
         log_temperature = sent(torch.tensor(self.config.temperature).log(), self.device)
         state = {"policy": policy, "critic": critic, "log_temperature": log_temperature}
@@ -93,8 +112,51 @@ class PEARL(LatentAgent):
             **state,
             "target": {name: value.clone() for name, value in critic.items()},
             "optimiser": adam_state(learned(state)),
-            "replay": empty_replay(*sizes, self.device, self.config.pool_meetings),
+            "replay": empty_replay(*sizes, self.device),
         }
+
+    def acting(self, state: State) -> Params:
+        """The policy."""
+        return for_acting(state["policy"]["actor"])
+
+    def begin(self, acting: Params, addresses: Sequence[Address], lanes_per_task: int) -> TaskBelief:
+        """The prior, and a sample of it in every lane."""
+        N, E, Z = len(addresses), lanes_per_task, self.config.latent_size
+        return sampled(TaskBelief(prior(N, E, Z), torch.zeros(N, E, Z), tuple(addresses), round_=0))
+
+    def act(
+        self, acting: Params, memory: TaskBelief, observation: torch.Tensor, live: torch.Tensor, noise: torch.Tensor
+    ) -> tuple[Action, TaskBelief]:
+        """Sample from the policy at observation `[N, E, O]` and each lane's latent."""
+        seen = torch.cat([observation, memory.latent], dim=-1)
+        unit, log_probability = self.unit_action(repeat_for_tasks(acting, len(seen)), seen, noise)
+        return Action(self.box.action(unit), self.box.log_density(log_probability)), memory
+
+    def unit_action(self, actor: Params, seen: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Actions in (−1, 1) at observation and latent `[..., O + Z]`, and their log-probabilities `[...]`."""
+        return tanh_gaussian(apply(self.actor, actor, seen)).sample_with_log_probability(noise)
+
+    def observe(self, acting: Params, memory: TaskBelief, transition: Transition) -> TaskBelief:
+        """Nothing is learned within a round."""
+        return memory
+
+    def adapt(self, state: State, memory: TaskBelief, rollout: Rollout) -> TaskBelief:
+        """The posterior after a round's valid steps, and new samples of it."""
+        steps = Rollout(*(sent(field, self.device) for field in rollout))
+        encoder = repeat_for_tasks(state["policy"]["encoder"], len(memory.addresses))
+        with torch.no_grad():
+            mean, variance = torch.stack(self.evidence(encoder, steps)).cpu()
+        belief = memory.belief.after(mean, variance, rollout.mask)
+        require_finite("posterior", {"mean": belief.mean, "variance": belief.variance})
+        return sampled(memory._replace(belief=belief, round_=memory.round_ + 1))
+
+    def evidence(self, encoder: Params, steps: Rollout) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and variance of every transition's Gaussian, `[..., Z]` both."""
+        parts = [steps.observation, self.learning_box.unit(steps.action), steps.reward.unsqueeze(-1)]
+        if self.config.context_with_next_observation:
+            parts.append(steps.next_observation)
+        mean, spread = apply(self.encoder, encoder, torch.cat(parts, dim=-1)).chunk(2, dim=-1)
+        return mean, softplus(spread).clamp(min=SMALLEST_VARIANCE)
 
     def update(self, state: State, trial: Trial, address: Address) -> tuple[State, Metrics]:
         """Write the trial to the replay, then take gradient steps on what it holds.
@@ -104,28 +166,25 @@ class PEARL(LatentAgent):
             NonFiniteError: something in the trial, or a parameter after the steps, is not finite.
         """
         for number, rollout in enumerate(trial.rollouts):
-            taken = {name: getattr(rollout, name) for name in ("observation", "action", "reward", "next_observation")}
-            require_finite(f"experience of round {number}", taken)
+            require_finite(f"experience of round {number}", rollout._asdict())
         replay = write_trial(state["replay"], trial)
         state = {**state, "replay": replay}
-        env_steps = sum(float(rollout.mask.sum()) for rollout in trial.rollouts)
-        steps = max(1, round(self.config.update_ratio * env_steps))
-        tasks = trial.rollouts[0].mask.shape[0]
-        if int(replay["meetings"]) <= self.config.warmup_iterations * tasks:
+        if int(replay["meetings"]) <= self.config.warmup_iterations * len(trial.rollouts[0].mask):
             return state, {"update/gradient_steps": 0.0}
-        return self.descend(state, slots_of(replay, trial), steps, address.torch_generator())
+        env_steps = sum(float(rollout.mask.sum()) for rollout in trial.rollouts)
+        slots, steps = slots_of(replay, trial, self.config.pool_meetings), round(self.config.update_ratio * env_steps)
+        return self.descend(state, slots, max(1, steps), address.torch_generator())
 
     def descend(self, state: State, slots: Slots, steps: int, generator: torch.Generator) -> tuple[State, Metrics]:
         """The state after `steps` gradient steps on copies of its parameters."""
         adam = AdamSteps(learned(state), state["optimiser"], self.config.learning_rate, fused=True)
         target = {name: value.clone() for name, value in state["target"].items()}
         parts = {part: part_of(adam.params, part) for part in ("actor", "encoder", "critic")}
-        measured = []
+        measured, seen = [], Normaliser(state, self.device).seen
         for _ in range(steps):
             interruption_point()
-            gradient, metrics = self.gradient(
-                parts, adam.params["log_temperature"], target, self.draw(slots, generator)
-            )
+            draw = self.draw(slots, seen, generator)
+            gradient, metrics = self.gradient(parts, adam.params["log_temperature"], target, draw)
             adam.step(gradient)
             polyak_(target, parts["critic"], self.config.target_rate)
             measured.append(torch.stack(list(metrics.values())))
@@ -143,8 +202,8 @@ class PEARL(LatentAgent):
         averages = {f"update/{name}": mean for name, mean in zip(metrics, means.tolist(), strict=True)}
         return updated, {**averages, "update/gradient_steps": float(steps)}
 
-    def draw(self, slots: Slots, generator: torch.Generator) -> Draw:
-        """Tasks, transitions and noise of a gradient step."""
+    def draw(self, slots: Slots, seen: Callable[[Rollout], Rollout], generator: torch.Generator) -> Draw:
+        """Tasks, transitions as they are `seen` now, and noise of a gradient step."""
         config, A = self.config, self.action_size
         tasks = slots.draw_tasks(config.meta_batch, generator)
         M, B = len(tasks), config.batch_size
@@ -153,15 +212,15 @@ class PEARL(LatentAgent):
             return sent(torch.randn(*shape, generator=generator), self.device)
 
         return Draw(
-            context=slots.draw_context(tasks, config.context_size, generator),
-            batch=slots.draw(tasks, B, generator),
+            context=seen(slots.draw_context(tasks, config.context_size, generator)),
+            batch=seen(slots.draw(tasks, B, generator)),
             latent_noise=noise(M, config.latent_size),
             noise=noise(M, B, A),
             next_noise=noise(M, B, A),
         )
 
     def gradient(
-        self, parts: dict[str, Params], log_temperature: torch.Tensor, target: Params, draw: Draw
+        self, parts: Parts, log_temperature: torch.Tensor, target: Params, draw: Draw
     ) -> tuple[Params, dict[str, torch.Tensor]]:
         """Of each network in its own loss, by `PART.NAME`; and what the losses were."""
         temperature = log_temperature.detach().exp()
@@ -186,41 +245,33 @@ class PEARL(LatentAgent):
             "entropy": -log_probability.detach().mean(),
         }
 
-    def posterior(self, encoder: Params, context: dict[str, torch.Tensor]) -> Belief:
+    def posterior(self, encoder: Params, context: Rollout) -> Belief:
         """What is believed after `context` `[M, context_size, ...]`, `[M, Z]`."""
         mean, variance = self.evidence(encoder, context)
         start = prior(mean.shape[0], mean.shape[-1], device=mean.device)
         return start.after(mean, variance, torch.ones_like(mean[..., 0]))
 
     def critic_loss(
-        self, parts: dict[str, Params], temperature: torch.Tensor, target: Params, draw: Draw, latent: torch.Tensor
+        self, parts: Parts, temperature: torch.Tensor, target: Params, draw: Draw, latent: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean squared error of both critics, and their values `[2, M, B]`."""
         batch = draw.batch
         with torch.no_grad():
-            following = torch.cat([batch["next_observation"], latent], dim=-1)
-            policy = tanh_gaussian(apply(self.actor, parts["actor"], following))
-            next_action, next_log_probability = policy.sample_with_log_probability(draw.next_noise)
-            next_values = self.values(target, following, next_action)
-            wanted = critic_target(
-                self.config.reward_scale * batch["reward"],
-                batch["terminated"],
-                next_values,
-                next_log_probability,
-                temperature,
-                self.config.discount,
-            )
-        seen = torch.cat([batch["observation"], latent], dim=-1)
-        values = self.values(parts["critic"], seen, self.learning_box.unit(batch["action"]))
+            following = torch.cat([batch.next_observation, latent], dim=-1)
+            action, log_probability = self.unit_action(parts["actor"], following, draw.next_noise)
+            reward, after = self.config.reward_scale * batch.reward, self.values(target, following, action)
+            discount = self.config.discount
+            wanted = critic_target(reward, batch.terminated, after, log_probability, temperature, discount)
+        seen = torch.cat([batch.observation, latent], dim=-1)
+        values = self.values(parts["critic"], seen, self.learning_box.unit(batch.action))
         return (values - wanted).square().sum(dim=0).mean(), values
 
     def actor_loss(
-        self, parts: dict[str, Params], temperature: torch.Tensor, draw: Draw, latent: torch.Tensor
+        self, parts: Parts, temperature: torch.Tensor, draw: Draw, latent: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The policy's loss at latents that take no gradient, and its log-probabilities `[M, B]`."""
-        seen = torch.cat([draw.batch["observation"], latent], dim=-1)
-        policy = tanh_gaussian(apply(self.actor, parts["actor"], seen))
-        action, log_probability = policy.sample_with_log_probability(draw.noise)
+        seen = torch.cat([draw.batch.observation, latent], dim=-1)
+        action, log_probability = self.unit_action(parts["actor"], seen, draw.noise)
         frozen = {name: value.detach() for name, value in parts["critic"].items()}
         return actor_loss(self.values(frozen, seen, action), log_probability, temperature), log_probability
 
@@ -232,7 +283,13 @@ class PEARL(LatentAgent):
 
 def learned(state: State) -> Params:
     """All that gradient steps change, in one dict."""
-    return {
-        **joined({**state["policy"], "critic": state["critic"]}),
-        "log_temperature": state["log_temperature"],
-    }
+    networks = joined({**state["policy"], "critic": state["critic"]})
+    return {**networks, "log_temperature": state["log_temperature"]}
+
+
+def sampled(memory: TaskBelief) -> TaskBelief:
+    """The memory with new samples of its belief, those of a task drawn from its own address."""
+    _, E, Z = memory.latent.shape
+    noise = [address.at(memory.round_).generator().standard_normal((E, Z)) for address in memory.addresses]
+    drawn = torch.from_numpy(np.stack(noise)).float()  # [N, E, Z]
+    return memory._replace(latent=memory.belief.sample(drawn))

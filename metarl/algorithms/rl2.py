@@ -6,42 +6,36 @@ starts. What is maximised is the return of the whole trial, a finite game: an ep
 returns nor memory, and after the trial's last step comes nothing, so nothing is bootstrapped there. The update is
 proximal policy optimisation on whole sequences (Schulman et al. 2017).
 
-The memory is a gated recurrent unit, as published, or linear attention (`core/linear_attention.py`), which keeps apart
-what was met in different places. Both are functions of a step and a state of fixed size; a transformer, which needs a
-window of the past, would be another mechanism in acting and training alike, so there is no option for it.
+The memory is any core (`core/recurrent.py`): a gated recurrent unit, as published, or linear attention.
 
 Letters beside the house's: B = N·E lanes, each one trial · L = K·T steps of a trial · X inputs of a step, P of them
 about the step before · S numbers of the memory's state.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import gymnasium
 import torch
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box
 
+from metarl.algorithms.algorithm import Spaces, Traits
+from metarl.algorithms.cores import make_core
 from metarl.algorithms.memory_configs import RL2Config
+from metarl.algorithms.proximal_update import ACTOR_GAIN, proximal_batch, proximal_state, proximal_update, stream_of
 from metarl.core.distributions import Distribution
-from metarl.core.networks import MLP, apply, initial_parameters, make_policy, size_of_observation
-from metarl.core.optimiser import adam_state
-from metarl.core.parts import part_of
-from metarl.core.proximal import Loss, proximal_descent, proximal_loss, trial_targets
-from metarl.core.recurrent import of_previous_step, recurrent_core, streams
+from metarl.core.networks import MLP, action_as_input, apply, make_policy, size_of_action, size_of_observation
+from metarl.core.parts import Parts, fresh_parameters, part_of
+from metarl.core.proximal import Loss, Targets, proximal_loss
+from metarl.core.recurrent import of_previous_step
 from metarl.core.types import Action, Batch, Metrics, Params, Rollout, State, Transition, Trial
-from metarl.runtime.devices import sent
+from metarl.runtime.devices import CPU
 from metarl.runtime.randomness import Address
-
-ACTOR_GAIN = 0.01  # of the first policy's last layer, which makes all actions nearly as likely
 
 
 class RecurrentMemory(NamedTuple):
-    """What an agent carries through a trial, on the CPU, where acting happens."""
+    """What an agent carries through a trial."""
 
-    core: Params
-    actor: Params
     hidden: torch.Tensor  # [B, S]
-    proposed: torch.Tensor  # [B, S], the state that this step leads to where it is played
     previous: torch.Tensor  # [B, P]: last observation (if shown), action, reward; whether an episode starts
 
 
@@ -50,31 +44,27 @@ class RL2:
 
     Args:
         config: its options.
-        observation_space: of one lane.
-        action_space: of one lane.
+        spaces: of one lane.
         device: where updates are computed.
     """
 
     Config = RL2Config
-    adapts_after_each_episode = True
 
-    def __init__(
-        self,
-        config: RL2Config,
-        observation_space: gymnasium.Space[Any],
-        action_space: gymnasium.Space[Any],
-        device: torch.device,
-    ) -> None:
+    @classmethod
+    def traits(cls, config: RL2Config) -> Traits:
+        """Each lane is a trial of its own."""
+        return Traits(adapts_after_each_episode=True, remembers_steps=True)
+
+    def __init__(self, config: RL2Config, spaces: Spaces, device: torch.device) -> None:
         self.config = config
         self.device = device
-        inputs, state_space = size_of_observation(observation_space), Box(-1, 1, (config.memory_size,))
-        self.actor = make_policy(state_space, action_space, config.hidden, "tanh", config.initial_std, ACTOR_GAIN)
+        inputs, state_space = size_of_observation(spaces.observation), Box(-1, 1, (config.memory_size,))
+        self.actor = make_policy(state_space, spaces.action, config.hidden, "tanh", config.initial_std, ACTOR_GAIN)
         self.critic = MLP(config.memory_size, config.hidden, 1)
-        self.choices = int(action_space.n) if isinstance(action_space, Discrete) else 0
-        self.action_size = self.choices or (action_space.shape or ())[0]
+        self.action_size = size_of_action(spaces.action)
         self.previous_size = self.action_size + 2 + (inputs if config.previous_observation else 0)
         step_size = inputs + self.previous_size
-        self.core = recurrent_core(config.memory, step_size, config.embedding_size, config.memory_size)
+        self.core = make_core(config.memory, step_size, config.embedding_size, config.memory_size)
 
     @property
     def rounds(self) -> int:
@@ -82,43 +72,38 @@ class RL2:
         return self.config.rounds
 
     def initial_state(self, address: Address) -> State:
-        """Fresh parameters and optimiser, on the device; the returns' scale is not known yet."""
-        generator = address.torch_generator()
+        """Fresh parameters and optimiser, on the device."""
         modules = {"core": self.core, "actor": self.actor, "critic": self.critic}
-        policy = {
-            f"{name}.{key}": sent(value, self.device)
-            for name, module in modules.items()
-            for key, value in initial_parameters(module, generator).items()
-        }
-        scale = torch.zeros((), device=self.device)
-        return {"policy": policy, "optimiser": adam_state(policy), "return_scale": scale}
+        return proximal_state(fresh_parameters(modules, address.torch_generator(), self.device))
 
-    def begin(self, state: State, addresses: Sequence[Address], lanes_per_task: int) -> RecurrentMemory:
+    def acting(self, state: State) -> Parts:
+        """The parameters of `core` and `actor`."""
+        return {part: part_of(state["policy"], part, CPU) for part in ("core", "actor")}
+
+    def begin(self, acting: Parts, addresses: Sequence[Address], lanes_per_task: int) -> RecurrentMemory:
         """Nothing remembered, an episode about to start."""
-        params = {name: value.cpu() for name, value in state["policy"].items()}
         lanes = len(addresses) * lanes_per_task
-        hidden = torch.zeros(lanes, self.core.state_size)
         previous = torch.zeros(lanes, self.previous_size)
         previous[:, -1] = 1
-        return RecurrentMemory(part_of(params, "core"), part_of(params, "actor"), hidden, hidden, previous)
+        return RecurrentMemory(torch.zeros(lanes, self.core.state_size), previous)
 
     def act(
-        self, state: State, memory: RecurrentMemory, observation: torch.Tensor, noise: torch.Tensor
+        self, acting: Parts, memory: RecurrentMemory, observation: torch.Tensor, live: torch.Tensor, noise: torch.Tensor
     ) -> tuple[Action, RecurrentMemory]:
         """Sample from the policy of each lane's next recurrent state; observation `[N, E, O]`."""
         inputs = torch.cat([observation.flatten(0, 1), memory.previous], dim=1)  # [B, X]
-        output, proposed = apply(self.core, memory.core, inputs, memory.hidden)
-        distribution = apply(self.actor, memory.actor, output.unflatten(0, observation.shape[:2]))
+        output, following = apply(self.core, acting["core"], inputs, memory.hidden)
+        distribution = apply(self.actor, acting["actor"], output.unflatten(0, observation.shape[:2]))
         action = distribution.sample(noise)
-        return Action(action, distribution.log_probability(action)), memory._replace(proposed=proposed)
+        hidden = torch.where(live.flatten()[:, None], following, memory.hidden)
+        return Action(action, distribution.log_probability(action)), memory._replace(hidden=hidden)
 
-    def observe(self, state: State, memory: RecurrentMemory, transition: Transition) -> RecurrentMemory:
-        """Remember the step in the lanes that played it."""
+    def observe(self, acting: Parts, memory: RecurrentMemory, transition: Transition) -> RecurrentMemory:
+        """What the next step is told of this one, in the lanes that played it."""
         known = self.known(*(x.flatten(0, 1) for x in (transition.observation, transition.action, transition.reward)))
         previous = torch.cat([known, torch.zeros(len(known), 1)], dim=1)
         played = transition.mask.flatten()[:, None] > 0
-        hidden = torch.where(played, memory.proposed, memory.hidden)
-        return memory._replace(hidden=hidden, previous=torch.where(played, previous, memory.previous))
+        return memory._replace(previous=torch.where(played, previous, memory.previous))
 
     def adapt(self, state: State, memory: RecurrentMemory, rollout: Rollout) -> RecurrentMemory:
         """Only say that a new episode starts: everything was learned step by step."""
@@ -127,56 +112,21 @@ class RL2:
         return memory._replace(previous=previous)
 
     def update(self, state: State, trial: Trial, address: Address) -> tuple[State, Metrics]:
-        """Epochs of minibatches of whole trials."""
-        config, policy = self.config, state["policy"]
-        batch, scale, explained = self.batch(state, trial)
-        policy, optimiser, losses = proximal_descent(
-            self.loss,
-            policy,
-            state["optimiser"],
-            batch,
-            address.torch_generator(),
-            epochs=config.epochs,
-            parts=config.minibatches,
-            learning_rate=config.learning_rate,
-            decay=config.learning_rate_decay,
-            max_gradient_norm=config.max_gradient_norm,
-        )
-        metrics = {
-            "update/loss": losses["total"],
-            "update/policy_loss": losses["policy"],
-            "update/value_loss": losses["value"],
-            "update/explained_variance": explained,
-            "update/kl": losses["kl"],
-            "update/clipped": losses["clipped"],
-            "policy/entropy": losses["entropy"],
-        }
-        if "actor.log_std" in policy:
-            metrics["policy/std"] = float(policy["actor.log_std"].exp().mean())
-        return {**state, "policy": policy, "optimiser": optimiser, "return_scale": scale}, metrics
-
-    @torch.no_grad()
-    def batch(self, state: State, trial: Trial) -> tuple[Batch, torch.Tensor, float]:
-        """What the loss sees of a trial, on the device, `[B, L, ...]`; the new scale of returns; explained variance.
+        """Epochs of minibatches of whole trials.
 
         Raises:
-            NonFiniteError: the rewards are not finite.
+            NonFiniteError: the rewards, a gradient or a parameter are not finite.
         """
-        stream = Rollout(*(sent(field, self.device) for field in streams(trial)))
+        batch, targets = self.batch(state, trial)
+        return proximal_update(self.config, state, self.loss, batch, targets, address.torch_generator())
+
+    @torch.no_grad()
+    def batch(self, state: State, trial: Trial) -> tuple[Batch, Targets]:
+        """What the loss sees of a trial, on the device, `[B, L, ...]`."""
+        stream = stream_of(trial, state, self.device)
         inputs = self.inputs(stream)
         _, value = self.distribution_and_value(state["policy"], inputs, stream.mask)
-        targets = trial_targets(
-            stream.reward, value, stream.mask, state["return_scale"], self.config.discount, self.config.gae_lambda
-        )
-        batch = Batch(
-            observation=inputs,
-            action=stream.action,
-            log_probability=stream.log_probability,
-            advantage=targets.advantage,
-            return_=targets.return_,
-            mask=stream.mask,
-        )
-        return batch, targets.scale, targets.explained_variance
+        return proximal_batch(self.config, state, stream, inputs, value)
 
     def inputs(self, stream: Rollout) -> torch.Tensor:
         """What the recurrent state is fed at each step, `[B, L, X]`: as in acting."""
@@ -186,14 +136,8 @@ class RL2:
 
     def known(self, observation: torch.Tensor, action: torch.Tensor, reward: torch.Tensor) -> torch.Tensor:
         """What the next step is told of this one, `[..., P - 1]`; of `[..., O]`, actions and `[...]`."""
-        told = [self.as_input(action), reward.unsqueeze(-1)]
+        told = [action_as_input(action, self.action_size), reward.unsqueeze(-1)]
         return torch.cat([observation, *told] if self.config.previous_observation else told, dim=-1)
-
-    def as_input(self, action: torch.Tensor) -> torch.Tensor:
-        """Actions as floats `[..., A]`: one-hot where they are discrete."""
-        if not self.choices:
-            return action
-        return torch.nn.functional.one_hot(action, self.choices).to(torch.float32)
 
     def distribution_and_value(
         self, policy: Params, inputs: torch.Tensor, mask: torch.Tensor

@@ -16,36 +16,30 @@ Letters beside the house's: Z latent · B = N·E lanes, each one trial · L = K�
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import gymnasium
 import numpy as np
 import torch
 from gymnasium.spaces import Box
 
+from metarl.algorithms.algorithm import Spaces, Traits
 from metarl.algorithms.belief_model import BeliefModel
 from metarl.algorithms.memory_configs import VariBADConfig
-from metarl.core.networks import MLP, apply, initial_parameters, make_policy, size_of_observation
-from metarl.core.optimiser import adam_state
-from metarl.core.parts import joined, part_of
-from metarl.core.proximal import Loss, proximal_descent, proximal_loss, trial_targets
-from metarl.core.recurrent import streams
-from metarl.core.replay import replay_bytes
+from metarl.algorithms.proximal_update import ACTOR_GAIN, proximal_batch, proximal_state, proximal_update, stream_of
+from metarl.core.networks import MLP, apply, make_policy, size_of_observation
+from metarl.core.parts import Parts, fresh_parameters, part_of
+from metarl.core.proximal import Loss, Targets, proximal_loss
 from metarl.core.trust_region import require_finite
 from metarl.core.types import Action, Batch, Metrics, Params, Rollout, State, Transition, Trial
-from metarl.runtime.devices import read_back, sent
+from metarl.runtime.devices import CPU, read_back
 from metarl.runtime.randomness import Address
-
-ACTOR_GAIN = 0.01  # of the first policy's last layer, which makes all actions nearly as likely
 
 
 class BeliefMemory(NamedTuple):
-    """What an agent carries through a trial, on the CPU, where acting happens."""
+    """What an agent carries through a trial."""
 
-    actor: Params
-    encoder: Params
-    head: Params
-    hidden: torch.Tensor  # [N, E, H]
+    hidden: torch.Tensor  # [N, E, S], of the encoder
+    said: torch.Tensor  # [N, E, H], by the encoder after the last step: what the belief is read from
     first: torch.Tensor  # [N, E], one where an episode is about to start
 
 
@@ -54,26 +48,23 @@ class VariBAD:
 
     Args:
         config: its options.
-        observation_space: of one lane.
-        action_space: of one lane.
+        spaces: of one lane.
         device: where updates are computed.
     """
 
     Config = VariBADConfig
-    adapts_after_each_episode = True
 
-    def __init__(
-        self,
-        config: VariBADConfig,
-        observation_space: gymnasium.Space[Any],
-        action_space: gymnasium.Space[Any],
-        device: torch.device,
-    ) -> None:
+    @classmethod
+    def traits(cls, config: VariBADConfig) -> Traits:
+        """Each lane is a trial of its own; transitions are kept."""
+        return Traits(adapts_after_each_episode=True, remembers_steps=True, replay=config.replay_size)
+
+    def __init__(self, config: VariBADConfig, spaces: Spaces, device: torch.device) -> None:
         self.config, self.device = config, device
-        self.model = BeliefModel(config, observation_space, action_space)
-        known = size_of_observation(observation_space) + config.episode_starts
+        self.model = BeliefModel(config, spaces)
+        known = size_of_observation(spaces.observation) + config.episode_starts
         seen = Box(-np.inf, np.inf, (known + 2 * config.latent_size,))
-        self.actor = make_policy(seen, action_space, config.hidden, "tanh", config.initial_std, ACTOR_GAIN)
+        self.actor = make_policy(seen, spaces.action, config.hidden, "tanh", config.initial_std, ACTOR_GAIN)
         self.critic = MLP(seen.shape[0] + 1, config.hidden, 1)
 
     @property
@@ -81,48 +72,51 @@ class VariBAD:
         """Episodes of a meta-training trial."""
         return self.config.rounds
 
-    @property
-    def memory_bytes(self) -> int:
-        """What the replay takes."""
-        return replay_bytes(self.config.replay_size, self.model.observation_size, self.model.action_size)
-
     def initial_state(self, address: Address) -> State:
-        """Fresh networks and optimisers, an empty replay; the returns' scale is not known yet."""
+        """Fresh networks and optimisers, an empty replay."""
         generator = address.torch_generator()
-        parts = {name: initial_parameters(getattr(self, name), generator) for name in ("actor", "critic")}
-        policy = {name: sent(value, self.device) for name, value in joined(parts).items()}
-        scale = torch.zeros((), device=self.device)
-        learned = self.model.initial_state(generator, self.device)
-        return {"policy": policy, "optimiser": adam_state(policy), "return_scale": scale, **learned}
+        policy = fresh_parameters({"actor": self.actor, "critic": self.critic}, generator, self.device)
+        return {**proximal_state(policy), **self.model.initial_state(generator, self.device)}
 
-    def begin(self, state: State, addresses: Sequence[Address], lanes_per_task: int) -> BeliefMemory:
+    def acting(self, state: State) -> Parts:
+        """The parameters of `actor`, `encoder` and `head`."""
+        params = {**state["policy"], **state["model"]}
+        return {part: part_of(params, part, CPU) for part in ("actor", "encoder", "head")}
+
+    def begin(self, acting: Parts, addresses: Sequence[Address], lanes_per_task: int) -> BeliefMemory:
         """The prior: what the encoder says before it has seen anything. An episode is about to start."""
-        params = {name: value.cpu() for name, value in {**state["policy"], **state["model"]}.items()}
-        actor, encoder, head = (part_of(params, name) for name in ("actor", "encoder", "head"))
-        hidden = torch.zeros(len(addresses), lanes_per_task, self.config.memory_size)
-        return BeliefMemory(actor, encoder, head, hidden, torch.ones(hidden.shape[:2]))
+        lanes = len(addresses), lanes_per_task
+        hidden = torch.zeros(*lanes, self.model.modules["encoder"].state_size)
+        return BeliefMemory(hidden, torch.zeros(*lanes, self.config.memory_size), torch.ones(lanes))
 
     def act(
-        self, state: State, memory: BeliefMemory, observation: torch.Tensor, noise: torch.Tensor
+        self, acting: Parts, memory: BeliefMemory, observation: torch.Tensor, live: torch.Tensor, noise: torch.Tensor
     ) -> tuple[Action, BeliefMemory]:
         """Sample from the policy at observation `[N, E, O]` and each lane's belief."""
-        belief = self.model.belief(memory.head, memory.hidden)
-        distribution = apply(self.actor, memory.actor, torch.cat(self.seen(observation, memory.first, *belief), dim=-1))
+        belief = self.model.belief(acting["head"], memory.said)
+        distribution = apply(
+            self.actor, acting["actor"], torch.cat(self.seen(observation, memory.first, *belief), dim=-1)
+        )
         action = distribution.sample(noise)
         return Action(action, distribution.log_probability(action)), memory
 
-    def observe(self, state: State, memory: BeliefMemory, transition: Transition) -> BeliefMemory:
+    def observe(self, acting: Parts, memory: BeliefMemory, transition: Transition) -> BeliefMemory:
         """Move the belief in the lanes that played the step."""
-        hidden = self.model.step(memory.encoder, memory.hidden, transition)
-        return memory._replace(hidden=hidden, first=torch.where(transition.mask > 0, 0.0, memory.first))
+        played = transition.mask > 0
+        moved = self.model.step(acting["encoder"], memory.hidden, transition)
+        hidden, said = (
+            torch.where(played[..., None], new, old)
+            for new, old in zip(moved, (memory.hidden, memory.said), strict=True)
+        )
+        return BeliefMemory(hidden, said, torch.where(played, 0.0, memory.first))
 
     def adapt(self, state: State, memory: BeliefMemory, rollout: Rollout) -> BeliefMemory:
         """Only say that a new episode starts: everything was learned step by step."""
         return memory._replace(first=torch.ones_like(memory.first))
 
-    def belief(self, memory: BeliefMemory) -> tuple[torch.Tensor, torch.Tensor]:
+    def belief(self, acting: Parts, memory: BeliefMemory) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and variance of what each lane believes now, `[N, E, Z]` both."""
-        belief = self.model.belief(memory.head, memory.hidden)
+        belief = self.model.belief(acting["head"], memory.said)
         return belief.mean, torch.exp(2 * belief.log_std)
 
     @torch.no_grad()
@@ -132,7 +126,7 @@ class VariBAD:
         After a step that was not played they stand where the last one left them; in a lane that diverged, at the
         prior. That is what is believed before the first step, in all tasks: `belief` of what `begin` returns.
         """
-        after = (x[:, 1:] for x in self.model.beliefs(state["model"], self.stream(trial)))
+        after = (x[:, 1:] for x in self.model.beliefs(state["model"], stream_of(trial, state, self.device)))
         N, E, T = trial.rollouts[0].mask.shape
         mean, log_std = (x.reshape(N, E, len(trial.rollouts), T, -1) for x in after)
         return mean, torch.exp(2 * log_std)
@@ -144,67 +138,21 @@ class VariBAD:
             InputError: the replay is too small for one trial.
             NonFiniteError: something in the trial, a gradient or a parameter is not finite.
         """
-        config, generator = self.config, address.torch_generator()
-        stream = self.stream(trial)
-        batch, scale, explained = self.batch(state, stream)
+        generator, stream = address.torch_generator(), stream_of(trial, state, self.device)
+        batch, targets = self.batch(state, stream)
         require_finite("trial", {"observation": stream.observation, "next_observation": stream.next_observation})
-        policy, optimiser, losses = proximal_descent(
-            self.loss,
-            state["policy"],
-            state["optimiser"],
-            batch,
-            generator,
-            epochs=config.epochs,
-            parts=config.minibatches,
-            learning_rate=config.learning_rate,
-            decay=config.learning_rate_decay,
-            max_gradient_norm=config.max_gradient_norm,
-        )
-        learned, bound = self.model.learn(state, stream, trial.rollouts[0].mask.shape[1], generator)
-        metrics = {
-            "update/loss": losses["total"],
-            "update/policy_loss": losses["policy"],
-            "update/value_loss": losses["value"],
-            "update/explained_variance": explained,
-            "update/kl": losses["kl"],
-            "update/clipped": losses["clipped"],
-            **read_back(
-                {"update/model_loss": bound.loss, "update/decoder_error": bound.error, "update/belief_kl": bound.kl}
-            ),
-            "policy/entropy": losses["entropy"],
-        }
-        if "actor.log_std" in policy:
-            metrics["policy/std"] = float(policy["actor.log_std"].exp().mean())
-        return {**state, "policy": policy, "optimiser": optimiser, "return_scale": scale, **learned}, metrics
-
-    def stream(self, trial: Trial) -> Rollout:
-        """A trial's rounds one after another, `[B, L, ...]`, on the device."""
-        return Rollout(*(sent(field, self.device) for field in streams(trial)))
+        learned, metrics = proximal_update(self.config, state, self.loss, batch, targets, generator)
+        model, bound = self.model.learn(state, trial, generator)
+        return {**learned, **model}, {**metrics, **read_back({f"update/{name}": x for name, x in bound.items()})}
 
     @torch.no_grad()
-    def batch(self, state: State, stream: Rollout) -> tuple[Batch, torch.Tensor, float]:
-        """What the policy's loss sees of a trial, `[B, L, ...]`; the new scale of returns; explained variance.
-
-        Raises:
-            NonFiniteError: the rewards are not finite.
-        """
+    def batch(self, state: State, stream: Rollout) -> tuple[Batch, Targets]:
+        """What the policy's loss sees of trials `[B, L, ...]`."""
         belief = self.model.beliefs(state["model"], stream)
         L = stream.mask.shape[1]
         over = torch.arange(L, device=self.device).div(L).expand_as(stream.mask)[..., None]
         seen = torch.cat([*self.seen(stream.observation, stream.first, *(x[:, :-1] for x in belief)), over], dim=-1)
-        value = self.value(state["policy"], seen)
-        targets = trial_targets(
-            stream.reward, value, stream.mask, state["return_scale"], self.config.discount, self.config.gae_lambda
-        )
-        batch = Batch(
-            observation=seen,
-            action=stream.action,
-            log_probability=stream.log_probability,
-            advantage=targets.advantage,
-            return_=targets.return_,
-            mask=stream.mask,
-        )
-        return batch, targets.scale, targets.explained_variance
+        return proximal_batch(self.config, state, stream, seen, self.value(state["policy"], seen))
 
     def seen(self, observation: torch.Tensor, first: torch.Tensor, *belief: torch.Tensor) -> list[torch.Tensor]:
         """What the policy is given: `[..., O]`, if asked whether an episode starts `[..., 1]`, and the belief."""

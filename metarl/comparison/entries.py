@@ -15,9 +15,9 @@ import numpy as np
 from metarl.comparison.claims import Claim
 from metarl.comparison.suite import Cell
 from metarl.evaluation.identity import EvaluationIdentity, read_evaluations
-from metarl.runs.checkpoint import write_atomic
 from metarl.runs.config import read_yaml
 from metarl.runs.logger import CURVES, curves_of, read_metrics
+from metarl.runtime.files import write_atomic
 
 FOLDER = "results"
 WINDOW = 5  # last iterations that `before` and `after` are means of

@@ -6,7 +6,6 @@ whatever reason (kill -9 on Linux alone), nothing that it started runs on.
 """
 
 import contextlib
-import os
 import shlex
 import signal
 import subprocess
@@ -28,6 +27,7 @@ from metarl.comparison.suite_file import load_suite
 from metarl.runs.config import read_yaml, versions
 from metarl.runs.continuing import mismatch, taken_up
 from metarl.runs.user_code import own_names
+from metarl.runtime.allocation import cores
 from metarl.runtime.files import MOST_LINES, read_file
 from metarl.runtime.interruption import SIGNALS, interruptible_at_points, interruption_point
 
@@ -62,11 +62,6 @@ class Job:
     process: "subprocess.Popen[bytes]" = field(init=False)
 
 
-def cores() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def check_grid(suite: Suite, grid: Path) -> None:
     """Refuse a grid's folder that holds other runs than the suite's.
 
@@ -90,7 +85,7 @@ def cell_commands(cell: Cell, grid: Path) -> list[list[str]]:
     Code that the suite names is the user's own word; training has made sure that the run is of no other.
     """
     out = grid / cell.folder
-    trust = ["--trust"] if own_names(cell.environment, cell.algorithm) else []
+    trust = ["--trust"] if own_names(cell.environment, cell.algorithm, cell.options.get("algo", {})) else []
     train = cell.train_command(out, resume=(out / "config.yaml").exists())
     return [train, *([*asked.command(out), *trust] for asked in cell.evaluations)]
 

@@ -160,7 +160,7 @@ def _read_config(path: Path) -> dict[str, Any]:
     names = config["environment"], config["algorithm"]
     if not own_names(*names):
         with contextlib.suppress(InputError):  # names that were registered once
-            kinds = {"env": environment_config(names[0]), "algo": algorithm_config(*names)}
+            kinds = {"env": environment_config(names[0]), "algo": algorithm_config(*names, config["algo"])}
             config |= {room: config[room] | then for room, then in options_of_then(config, kinds).items()}
     return config
 

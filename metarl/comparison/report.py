@@ -24,8 +24,8 @@ from metarl.comparison.pictures import (
 )
 from metarl.comparison.records import Record, evaluated_alike, find_runs, read_record, told_apart
 from metarl.comparison.results import compared, interval, summarise
-from metarl.runs.checkpoint import write_atomic
 from metarl.runtime.errors import InputError, StorageError
+from metarl.runtime.files import write_atomic
 
 MANY_RUNS = 12  # a longer list is folded
 

@@ -28,8 +28,7 @@ from metarl.comparison.statistics import (
     steps_to_reach,
 )
 from metarl.comparison.suite import Suite, evaluations_of
-from metarl.runs.checkpoint import write_atomic
-from metarl.runtime.strict_json import as_json
+from metarl.runtime.files import as_json, write_atomic
 
 SHARE = 0.9  # of the way from where training started to the best final return
 WINDOW = 5  # iterations that learning curves are averaged over

@@ -18,8 +18,8 @@ from metarl.evaluation.identity import EvaluationIdentity, read_evaluations
 from metarl.fewshot import SOURCES
 from metarl.runs.config import RunConfig, options_from_dict
 from metarl.runs.presets import default_config
-from metarl.runs.user_code import slug
 from metarl.runs.worlds import is_few_shot
+from metarl.runtime.files import slug
 
 ROOMS = ("train", "env", "algo")
 GIVEN_BY_GRID = ("seed", "threads", "torch_threads")
@@ -78,7 +78,12 @@ class Cell:
 
     @cached_property
     def _defaults(self) -> RunConfig:
-        return default_config(self.environment, self.algorithm, self.options.get("env", {}).get("variant"))
+        return default_config(
+            self.environment,
+            self.algorithm,
+            self.options.get("env", {}).get("variant"),
+            self.options.get("algo", {}),
+        )
 
     @property
     def iterations(self) -> int:
@@ -193,7 +198,7 @@ def completed(environment: str, options: Any) -> Any:
         if is_few_shot(environment):
             target = SOURCES[environment].target if environment in SOURCES else environment
             return load_attribute(target)(options).config
-        env = environment_class(environment)(1, 1, options, threads=1)  # type: ignore[call-arg]  # a family's constructor
+        env = environment_class(environment)(1, 1, options, threads=1)
     except InputError:
         raise
     except Exception as error:  # whatever a user's environment does

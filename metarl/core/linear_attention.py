@@ -45,14 +45,9 @@ class LinearAttention(nn.Module):
     def forward(
         self, x: torch.Tensor, start: torch.Tensor, mask: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """One step, or a sequence with its mask.
+        """What is said after the step `[B, H]`, or after each of a sequence `[B, L, H]`; and the table at the end.
 
-        Args:
-            x: `[B, X]`, or `[B, L, X]`.
-            start: the table before, `[B, M · D · (D + 1)]`.
-            mask: of a sequence, `[B, L]`: zero where a step notes nothing.
-
-        Returns what is said after the step `[B, H]`, or after each step `[B, L, H]`; and the table at the end.
+        The state is the table, `[B, M · D · (D + 1)]`; where the mask is zero a step notes nothing (`recurrent.Core`).
         """
         embedding, table = self.embedding(x), start.unflatten(1, (HEADS, self.width, self.width + 1))
         query, key = (torch.softmax(SHARPNESS * self.heads(layer(x)), dim=-1) for layer in (self.query, self.key))

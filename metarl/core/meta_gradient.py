@@ -82,15 +82,18 @@ class Adaptation(NamedTuple):
     pushforward: Product  # v_n -> J_n v_n
 
 
-def differentiable_adaptation(adapt: Callable[[Params, Any], Params], params: Params, support: Any) -> Adaptation:
+def differentiable_adaptation(
+    adapt: Callable[[Params, Any], Params], params: Params, support: Any, tasks: int
+) -> Adaptation:
     """Adapt every task from shared `params`, keeping the graph.
 
     Args:
         adapt: the inner loop of one task, `(params, support) -> adapted`.
         params: meta-parameters, shared by all tasks.
         support: any pytree of tensors with a leading `N`.
+        tasks: N.
     """
-    start = repeat_for_tasks(params, len(tree_leaves(support)[0]))
+    start = repeat_for_tasks(params, tasks)
     return Adaptation(*linearised(for_tasks(adapt), start, support))
 
 

@@ -170,6 +170,16 @@ def size_of_observation(space: gymnasium.Space[Any]) -> int:
     return space.shape[0]
 
 
+def size_of_action(space: gymnasium.Space[Any]) -> int:
+    """Numbers that an action is told with: its own, or one for each choice of discrete ones."""
+    return int(space.n) if isinstance(space, gymnasium.spaces.Discrete) else (space.shape or ())[0]
+
+
+def action_as_input(action: torch.Tensor, size: int) -> torch.Tensor:
+    """Actions as floats `[..., A]`: one-hot, of this size, where they are discrete; floats are left alone."""
+    return action if action.is_floating_point() else torch.nn.functional.one_hot(action, size).to(torch.float32)
+
+
 def initial_parameters(module: nn.Module, generator: torch.Generator) -> Params:
     """Fresh parameters of `module`, drawn from `generator` alone."""
     for layer in module.modules():

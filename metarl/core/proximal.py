@@ -7,8 +7,8 @@ borders of episodes, and nothing is bootstrapped at the trial's end.
 Letters: B lanes, each one trial · L steps of a trial, of which `mask` says which were played.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -17,10 +17,10 @@ from metarl.core.advantages import discounted_returns, generalised_advantages
 from metarl.core.distributions import Distribution
 from metarl.core.losses import clipped_loss, log_ratio, masked_mean
 from metarl.core.meta_gradient import shortened
-from metarl.core.optimiser import AdamSteps, falling_rate
+from metarl.core.optimiser import AdamSteps
 from metarl.core.trust_region import Finite, require_finite
 from metarl.core.types import Batch, Params, State
-from metarl.runtime.devices import read_back, sent
+from metarl.runtime.devices import sent
 from metarl.runtime.interruption import interruption_point
 
 SCALE_MEMORY = 0.9  # of the returns' scale, from update to update
@@ -63,15 +63,8 @@ def trial_targets(
     """Advantages and returns, for a value function in units of a moving root mean square of the returns.
 
     Whatever the rewards' unit, its targets are then near one. It is fitted to the returns themselves, which a finite
-    game has; λ shapes the advantages alone.
-
-    Args:
-        reward: of each step.
-        value: in units of the known scale, which the value function was fitted in; of the first one, before that.
-        mask: which steps were played.
-        known_scale: the scale until now, zero before the first update.
-        discount: γ.
-        gae_lambda: λ.
+    game has; λ shapes the advantages alone. Values are in units of the known scale, which the value function was fitted
+    in; before the first update that is zero, and they are in units of the new one.
 
     Raises:
         NonFiniteError: the rewards are not finite.
@@ -96,16 +89,8 @@ def proximal_loss(
     value_coefficient: float,
     entropy_bonus: float,
 ) -> Loss:
-    """The clipped objective, plus the value function's error, minus a bonus for entropy (eq. 9).
-
-    Args:
-        distribution: the policy's at every step of `batch`, `[B, L]`.
-        value: in the unit of `batch.return_`.
-        batch: `[B, L, ...]`.
-        clip: bound on how far probability ratios count.
-        value_coefficient: weight of the value function's error.
-        entropy_bonus: weight of the mean entropy.
-    """
+    """The clipped objective, plus the value function's error, minus a bonus for entropy (eq. 9), of a policy's
+    distribution and a value, in the unit of `batch.return_`, at every step of `batch` `[B, L, ...]`."""
     policy_loss = clipped_loss(distribution, batch, clip)
     value_loss = 0.5 * masked_mean((value - batch.return_).square(), batch.mask)
     entropy = masked_mean(distribution.entropy(), batch.mask)
@@ -126,43 +111,31 @@ def minibatches(
     return [torch.tensor_split(order, min(count, lanes)) for order in sent(orders, device)]
 
 
-def proximal_descent(
-    loss: Callable[[Params, Batch], Loss],
+def adam_descent(
+    loss: Callable[[Params, Any], Sequence[torch.Tensor]],
     params: Params,
     optimiser: State,
-    batch: Batch,
-    generator: torch.Generator,
-    *,
-    epochs: int,
-    parts: int,
+    batches: Iterable[Any],
     learning_rate: float,
-    decay: float,
     max_gradient_norm: float,
-) -> tuple[Params, State, dict[str, float]]:
-    """Adam steps down `loss`, `parts` of them in each of `epochs` passes over the lanes of `batch`.
-
-    Their size is `learning_rate`, times `decay` for each time that this was done before.
-
-    Returns the parameters, the optimiser's memory, and the losses' parts averaged over the last epoch.
+    what: str,
+) -> tuple[Params, State, list[list[torch.Tensor]]]:
+    """A step of Adam down `loss` for each of `batches`: the parameters after them, the optimiser's memory, and what the
+    loss was at each, in its parts, of which the first is descended.
 
     Raises:
-        NonFiniteError: a gradient or the parameters after the last step are not finite.
+        NonFiniteError: a gradient or the parameters (of `what`) after the last step are not finite.
     """
-    lanes_in_all = batch.mask.shape[0]
-    rate = falling_rate(learning_rate, decay, optimiser, epochs * min(parts, lanes_in_all))
-    steps, losses, finite = AdamSteps(params, optimiser, rate), list[Loss](), Finite()
-    for parts_of_epoch in minibatches(epochs, lanes_in_all, parts, generator, batch.mask.device):
-        losses = []
-        for lanes in parts_of_epoch:
-            interruption_point()
-            found = loss(steps.params, Batch(*(field[lanes] for field in batch)))
-            gradients = torch.autograd.grad(found.total, list(steps.params.values()))
-            gradient = dict(zip(steps.params, gradients, strict=True))
-            finite.note("gradient", gradient)
-            steps.step(shortened(gradient, max_gradient_norm))
-            losses.append(Loss(*(value.detach() for value in found)))
+    steps, losses, finite = AdamSteps(params, optimiser, learning_rate), list[list[torch.Tensor]](), Finite()
+    for batch in batches:
+        interruption_point()
+        found = loss(steps.params, batch)
+        gradients = torch.autograd.grad(found[0], list(steps.params.values()))
+        gradient = dict(zip(steps.params, gradients, strict=True))
+        finite.note(f"gradient of the {what}", gradient)
+        steps.step(shortened(gradient, max_gradient_norm))
+        losses.append([value.detach() for value in found])
     params, optimiser = steps.result()
-    finite.note("updated policy", params)
+    finite.note(f"updated {what}", params)
     finite.require()
-    means = (torch.stack(values).mean() for values in zip(*losses, strict=True))
-    return params, optimiser, read_back(dict(zip(Loss._fields, means, strict=True)))
+    return params, optimiser, losses

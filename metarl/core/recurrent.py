@@ -8,6 +8,9 @@ Letters: B streams (a lane's rounds, one after another; B = N·E, tasks fold int
 lane's episode had ended) is passed over: the next round goes on where the last played step left.
 """
 
+from collections.abc import Callable
+from typing import Protocol
+
 import torch
 from jaxtyping import Float, Int
 from torch import nn
@@ -17,14 +20,22 @@ from metarl.core.networks import Linear
 from metarl.core.types import Rollout, Trial
 
 
+class Core(Protocol):
+    """A module that takes inputs and a state; its outputs start as zeros, as its state does."""
+
+    state_size: int
+
+    def forward(
+        self, x: torch.Tensor, start: torch.Tensor, mask: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """One step `[B, X]`, or a sequence `[B, L, X]` with its mask `[B, L]` (zero: no step), from
+        the state `[B, S]`: outputs `[B, H]` or `[B, L, H]`, and the last state."""
+
+
 class GRU(nn.Module):
     """Input and hidden state -> next hidden state, twice: it is what the unit says, too.
 
-    Its gates stand in torch's order: reset, update, candidate.
-
-    Args:
-        inputs: X.
-        size: H.
+    Its gates stand in torch's order: reset, update, candidate. X `inputs`, H `size`.
     """
 
     def __init__(self, inputs: int, size: int) -> None:
@@ -47,15 +58,7 @@ class GRU(nn.Module):
     def forward(
         self, x: torch.Tensor, start: torch.Tensor, mask: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """One step, or a sequence with its mask.
-
-        Args:
-            x: `[B, X]`, or `[B, L, X]`.
-            start: the state before, `[B, H]`.
-            mask: of a sequence, `[B, L]`: zero where a step leaves the state alone.
-
-        Returns the state after the step `[B, H]`, or after each step `[B, L, H]`; and the last one.
-        """
+        """The state after the step, or after each of a sequence; and the last one (`Core`)."""
         weights = (self.weight_input, self.weight_hidden, self.bias_input, self.bias_hidden)
         if mask is None:
             state = torch.gru_cell(x, start, *weights)
@@ -73,7 +76,7 @@ class GRU(nn.Module):
 
 
 class EmbeddedGRU(nn.Module):
-    """A GRU behind a rectified layer, in which a step's parts can meet before they are remembered."""
+    """A GRU behind a rectified layer, where a step's parts can meet before they are remembered; called as that is."""
 
     def __init__(self, inputs: int, embedding_size: int, size: int) -> None:
         super().__init__()
@@ -84,25 +87,17 @@ class EmbeddedGRU(nn.Module):
     def forward(
         self, x: torch.Tensor, start: torch.Tensor, mask: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """One step `[B, X]`, or a sequence `[B, L, X]` with its mask: as `GRU`."""
         states: tuple[torch.Tensor, torch.Tensor] = self.gru(torch.relu(self.embedding(x)), start, mask)
         return states
 
 
-Core = GRU | EmbeddedGRU | LinearAttention
+def gated(inputs: int, embedding_size: int, memory_size: int) -> GRU | EmbeddedGRU:
+    """A GRU, behind a rectified layer if that has any units."""
+    return EmbeddedGRU(inputs, embedding_size, memory_size) if embedding_size else GRU(inputs, memory_size)
 
 
-def recurrent_core(kind: str, inputs: int, embedding_size: int, memory_size: int) -> Core:
-    """A core of X inputs and H outputs, whose steps pass a layer if that has any units.
-
-    Args:
-        kind: `gru` or `attention`.
-    """
-    if kind == "attention":
-        return LinearAttention(inputs, embedding_size, memory_size)
-    if embedding_size:
-        return EmbeddedGRU(inputs, embedding_size, memory_size)
-    return GRU(inputs, memory_size)
+CORES: dict[str, Callable[[int, int, int], nn.Module]] = {"gru": gated, "attention": LinearAttention}
+"""What makes a core of X inputs, units of a layer before it (0: none), and H outputs."""
 
 
 def along(index: Int[torch.Tensor, "B L"], values: torch.Tensor) -> Int[torch.Tensor, "B L X"]:
@@ -110,14 +105,19 @@ def along(index: Int[torch.Tensor, "B L"], values: torch.Tensor) -> Int[torch.Te
     return index[..., None].expand(-1, -1, values.shape[-1])
 
 
-def streams(trial: Trial) -> Rollout:
-    """A trial's rounds one after another, `[B, L, ...]`; a lane that diverged in any round is masked out of all.
+def unbroken(trial: Trial) -> Trial:
+    """The trial, with lanes that diverged in any round masked out of all.
 
     What such a lane saw in the broken round is lost, and so is what its memory was afterwards.
     """
-    joined = Rollout(*(torch.cat(fields, dim=2).flatten(0, 1) for fields in zip(*trial.rollouts, strict=True)))
-    whole = torch.stack([rollout.mask.amax(dim=2) for rollout in trial.rollouts]).amin(dim=0)  # [N, E]
-    return joined._replace(mask=joined.mask * whole.flatten()[:, None])
+    whole = torch.stack([rollout.mask.amax(dim=2) for rollout in trial.rollouts]).amin(dim=0)[..., None]  # [N, E, 1]
+    return trial._replace(rollouts=[rollout._replace(mask=rollout.mask * whole) for rollout in trial.rollouts])
+
+
+def streams(trial: Trial) -> Rollout:
+    """The rounds of the unbroken lanes one after another, `[B, L, ...]`."""
+    rollouts = unbroken(trial).rollouts
+    return Rollout(*(torch.cat(fields, dim=2).flatten(0, 1) for fields in zip(*rollouts, strict=True)))
 
 
 def of_previous_step(

@@ -9,9 +9,10 @@ before it saved: N slots, those that the next meetings are written to, count for
 meetings. Both replays share their memory; the old one is good until the new one is written to. A replay without room
 for two trials has none to keep free: it is copied whenever it is written to, and all of its slots count.
 
-A replay *by task* also knows which meetings were with one and the same task, as happens where tasks come from a fixed
-list. It then plays the part of PEARL's two buffers (Rakelly et al. 2019; oyster, rlkit/core/rl_algorithm.py): what a
-task has taught is pooled over all its meetings, while its context is of the last one alone.
+It holds all that a rollout says of a step (observations as they were recorded: who draws them normalises them), and
+which `task` it was of. So it can be drawn from by task as well, where tasks come from a fixed list: what a task has
+taught is then pooled over all its meetings, while its context is of the last one alone, as in PEARL's two buffers
+(Rakelly et al. 2019; oyster, rlkit/core/rl_algorithm.py).
 
 Replay is part of the state, and so of every checkpoint: a resumed run is exact.
 
@@ -23,23 +24,19 @@ import hashlib
 
 import torch
 
-from metarl.core.types import State, Trial
+from metarl.core.networks import action_as_input
+from metarl.core.types import Rollout, State, Trial
 from metarl.runtime.devices import sent
 from metarl.runtime.errors import InputError
 
-FIELDS = ("observation", "action", "reward", "terminated", "next_observation", "mask")
-FLAGS = ("terminated", "mask")
+FIELDS = Rollout._fields
+FLAGS = ("terminated", "truncated", "first", "mask")
 
 
-def empty_replay(
-    capacity: int, observation_size: int, action_size: int, device: torch.device, by_task: bool = False
-) -> State:
-    """Room for `capacity` transitions: `observation` [C, O], `action` [C, A], `reward` [C], …; and `meetings`, how many
-    were ever written, on the CPU.
-
-    By task, each transition also has the name of its `task` [C].
-    """
-    shapes: dict[str, tuple[int, ...]] = dict.fromkeys((*FIELDS, "task") if by_task else FIELDS, ())
+def empty_replay(capacity: int, observation_size: int, action_size: int, device: torch.device) -> State:
+    """Room for `capacity` transitions: a rollout's fields, such as `observation` [C, O], `action` [C, A], `reward` [C];
+    the name of each one's `task` [C]; and `meetings`, how many were ever written, on the CPU."""
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys((*FIELDS, "task"), ())
     shapes |= {"observation": (observation_size,), "next_observation": (observation_size,), "action": (action_size,)}
     kinds = dict.fromkeys(FLAGS, torch.bool) | {"task": torch.int64}
     room: State = {
@@ -49,14 +46,14 @@ def empty_replay(
     return {**room, "meetings": torch.zeros((), dtype=torch.int64)}
 
 
-def replay_bytes(capacity: int, observation_size: int, action_size: int, by_task: bool = False) -> int:
-    """The memory that a replay takes: four bytes a number, one a flag; eight for the name of a task."""
-    return capacity * (4 * (2 * observation_size + action_size + 1) + 2 + 8 * by_task) + 8
+def replay_bytes(capacity: int, observation_size: int, action_size: int) -> int:
+    """The memory that a replay takes: four bytes a number, one a flag, eight the name of a task."""
+    return capacity * (4 * (2 * observation_size + action_size + 2) + len(FLAGS) + 8) + 8
 
 
 def write_trial(replay: State, trial: Trial) -> State:
-    """The replay with N more meetings, which the valid steps of a trial's rounds make up. It may share its memory with
-    `replay`, which stays as it was until the result is written to.
+    """The replay with N more meetings, which the valid steps of a trial's rounds make up; discrete actions are one-hot.
+    It may share its memory with `replay`, which stays as it was until the result is written to.
 
     Args:
         replay: what was written before.
@@ -75,8 +72,8 @@ def write_trial(replay: State, trial: Trial) -> State:
             f"algo.replay_size is {len(replay['mask'])}, but a trial of {N} tasks has {N * E * L} steps"
             " — give at least that many, better a hundred times as many"
         )
-    if "task" in replay:
-        fields["task"] = task_names(trial, meetings)[:, None, None].expand(N, E, L)
+    fields["action"] = action_as_input(fields["action"], replay["action"].shape[-1])
+    fields["task"] = task_names(trial, meetings)[:, None, None].expand(N, E, L)
     order = torch.argsort(fields["mask"], dim=2, descending=True, stable=True)  # valid steps first
     chosen = sent(torch.arange(meetings, meetings + N) % slots, replay["mask"].device)
     rooms = {name: replay[name] if kept_free(slots, N) else replay[name].clone() for name in fields}
@@ -121,21 +118,21 @@ def task_names(trial: Trial, meetings: int) -> torch.Tensor:
 
 
 class Slots:
-    """The tasks of a replay that can be drawn from, numbered `0 … tasks − 1`; each meeting is one of its own where the
-    replay is not by task.
+    """The tasks of a replay that can be drawn from, numbered `0 … tasks − 1`.
 
     Args:
         replay: what was written.
+        by_task: whether meetings with the same task are of one, or each is one of its own.
         tasks: of a trial, N.
         lanes: of a meeting, E.
         steps: of a lane, L.
     """
 
-    def __init__(self, replay: State, tasks: int, lanes: int, steps: int) -> None:
+    def __init__(self, replay: State, by_task: bool, tasks: int, lanes: int, steps: int) -> None:
         self.replay, self.lanes, self.steps = replay, lanes, steps
         slots, device = remembered(replay, tasks, lanes * steps), replay["mask"].device  # [M]
         meeting = torch.arange(len(slots), device=device)
-        names = replay["task"][slots * lanes * steps] if "task" in replay else meeting
+        names = replay["task"][slots * lanes * steps] if by_task else meeting
         _, name, meetings = names.unique(return_inverse=True, return_counts=True)  # [M], [tasks]
         last, by_last = torch.zeros_like(meetings).scatter_reduce(0, name, meeting, "amax").sort()
         task, meetings = by_last.argsort()[name], meetings[by_last]  # tasks in the order of their last meetings
@@ -154,7 +151,7 @@ class Slots:
         """`count` different tasks, or all there are if they are fewer: `[B]`."""
         return sent(torch.randperm(self.tasks, generator=generator)[:count], self.end.device)
 
-    def draw(self, tasks: torch.Tensor, count: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
+    def draw(self, tasks: torch.Tensor, count: int, generator: torch.Generator) -> Rollout:
         """`count` valid transitions of each of `tasks`, drawn evenly and with replacement from all of its meetings:
         `[B, count, ...]`."""
         start, end = self.start[tasks, None], self.end[tasks, None]
@@ -162,7 +159,7 @@ class Slots:
         place = torch.searchsorted(self.ends, number, right=True)
         return self._rows(self.order[place], number - (self.ends - self.valid)[place])
 
-    def draw_context(self, tasks: torch.Tensor, count: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
+    def draw_context(self, tasks: torch.Tensor, count: int, generator: torch.Generator) -> Rollout:
         """`count` valid transitions of the last meeting with each of `tasks`, `[B, count, ...]`, all of one lane: what
         a single agent has seen there."""
         steps = self.context[tasks]  # [B, E]
@@ -175,12 +172,29 @@ class Slots:
     def _uniform(self, tasks: int, count: int, generator: torch.Generator) -> torch.Tensor:
         return sent(torch.rand(tasks, count, generator=generator, dtype=torch.float64), self.end.device)
 
-    def _rows(self, lane: torch.Tensor, step: torch.Tensor) -> dict[str, torch.Tensor]:
+    def _rows(self, lane: torch.Tensor, step: torch.Tensor) -> Rollout:
         row = lane * self.steps + step
-        return {name: self.replay[name][row] for name in FIELDS if name != "mask"}
+        return Rollout(*(self.replay[name][row] for name in FIELDS))
 
 
-def slots_of(replay: State, trial: Trial) -> Slots:
-    """The meetings of a replay to which trials like this one were written."""
+def extent(trial: Trial) -> tuple[int, int, int]:
+    """N tasks, E lanes, L steps of a lane."""
     tasks, lanes, _ = trial.rollouts[0].mask.shape
-    return Slots(replay, tasks, lanes, sum(rollout.mask.shape[2] for rollout in trial.rollouts))
+    return tasks, lanes, sum(rollout.mask.shape[2] for rollout in trial.rollouts)
+
+
+def slots_of(replay: State, trial: Trial, by_task: bool = True) -> Slots:
+    """The meetings of a replay to which trials like this one were written."""
+    return Slots(replay, by_task, *extent(trial))
+
+
+def drawn_lanes(replay: State, trial: Trial, count: int, generator: torch.Generator) -> Rollout:
+    """`count` different lanes `[B, L, ...]` of the meetings remembered, or all there are, where trials like this one
+    were written. Their played steps come first."""
+    tasks, lanes, steps = extent(trial)
+    slots = remembered(replay, tasks, lanes * steps)
+    number = sent(torch.randperm(len(slots) * lanes, generator=generator)[:count], slots.device)
+    slot, lane = slots[number // lanes], number % lanes
+    rooms = {name: by_slot(replay[name], lanes * steps).unflatten(1, (lanes, steps)) for name in FIELDS}
+    drawn = Rollout(**{name: room[slot, lane] for name, room in rooms.items()})
+    return drawn._replace(mask=drawn.mask.to(drawn.reward.dtype))

@@ -1,11 +1,8 @@
 """Every shape and type of the house, in one place.
 
-Letters: `N` tasks · `E` lanes (parallel environments) per task · `T` steps · `O` observation ·
-`A` action · `K` adaptation rounds. Axes always stand in the order `[N, E, T, ...]`. Mathematics is
-written for one task (`[E, T, ...]`); `N` is added in one place (`core.adaptation.for_tasks`).
-
-All records are `NamedTuple`s of tensors, so `torch.func.vmap` and `torch.utils._pytree` take them as
-they are.
+Letters: `N` tasks · `E` lanes (parallel environments) per task · `T` steps · `O` observation · `A` action · `K` rounds
+of adaptation. Axes always stand in the order `[N, E, T, ...]`. Mathematics is written for one task (`[E, T, ...]`); `N`
+is added in one place (`core.inner_step.for_tasks`). Records are `NamedTuple`s, which torch's vmap takes as they are.
 """
 
 from typing import Any, NamedTuple
@@ -31,12 +28,12 @@ class Action(NamedTuple):
 
 
 class Rollout(NamedTuple):
-    """One round of experience in every lane: facts only, no estimates.
+    """One round of experience in every lane: facts only, no estimates; observations as the environment gave them.
 
-    A lane plays one episode a round. `mask` is one where a step was played; a lane that diverged is
-    masked out altogether. `terminated` ends the episode for good, `truncated` only stops the clock, and
-    `next_observation` is the true successor either way. Returns count what was recorded and nothing beyond
-    (`core/advantages.py`); critics that know no clock go on through truncation (`core/soft_actor_critic.py`).
+    A lane plays one episode a round. `mask` is one where a step was played; a lane that diverged is masked out
+    altogether. `terminated` ends the episode for good, `truncated` only stops the clock, and `next_observation` is the
+    true successor either way. Returns count what was recorded and nothing beyond (`core/advantages.py`); critics that
+    know no clock go on through truncation (`core/soft_actor_critic.py`).
     """
 
     observation: Float[torch.Tensor, "N E T O"]

@@ -10,6 +10,7 @@ There is one environment and so one lane: the E episodes of a round are played o
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,10 @@ from metarl.runs.load import load_config
 from metarl.runs.run_directory import RunDirectory
 from metarl.runtime.errors import InputError, NonFiniteError
 from metarl.runtime.randomness import Address, Purpose
-from metarl.sampling.collect import Memory, draw_noise, play_round, single_precision, torch_threads
+from metarl.sampling.collect import Acting, Memory, draw_noise, play_round, single_precision, torch_threads
 from metarl.sampling.normalisation import Normaliser
-from metarl.training.trainer import Setup, set_up, shapes_of_run, task_seeds
+from metarl.training.loop import task_seeds
+from metarl.training.setup import Setup, set_up, shapes_of_run
 
 
 def load(run: str | Path, *, trust: bool = False) -> "AdaptivePolicy":
@@ -69,7 +71,7 @@ class AdaptivePolicy:
     @property
     def episodes(self) -> int:
         """Episodes E of a round in training; 1 for methods that adapt after each episode."""
-        return 1 if self._after_each_episode else self.setup.config.train.lanes
+        return 1 if self.setup.traits.adapts_after_each_episode else self.setup.config.train.lanes
 
     @property
     def rounds(self) -> int:
@@ -97,7 +99,7 @@ class AdaptivePolicy:
                 raise InputError(f"{name} is {value} — it must be at least {least}")
         lane = OneLane(env, self.setup.env.horizon)
         require_same_spaces(self.setup.env, lane.spaces)
-        if self._after_each_episode:
+        if self.setup.traits.adapts_after_each_episode:
             episodes, rounds = 1, episodes * rounds
         return list(self.meet(lane, lane.spaces, episodes, rounds, Address(seed).at(Purpose.EVALUATION)))[-1]
 
@@ -128,8 +130,8 @@ class AdaptivePolicy:
         self, env: TaskEnv, spaces: LaneSpaces, episodes: int, rounds: int, address: Address
     ) -> "Iterator[AdaptedPolicy]":
         """The policy before and after each of `rounds` rounds of `episodes` episodes in the only lane of `env`."""
-        agent, state = self.setup.algorithm, self.state
-        memory = agent.begin(state, [address.at(Purpose.AGENT, 0)], 1)
+        agent, acting, normalise = self.setup.algorithm, self.acting, Normaliser(self.state)
+        memory = agent.begin(acting, [address.at(Purpose.AGENT, 0)], 1)
         returns: list[float] = []
         yield AdaptedPolicy(self, memory, np.array(returns), spaces)
         for round_ in range(rounds):
@@ -138,17 +140,18 @@ class AdaptivePolicy:
                 seeds = [address.at(Purpose.RESET, 0, round_, episode).seed()]
                 noise = draw_noise(env, [address.at(Purpose.ACTIONS, 0, round_, episode)])
                 with torch_threads(1):
-                    rollout, memory, _ = play_round(env, agent, state, memory, seeds, noise)
+                    rollout, memory, _ = play_round(env, agent, acting, normalise, memory, seeds, noise)
                 played.append(rollout)
             # what was played one after the other, as if side by side: [1, E, T, ...]
             joined = Rollout(*(torch.cat(fields, dim=1) for fields in zip(*played, strict=True)))
-            memory = agent.adapt(state, memory, joined)
+            memory = agent.adapt(self.state, memory, normalise.seen(joined))
             returns.append(float(joined.returns))
             yield AdaptedPolicy(self, memory, np.array(returns), spaces)
 
-    @property
-    def _after_each_episode(self) -> bool:
-        return getattr(self.setup.algorithm, "adapts_after_each_episode", False)
+    @cached_property
+    def acting(self) -> Acting:
+        """What its algorithm acts with."""
+        return self.setup.algorithm.acting(self.state)
 
 
 class AdaptedPolicy:
@@ -175,6 +178,8 @@ class AdaptedPolicy:
     def __call__(self, observation: Any, rng: np.random.Generator | None = None) -> Any:
         """The likeliest action, or one that is sampled with `rng`; within the action space, and of its type.
 
+        A call is a step: a recurrent memory moves with it.
+
         Args:
             observation: as the environment gives it. Where it is a vector `[O]` and the policy does not remember
                 single steps, `[B, O]` asks for B actions at once.
@@ -186,10 +191,11 @@ class AdaptedPolicy:
             NonFiniteError: an observation is not finite.
         """
         rows = self._rows(observation)
-        noise = self.noise(len(rows), rng)
+        noise, live = self.noise(len(rows), rng), torch.ones(1, len(rows), dtype=torch.bool)
+        agent, acting = self.policy.setup.algorithm, self.policy.acting
         with torch_threads(1):
             seen = self.normalise(single_precision(rows, 1, len(rows)))
-            action, self.memory = self.policy.setup.algorithm.act(self.policy.state, self.memory, seen, noise)
+            action, self.memory = agent.act(acting, self.memory, seen, live, noise)
         self._last = seen, action
         actions = self.spaces.legal(action.action[0].numpy())
         return actions if np.ndim(observation) == 2 and self.sees_vectors else actions[0]
@@ -208,7 +214,7 @@ class AdaptedPolicy:
         if self._last is None or self._last[0].shape[1] != 1:
             raise InputError("observe() follows no action — call the policy with one observation first")
         seen, action = self._last
-        agent, state = self.policy.setup.algorithm, self.policy.state
+        agent, acting = self.policy.setup.algorithm, self.policy.acting
         transition = Transition(
             observation=seen,
             action=action.action,
@@ -221,19 +227,14 @@ class AdaptedPolicy:
             next_observation=self.normalise(single_precision(self._rows(observation), 1, 1)),
         )
         with torch.no_grad(), torch_threads(1):
-            self.memory = agent.observe(state, self.memory, transition)
+            self.memory = agent.observe(acting, self.memory, transition)
         self._last, self._first = None, False
-
-    def export(self, folder: str | Path) -> None:
-        """Write the policy for programs without metarl; see `deployment/export.py`."""
-        from metarl.deployment.export import export_policy
-
-        export_policy(self, Path(folder))
 
     @property
     def takes_batches(self) -> bool:
         """Whether its memory serves any number of lanes."""
-        return not self.policy._after_each_episode
+        traits = self.policy.setup.traits
+        return not (traits.adapts_after_each_episode or traits.remembers_steps)
 
     @property
     def sees_vectors(self) -> bool:

@@ -14,13 +14,9 @@ A policy that remembers single steps is given its memory, and gives it back; `po
 Letters: B observations at once, O observation, A action, M numbers of a memory.
 """
 
-import contextlib
 import hashlib
 import io
-import os
-import tempfile
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,26 +30,26 @@ from torch.utils import _pytree as pytree
 from envs.adapters.gymnasium_lanes import LaneSpaces
 from metarl.deployment.adapt import AdaptedPolicy, load
 from metarl.deployment.program import Program, RememberingProgram
-from metarl.evaluation.evaluate import check_evaluation
-from metarl.runs.checkpoint import sync_folder
 from metarl.runs.config import versions
-from metarl.runtime.errors import InputError, StorageError
-from metarl.runtime.strict_json import as_json
+from metarl.runtime.errors import InputError
+from metarl.runtime.files import as_json, folder_written_aside
+from metarl.runtime.options import check_evaluation
 
 TOLERANCE = 1e-6  # between an action of the program and the policy's
 
 
-def export_policy(adapted: AdaptedPolicy, folder: Path) -> None:
+def export_policy(adapted: AdaptedPolicy, folder: str | Path) -> None:
     """Write the three files into a new folder, all or none, after the program was run and found equal to the policy.
 
     Raises:
         InputError: the folder holds something, or cannot be; or a method whose steps torch cannot trace.
         StorageError: the file system refused.
     """
+    folder = Path(folder)
     check_folder(folder)
     changing = _changing(adapted)
     program = RememberingProgram(adapted, changing) if changing else Program(adapted)
-    with _aside(folder) as partial:
+    with folder_written_aside(folder) as partial:
         exported = _exported(program, adapted)
         content = io.BytesIO()  # torch's own file writer ends the process where a disk is full
         torch.export.save(exported, content)
@@ -144,7 +140,7 @@ def _seeing_vectors(adapted: AdaptedPolicy) -> AdaptedPolicy:
 
 
 def _changing(adapted: AdaptedPolicy) -> list[int]:
-    """Which leaves of the memory are others after a step.
+    """Which leaves of what is acted with and of the memory are others after a step.
 
     Raises:
         InputError: one that is no tensor, or that has another shape then.
@@ -152,7 +148,8 @@ def _changing(adapted: AdaptedPolicy) -> list[int]:
     probe, observation = _seeing_vectors(adapted), np.zeros(adapted.spaces.observation_size)
     probe(observation)
     probe.observe(0.0, observation)
-    before, after = pytree.tree_leaves(adapted.start), pytree.tree_leaves(probe.memory)
+    acting = adapted.policy.acting
+    before, after = (pytree.tree_leaves((acting, memory)) for memory in (adapted.start, probe.memory))
     changing = [index for index, (a, b) in enumerate(zip(before, after, strict=False)) if a is not b]
     shapes = [[getattr(leaves[index], "shape", None) for index in changing] for leaves in (before, after)]
     if len(before) != len(after) or shapes[0] != shapes[1] or None in shapes[0]:
@@ -197,21 +194,3 @@ def _used(exported: torch.export.ExportedProgram, program: Program) -> dict[str,
     buffers = exported.graph_signature.inputs_to_buffers
     read = [buffers[node.name] for node in exported.graph.nodes if node.name in buffers and node.users]
     return {program.names[name]: exported.state_dict[name].contiguous() for name in read}
-
-
-@contextlib.contextmanager
-def _aside(folder: Path) -> Iterator[Path]:
-    """A folder beside `folder` that takes its place if all goes well, and is gone otherwise."""
-    try:
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.absolute().parent) as aside:
-            partial = Path(aside) / folder.name
-            partial.mkdir()
-            yield partial
-            for path in partial.iterdir():
-                with open(path, "rb") as file:
-                    os.fsync(file.fileno())
-            os.replace(partial, folder)
-            sync_folder(folder.absolute().parent)
-    except OSError as error:
-        reason = error.strerror or error
-        raise StorageError(f"{folder} cannot be written ({reason}) — free space or fix permissions") from error

@@ -13,11 +13,11 @@ from torch.utils import _pytree as pytree
 
 from metarl.core.types import Transition
 from metarl.deployment.adapt import AdaptedPolicy
-from metarl.sampling.collect import Memory
+from metarl.sampling.collect import Acting, Memory
 
 
 class Program(nn.Module):
-    """The deterministic policy as a module: its agent's `act`, its memory in buffers."""
+    """The deterministic policy as a module: its agent's `act`; what that acts with, and its memory, in buffers."""
 
     mean: torch.Tensor  # [O], of observations, where they are normalised
     std: torch.Tensor  # [O]
@@ -27,7 +27,7 @@ class Program(nn.Module):
     def __init__(self, adapted: AdaptedPolicy) -> None:
         super().__init__()
         self.adapted, self.agent = adapted, adapted.policy.setup.algorithm
-        leaves, self.structure = pytree.tree_flatten_with_path(adapted.start)
+        leaves, self.structure = pytree.tree_flatten_with_path((adapted.policy.acting, adapted.start))
         self.constants = [None if isinstance(leaf, torch.Tensor) else leaf for _, leaf in leaves]
         self.names = {f"tensor_{index}": _name(path) for index, (path, _) in enumerate(leaves)}
         for index, (_, leaf) in enumerate(leaves):
@@ -45,12 +45,12 @@ class Program(nn.Module):
 
     def forward(self, observation: torch.Tensor) -> torch.Tensor:
         """`[B, O]` -> `[B, A]` or `[B]`."""
-        memory = pytree.tree_unflatten(self.leaves(), self.structure)
-        action, _ = self.act(memory, self.seen(observation))
+        acting, memory = pytree.tree_unflatten(self.leaves(), self.structure)
+        action, _ = self.act(acting, memory, self.seen(observation))
         return self.legal(action)
 
     def leaves(self) -> list[Any]:
-        """Of the memory as adaptation left it."""
+        """Of what is acted with, and of the memory as adaptation left it."""
         return [getattr(self, f"tensor_{i}", constant) for i, constant in enumerate(self.constants)]
 
     def seen(self, observation: torch.Tensor) -> torch.Tensor:
@@ -58,11 +58,12 @@ class Program(nn.Module):
         seen = observation.unsqueeze(0)
         return (seen - self.mean) / self.std if self.adapted.normalise.active else seen
 
-    def act(self, memory: Memory, seen: torch.Tensor) -> tuple[torch.Tensor, Memory]:
+    def act(self, acting: Acting, memory: Memory, seen: torch.Tensor) -> tuple[torch.Tensor, Memory]:
         """The agent's likeliest action `[1, B, A]` or `[1, B]`, and its memory."""
         lanes = seen.shape[:2]
         noise = seen.new_ones(lanes) if isinstance(self.space, Discrete) else seen.new_zeros(*lanes, len(self.low))
-        action, memory = self.agent.act({}, memory, seen, noise)
+        live = torch.ones(lanes, dtype=torch.bool)
+        action, memory = self.agent.act(acting, memory, seen, live, noise)
         return action.action, memory
 
     def legal(self, action: torch.Tensor) -> torch.Tensor:
@@ -116,13 +117,13 @@ class RememberingProgram(Program):
             mask=(played > 0).float(),  # before the first step there is nothing to observe
             next_observation=seen,
         )
-        known = self.agent.observe({}, pytree.tree_unflatten(leaves, self.structure), transition)
-        action, known = self.act(known, seen)
-        after = pytree.tree_leaves(known)
+        acting, remembered = pytree.tree_unflatten(leaves, self.structure)
+        action, remembered = self.act(acting, self.agent.observe(acting, remembered, transition), seen)
+        after = pytree.tree_leaves((acting, remembered))
         return self.legal(action), self.packed([played + 1, seen, action], [after[index] for index in self.changing])
 
 
 def _name(path: tuple[Any, ...]) -> str:
-    """`params/body.layers.0.weight`, for a leaf of a memory."""
-    parts = [next(getattr(key, kind) for kind in ("name", "key", "idx") if hasattr(key, kind)) for key in path]
+    """`params/body.layers.0.weight`, for a leaf of a memory or of what is acted with."""
+    parts = [next(getattr(key, kind) for kind in ("name", "key", "idx") if hasattr(key, kind)) for key in path[1:]]
     return "/".join(map(str, parts))

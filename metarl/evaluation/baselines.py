@@ -9,14 +9,15 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from metarl.runs.checkpoint import Checkpoint
+from metarl.runs.checkpoint import Checkpoint, shapes_of
 from metarl.runs.config import RunConfig, read_yaml
 from metarl.runs.continuing import mismatch, taken_up
 from metarl.runs.presets import default_config
 from metarl.runs.run_directory import RunDirectory
-from metarl.runs.user_code import slug
 from metarl.runtime.errors import InputError
-from metarl.training.trainer import Setup, set_up, shapes_of_run, train
+from metarl.runtime.files import slug
+from metarl.training.loop import train
+from metarl.training.setup import Setup, fresh_state, set_up
 
 
 def baselines(config: RunConfig, algorithms: Sequence[str]) -> dict[str, RunConfig]:
@@ -61,14 +62,15 @@ def trained(run: RunDirectory, config: RunConfig, console: Console) -> Checkpoin
     if old:
         config = taken_up(config, read_yaml(run.config_path))
     setup = set_up(config)
-    shapes = shapes_of_run(setup)
+    start = fresh_state(setup)
+    shapes = shapes_of(start)
     if old:
         _require_same(setup, run)
     checkpoint = run.load(setup.device, shapes) if old else None
     if checkpoint is None or checkpoint.iteration < config.train.iterations:
         with run.writing(setup.config, old, shapes):
             console.out(f"{config.algorithm}: training {config.train.iterations} iterations to compare with")
-            train(setup, run, console)
+            train(setup, run, start, console)
         checkpoint = run.load(setup.device, shapes)
     assert checkpoint is not None
     return checkpoint

@@ -17,10 +17,10 @@ from metarl.core.types import State
 from metarl.evaluation.random_policy import random_returns
 from metarl.runs.checkpoint import Checkpoint
 from metarl.runs.config import RunConfig
-from metarl.runtime.errors import InputError
 from metarl.runtime.randomness import Address, Purpose
 from metarl.sampling.collect import blaming_environment, collect, torch_threads
-from metarl.training.trainer import Setup, set_new_tasks
+from metarl.training.loop import set_new_tasks
+from metarl.training.setup import Setup
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,10 @@ def evaluate(
         env.set_tasks({name: values[: env.num_tasks] for name, values in law.tasks.items()})
     else:
         set_new_tasks(env, address, split)
-    sampled = None
+    sampled, explores = None, not setup.traits.adapts_after_each_episode
     with torch_threads(setup.config.train.torch_threads):
         for likeliest in (False, True) if deterministic else (False,):
-            trial = collect(env, setup.algorithm, state, rounds + 1, address, likeliest=likeliest)
+            trial = collect(env, setup.algorithm, state, rounds + 1, address, likeliest=likeliest, explores=explores)
             per_task = trial.returns.double().numpy()
             interval = bootstrap_interval(per_task)
             curve = AdaptationCurve(per_task, per_task.mean(axis=0), *interval, trial.diverged, env.tasks, sampled)
@@ -163,16 +163,3 @@ def evaluation_record(
         "task_parameters": {name: values.tolist() for name, values in curve.tasks.items()},
         "compared": dict(compared),
     }
-
-
-def check_evaluation(tasks: int, rounds: int, seed: int) -> None:
-    """Refuse impossible numbers by name.
-
-    Raises:
-        InputError: names the option.
-    """
-    limits = (("tasks", tasks, 1, 1_000_000), ("rounds", rounds, 0, 1_000_000), ("seed", seed, 0, 2**32 - 1))
-    for name, value, least, most in limits:
-        if not least <= value <= most:
-            bound = f"at least {least}" if value < least else f"at most {most}"
-            raise InputError(f"--{name} is {value} — it must be {bound}")

@@ -19,11 +19,10 @@ from rich.table import Table
 from rich.text import Text
 
 from metarl.evaluation.identity import FILE, EvaluationIdentity, identity_of, places_of, read_evaluations
-from metarl.runs.checkpoint import write_atomic
 from metarl.runs.logger import quiet_writers
 from metarl.runs.run_directory import RunDirectory
 from metarl.runtime.errors import StorageError
-from metarl.runtime.strict_json import as_json
+from metarl.runtime.files import as_json, write_atomic
 
 if TYPE_CHECKING:  # matplotlib is slow to import, and training does without it
     from matplotlib.figure import Figure
@@ -44,7 +43,7 @@ def write_evaluation(run: RunDirectory, record: dict[str, Any], beside: dict[str
     for place in places:
         write_atomic(place / TABLE, csv_text(record).encode())
     picture = None
-    with _guest("the picture"):
+    with guest("the picture"):
         for place in places:
             for name in (PICTURE, FILM):
                 (place / name).unlink(missing_ok=True)  # at worst there is none, but never another evaluation's
@@ -52,7 +51,7 @@ def write_evaluation(run: RunDirectory, record: dict[str, Any], beside: dict[str
         for place in places:
             write_atomic(place / PICTURE, picture)
     identity = identity_of(record)
-    with _guest("TensorBoard"):
+    with guest("TensorBoard"):
         write_charts(charts_folder(run, identity), record, record, picture)
         for name, other in beside.items():
             write_charts(charts_folder(other, identity), record["compared"][name], record, None)
@@ -89,30 +88,9 @@ def charts_folder(run: RunDirectory, identity: EvaluationIdentity) -> Path:
     return run.path / "evaluation" if newest else own
 
 
-def write_film(run: RunDirectory, record: dict[str, Any], seed: int, trust: bool) -> None:
-    """Film the first task before and after adaptation; for the run's folder, and for TensorBoard, which plays it.
-
-    Args:
-        trust: whether code that the run names may be run.
-    """
-    from torch.utils.tensorboard import SummaryWriter
-
-    from metarl.evaluation.render import render_run
-
-    with _guest("the film"):
-        rounds = len(record["returns"]["mean"]) - 1
-        own, *others = places_of(run.path, identity_of(record))
-        render_run(run.path, own / FILM, tasks=1, rounds=rounds, split=record["split"], seed=seed, trust=trust)
-        film = (own / FILM).read_bytes()
-        for place in others:
-            write_atomic(place / FILM, film)
-        folder = charts_folder(run, identity_of(record))
-        with SummaryWriter(str(folder)) as writer:  # its own video writer fails with today's moviepy
-            add_image(writer, "evaluation/film", film, record["iteration"])
-
-
 @contextmanager
-def _guest(what: str) -> Iterator[None]:
+def guest(what: str) -> Iterator[None]:
+    """Charts are guests: what goes wrong with one is said, and stops nothing."""
     quiet_writers()
     try:
         yield

@@ -22,10 +22,15 @@ class RandomPolicy:
     def __init__(self, action_space: Space[np.ndarray] | Discrete) -> None:
         self.action_space = action_space
 
-    def begin(self, state: State, addresses: Sequence[Address], lanes_per_task: int) -> None:
+    def acting(self, state: State) -> None:
+        """There are no meta-parameters."""
+
+    def begin(self, acting: None, addresses: Sequence[Address], lanes_per_task: int) -> None:
         """There is nothing to remember."""
 
-    def act(self, state: State, memory: None, observation: torch.Tensor, noise: torch.Tensor) -> tuple[Action, None]:
+    def act(
+        self, acting: None, memory: None, observation: torch.Tensor, live: torch.Tensor, noise: torch.Tensor
+    ) -> tuple[Action, None]:
         """Actions `[N, E, A]` or `[N, E]`, whatever the observation; their probability is never asked for."""
         space = self.action_space
         if isinstance(space, Discrete):
@@ -38,7 +43,7 @@ class RandomPolicy:
             action = low + (high - low) * uniform
         return Action(action, torch.zeros(observation.shape[:2])), None
 
-    def observe(self, state: State, memory: None, transition: Transition) -> None:
+    def observe(self, acting: None, memory: None, transition: Transition) -> None:
         """Nothing is learned from a step."""
 
     def adapt(self, state: State, memory: None, rollout: Rollout) -> None:

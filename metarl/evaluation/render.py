@@ -20,10 +20,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from envs.contract.base import TaskEnv
 from metarl.deployment.adapt import AdaptedPolicy, AdaptivePolicy, load
-from metarl.evaluation.evaluate import check_evaluation
-from metarl.runs.checkpoint import write_atomic
 from metarl.runtime.errors import InputError
+from metarl.runtime.files import write_atomic
 from metarl.runtime.interruption import interruption_point
+from metarl.runtime.options import check_evaluation
 from metarl.runtime.randomness import Address, Purpose
 from metarl.sampling.collect import blaming_environment
 

@@ -9,20 +9,21 @@ from rich.console import Console
 
 from metarl.evaluation.baselines import baseline_directory, baselines, trained
 from metarl.evaluation.evaluate import (
-    check_evaluation,
     curve_record,
     evaluate,
     evaluation_record,
     levels,
     listed_tasks,
 )
-from metarl.evaluation.files import write_evaluation, write_film
+from metarl.evaluation.files import write_evaluation
+from metarl.evaluation.film import write_film
+from metarl.evaluation.labels import evaluate_few_shot
 from metarl.runs.load import load_config
 from metarl.runs.run_directory import RunDirectory
 from metarl.runs.worlds import is_few_shot
 from metarl.runtime.errors import InputError
-from metarl.training.fewshot import evaluate_few_shot
-from metarl.training.trainer import set_up, shapes_of_run
+from metarl.runtime.options import check_evaluation
+from metarl.training.setup import set_up, shapes_of_run
 
 
 def evaluate_run(

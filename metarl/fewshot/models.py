@@ -3,12 +3,13 @@
 Written for one task, `[B, ...]`; `vmap` adds the tasks. Images are `[B, height, width, channels]`.
 """
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn import functional
 
 from metarl.core.networks import MLP, Linear
-from metarl.fewshot.configs import LearnerConfig
 from metarl.runtime.errors import InputError
 
 BLOCKS = 4
@@ -73,7 +74,7 @@ class ConvolutionalNetwork(nn.Module):
         return self.head(x.mean(dim=(1, 2)))
 
 
-def make_model(input_shape: tuple[int, ...], outputs: int, config: LearnerConfig, context_size: int = 0) -> nn.Module:
+def make_model(input_shape: tuple[int, ...], outputs: int, config: Any, context_size: int = 0) -> nn.Module:
     """A model for inputs of this shape; its last layer stands last among its parameters.
 
     Raises:

@@ -14,7 +14,6 @@ In training a character turned by 90°, 180° or 270° is a character of its own
 
 import hashlib
 import io
-import os
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -24,7 +23,8 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from metarl.fewshot.sources import Examples, Task
-from metarl.runtime.errors import InputError, StorageError
+from metarl.runtime.errors import InputError
+from metarl.runtime.files import write_atomic
 from metarl.runtime.options import check_ranges, number
 
 FULL = {
@@ -195,13 +195,9 @@ def prepared(sources: dict[str, Path], cache: Path) -> Characters:
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         pass  # not prepared yet, or not whole
     characters = read(sources)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with open(aside, "wb") as file:
-            np.savez_compressed(file, images=characters.images, alphabets=characters.alphabets)
-        os.replace(aside, path)
-    except OSError as error:
-        raise StorageError(f"{path} cannot be written ({error.strerror}) — name another folder: --env.cache") from error
+    content = io.BytesIO()
+    np.savez_compressed(content, images=characters.images, alphabets=characters.alphabets)
+    write_atomic(path, content.getvalue(), "name another folder: --env.cache")
     return characters
 
 

@@ -5,13 +5,11 @@ and moved into place, the manifest last: whoever finds a manifest finds the weig
 itself and the weights, since a flipped bit mostly goes unnoticed otherwise.
 """
 
-import contextlib
 import fnmatch
 import hashlib
 import json
 import math
 import os
-import uuid
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,11 +17,11 @@ import safetensors.torch
 import torch
 
 from metarl.core.types import State
+from metarl.runs.older_checkpoints import completed
 from metarl.runtime.errors import StorageError
-from metarl.runtime.files import read_file, read_json
+from metarl.runtime.files import read_file, read_json, write_atomic
 
 SEPARATOR = "/"
-PARTIAL = ".partial"  # how names of files end that are being written
 MOST_HEADER = 100_000_000  # bytes, by safetensors' own rule
 
 Shapes = dict[str, tuple[tuple[int, ...], torch.dtype]]
@@ -38,49 +36,11 @@ class Checkpoint(NamedTuple):
     state: State
 
 
-def write_atomic(path: Path, content: bytes) -> None:
-    """Write a file so that it holds either its old content or all of the new, whatever happens.
-
-    Any number of processes may do so at once: each writes aside under a name of its own.
-
-    Raises:
-        StorageError: the file system refused.
-    """
-    aside = path.with_name(f".{path.name[:40]}.{uuid.uuid4().hex}{PARTIAL}")
-    try:
-        with open(aside, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-        sync_folder(path.parent)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            aside.unlink()  # a full disk has better use for it
-        reason = error.strerror or error
-        raise StorageError(f"{path} cannot be written ({reason}) — free space or fix permissions") from error
-
-
-def sync_folder(path: Path) -> None:
-    """Have the names in a folder, and not only what they stand for, survive a power cut.
-
-    Raises:
-        OSError: the file system refused.
-    """
-    directory = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-
-
 def save_checkpoint(directory: Path, checkpoint: Checkpoint, keep: int) -> None:
     """Add a checkpoint to `directory` and drop all but the last `keep`.
 
-    Later ones are dropped as well: had they been sound, the run would have gone on from them.
-
-    Raises:
-        StorageError: the file system refused.
+    Later ones are dropped as well: had they been sound, the run would have gone on from them. StorageError where the
+    file system refuses.
     """
     tensors = {name: value.detach().cpu().contiguous() for name, value in _flatten(checkpoint.state).items()}
     weights = safetensors.torch.save(tensors)
@@ -93,36 +53,23 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint, keep: int) -> None:
     newest = manifests.index(stem.with_suffix(".json"))
     for old in manifests[:newest] + manifests[newest + keep :]:
         old.unlink(missing_ok=True)  # manifest first: a weight file without one is not a checkpoint
-    _sweep(directory)
-
-
-def _sweep(directory: Path) -> None:
-    """Remove the weights that no manifest proves: of dropped checkpoints, and what a crash left between two writes."""
-    for weights in directory.glob("iteration-*.safetensors"):
-        if not weights.with_suffix(".json").exists():
-            weights.unlink(missing_ok=True)
+    for leftover in directory.glob("iteration-*.safetensors"):  # of those, and of crashes between two writes
+        if not leftover.with_suffix(".json").exists():
+            leftover.unlink(missing_ok=True)
 
 
 def shapes_of(state: State) -> Shapes:
     """The names, shapes and types of all tensors of a state."""
-    return {name: _shape_of(value) for name, value in _flatten(state).items()}
+    return {name: (tuple(value.shape), value.dtype) for name, value in _flatten(state).items()}
 
 
-def _shape_of(tensor: torch.Tensor) -> tuple[tuple[int, ...], torch.dtype]:
-    return tuple(tensor.shape), tensor.dtype
-
-
-def load_checkpoint(
-    directory: Path, device: torch.device, shapes: Shapes | None = None
-) -> tuple[Checkpoint | None, list[str]]:
-    """The newest sound checkpoint, and a line about each damaged one that was passed over.
+def load_checkpoint(directory: Path, device: torch.device, shapes: Shapes) -> tuple[Checkpoint | None, list[str]]:
+    """The newest sound checkpoint (None where there is none), and a line about each damaged one that was passed over.
 
     Args:
         directory: where checkpoints lie.
         device: where its tensors are to be.
         shapes: the tensors that the run's config makes; a checkpoint of others counts as damaged.
-
-    Returns `None` where there is none.
 
     Raises:
         StorageError: there are checkpoints, and all are damaged; or the file system refused to show them.
@@ -143,29 +90,29 @@ def load_checkpoint(
     return None, damaged
 
 
-def _read(manifest: Path, device: torch.device, shapes: Shapes | None) -> Checkpoint:
-    """A checkpoint.
-
-    Raises:
-        OSError: a file of it is not there, or no ordinary one.
-        ValueError: it is not as `save_checkpoint` writes it, or does not fit `shapes`.
-    """
+def _read(manifest: Path, device: torch.device, shapes: Shapes) -> Checkpoint:
+    """A checkpoint; OSError where a file is not there, ValueError where it is not as `save_checkpoint` writes it."""
     facts = read_json(manifest)
     if not _is_manifest(facts):
         raise ValueError("it is no manifest")
-    weights = read_file(manifest.with_suffix(".safetensors"), None if shapes is None else _most_bytes(shapes))
+    most = MOST_HEADER + sum(math.prod(shape) * kind.itemsize for shape, kind in shapes.values())
+    weights = read_file(manifest.with_suffix(".safetensors"), most)
     if facts.pop("sha256") != _digest(facts, weights):
         raise ValueError("it and its weights do not match their SHA-256")
     if manifest.stem != f"iteration-{facts['iteration']:06d}":
         raise ValueError(f"it says iteration {facts['iteration']}")
-    loaded = _tensors(weights)
-    if len(loaded) != len(facts["tensors"]) or loaded.keys() != set(facts["tensors"]):
+    try:
+        loaded = safetensors.torch.load(weights)
+    except Exception as error:  # its own, and what its Python makes of types that torch lacks
+        raise ValueError(f"its weights are no safetensors: {error}") from error
+    if sorted(loaded) != sorted(facts["tensors"]):
         raise ValueError("it and its weights hold different tensors")
-    if shapes is not None:
-        _require_fit({name: _shape_of(value) for name, value in loaded.items()}, shapes)
+    loaded = completed(loaded, shapes)
+    _require_fit(shapes_of(loaded), shapes)
     # In the order they were saved in, since sums over them round by it; and cloned, since safetensors' own memory
     # starts anywhere, and the last bits of a matrix product depend on where.
-    tensors = {name: loaded[name].clone().to(device) for name in facts["tensors"]}
+    names = dict.fromkeys([*facts["tensors"], *loaded])
+    tensors = {name: loaded[name].clone().to(device) for name in names}
     return Checkpoint(facts["iteration"], facts["env_steps"], _unflatten(tensors))
 
 
@@ -174,23 +121,6 @@ def _is_manifest(facts: Any) -> bool:
         return False
     counted = all(type(facts.get(name)) is int and facts[name] >= 0 for name in ("iteration", "env_steps"))
     return counted and all(isinstance(name, str) for name in [*facts["tensors"], facts.get("sha256")])
-
-
-def _tensors(weights: bytes) -> dict[str, torch.Tensor]:
-    """What a safetensors file holds.
-
-    Raises:
-        ValueError: its header is too large, or says what is not so.
-    """
-    try:
-        return safetensors.torch.load(weights)
-    except Exception as error:  # its own, and what its Python makes of types that torch lacks
-        raise ValueError(f"its weights are no safetensors: {error}") from error
-
-
-def _most_bytes(shapes: Shapes) -> int:
-    """How long a safetensors file of these tensors can be."""
-    return MOST_HEADER + sum(math.prod(shape) * kind.itemsize for shape, kind in shapes.values())
 
 
 def _require_fit(found: Shapes, wanted: Shapes) -> None:
@@ -212,11 +142,7 @@ def _digest(facts: dict[str, Any], weights: bytes) -> str:
 
 
 def _manifests(directory: Path) -> list[Path]:
-    """All manifests, newest first.
-
-    Raises:
-        StorageError: the file system refused to list them, which is not that there are none.
-    """
+    """All manifests, newest first; StorageError where they cannot be listed, which is not that there are none."""
     try:
         names = os.listdir(directory)
     except FileNotFoundError:
@@ -230,23 +156,18 @@ def _manifests(directory: Path) -> list[Path]:
 def _flatten(state: State, prefix: str = "") -> dict[str, torch.Tensor]:
     flat: dict[str, torch.Tensor] = {}
     for name, value in state.items():
-        if isinstance(value, dict):
-            flat |= _flatten(value, f"{prefix}{name}{SEPARATOR}")
-        else:
-            flat[f"{prefix}{name}"] = value
+        inner = isinstance(value, dict)
+        flat |= _flatten(value, f"{prefix}{name}{SEPARATOR}") if inner else {f"{prefix}{name}": value}
     return flat
 
 
 def _unflatten(flat: dict[str, torch.Tensor]) -> State:
+    """What `_flatten` has flattened."""
     state: dict[str, Any] = {}
     for path, value in flat.items():
         *rooms, name = path.split(SEPARATOR)
         room = state
         for part in rooms:
             room = room.setdefault(part, {})
-            if not isinstance(room, dict):
-                raise ValueError(f"{path} lies in another tensor")
-        if name in room:
-            raise ValueError(f"other tensors lie in {path}")
         room[name] = value
     return state

@@ -4,7 +4,6 @@ Importing this needs no torch, so that bad input is refused at once.
 """
 
 import dataclasses
-import math
 import platform
 import sys
 import types
@@ -20,19 +19,20 @@ from envs.contract.errors import InputError, nearest
 from metarl.algorithms import RENAMED
 from metarl.runs.migrations import RENAMED_OPTIONS, SCHEMA, renamed_options, values_of_then
 from metarl.runtime.files import is_plain, read_yaml_file
+from metarl.runtime.options import check_ranges, number
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """How long, how much at once, and on what."""
 
-    iterations: int = 100
+    iterations: int = number(100, least=1)
     """Meta-updates to train for."""
-    seed: int = 0
+    seed: int = number(0, least=0, most=2**32 - 1)  # one word of an address
     """Where all randomness starts."""
-    tasks: int = 20
+    tasks: int = number(20, least=1, most=1_000_000)
     """Tasks N of an iteration (the meta-batch)."""
-    lanes: int = 20
+    lanes: int = number(20, least=1, most=1_000_000)
     """Lanes E: environments of each task side by side, with an episode each in every round (labelled data have
     `env.shots` instead)."""
     normalise_observations: bool = False
@@ -40,38 +40,23 @@ class TrainConfig:
     all in two rounds before the first iteration)."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where adaptation and updates are computed; physics always runs on the CPU."""
-    threads: int = 0
+    threads: int = number(0, least=0, most=1024)  # far more end the process without a word
     """Physics threads of a machine (0: one for each core). Never changes a result."""
-    groups: int = 0
+    groups: int = number(0, least=0, most=1024)
     """Groups that an iteration's tasks are sampled in, side by side: one acts and adapts while another's physics runs
     (0: one or two; the first iterations find out what is faster here). Never changes a result."""
-    tasks_at_once: int = 0
+    tasks_at_once: int = number(0, least=0, most=1_000_000)
     """Tasks that an update works on at once; fewer need less memory, and more time (0: all, but half as many whenever
     torch finds no memory for them). Never changes a result."""
-    torch_threads: int = 0
+    torch_threads: int = number(0, least=0, most=1024)
     """Threads of torch's own arithmetic on a machine (0: one for each core). Its sums may depend on it."""
-    checkpoint_every: int = 5
+    checkpoint_every: int = number(5, least=1)
     """Iterations between checkpoints."""
-    keep_checkpoints: int = 3
+    keep_checkpoints: int = number(3, least=1)
     """How many of the last checkpoints stay on disk."""
 
     def __post_init__(self) -> None:
-        for name, least, most in (
-            ("iterations", 1, math.inf),
-            ("seed", 0, 2**32 - 1),  # one word of an address
-            ("tasks", 1, 1_000_000),
-            ("lanes", 1, 1_000_000),
-            ("threads", 0, 1024),  # far more end the process without a word
-            ("groups", 0, 1024),
-            ("tasks_at_once", 0, 1_000_000),
-            ("torch_threads", 0, 1024),
-            ("checkpoint_every", 1, math.inf),
-            ("keep_checkpoints", 1, math.inf),
-        ):
-            value = getattr(self, name)
-            if not least <= value <= most:
-                bound = f"at least {least}" if value < least else f"at most {most}"
-                raise InputError(f"{name} is {value} — it must be {bound}")
+        check_ranges(self, "")
 
 
 # Fields that may differ when a run is taken up again: they change where and how long, not what.
@@ -107,8 +92,7 @@ def _plain(value: Any) -> Any:
 def options_from_dict(kind: type, values: dict[str, Any]) -> Any:
     """An option dataclass from plain values (lists become tuples, and whole numbers floats where they must).
 
-    Raises:
-        InputError: a field that `kind` does not have, or a value of another type.
+    InputError names a field that `kind` does not have, or a value of another type.
     """
     hints = typing.get_type_hints(kind)
     known = [field.name for field in dataclasses.fields(kind)]
@@ -146,29 +130,6 @@ def _fits(value: Any, hint: Any) -> bool:
     return isinstance(value, origin)
 
 
-def difference(mine: dict[str, Any], theirs: dict[str, Any]) -> str | None:
-    """The first field in which two configs differ so that one cannot continue the other, or None."""
-    if isinstance(theirs.get("train"), dict):  # an older run says nothing of options that came after it
-        theirs = theirs | {"train": dataclasses.asdict(TrainConfig()) | theirs["train"]}
-    for room in ("environment", "algorithm", "env", "algo", "train"):
-        a, b = mine[room], theirs.get(room)
-        if not isinstance(a, dict) or not isinstance(b, dict):
-            if a != b:
-                return f"{room} is {a}, there it is {b}"
-            continue
-        for name in sorted(a.keys() | b.keys()):
-            if name in FREE_ON_RESUME.get(room, ()):
-                continue
-            if not _same(a.get(name), b.get(name)):
-                return f"{room}.{name} is {a.get(name)}, there it is {b.get(name)}"
-    return None
-
-
-def _same(a: Any, b: Any) -> bool:
-    both_nan = isinstance(a, float) and isinstance(b, float) and math.isnan(a) and math.isnan(b)
-    return a == b or both_nan
-
-
 def versions() -> dict[str, str]:
     """Versions of what a result depends on."""
     found = {"python": platform.python_version()}
@@ -186,10 +147,9 @@ def to_yaml(config: RunConfig, **facts: Any) -> str:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Plain values of a `config.yaml`, with its `schema`; a method that was renamed since has its new name.
+    """Plain values of a `config.yaml`, with its `schema`; what was renamed since has its new name.
 
-    Raises:
-        InputError: no such file, not a run's config, or one of a newer metarl.
+    InputError where there is no such file, or it is not a run's config, or one of a newer metarl.
     """
     try:
         values = read_yaml_file(path)

@@ -1,17 +1,10 @@
-"""Taking up a run again: what it was is held against what is asked for, and what has changed around it is said."""
+"""May a run go on? What it was is held against what is asked for, and what has changed around it is said."""
 
 import dataclasses
 from pathlib import Path
 from typing import Any
 
-from metarl.runs.config import (
-    RunConfig,
-    TrainConfig,
-    difference,
-    options_from_dict,
-    options_of_then,
-    versions,
-)
+from metarl.runs.config import FREE_ON_RESUME, RunConfig, TrainConfig, options_from_dict, options_of_then, versions
 from metarl.runs.presets import default_config
 from metarl.runs.user_code import changed_files, under_recorded_names
 
@@ -19,14 +12,10 @@ ROOMS = ("train", "env", "algo")
 
 
 def taken_up(config: RunConfig, values: dict[str, Any]) -> RunConfig:
-    """What is asked for, with what a run's `config.yaml` says where it leaves that open.
+    """What is asked for, with what the `values` of a run's `config.yaml` say where it leaves that open.
 
     These are torch's threads; and options that came after the run, which keep the values that it was trained with
     unless others than their defaults are asked for.
-
-    Args:
-        config: what is asked for.
-        values: of the run's `config.yaml`.
     """
     threads = {"torch_threads": values["train"].get("torch_threads", 0)}
     torch_threads = config.train.torch_threads or options_from_dict(TrainConfig, threads).torch_threads
@@ -34,7 +23,8 @@ def taken_up(config: RunConfig, values: dict[str, Any]) -> RunConfig:
     then = _of_then(values, config)
     if not any(then.values()):
         return config
-    defaults = default_config(config.environment, config.algorithm, getattr(config.env, "variant", None))
+    variant, algo = getattr(config.env, "variant", None), config.as_dict()["algo"]
+    defaults = default_config(config.environment, config.algorithm, variant, algo)
     for room, options in then.items():
         asked, default = config.as_dict()[room], defaults.as_dict()[room]
         kept = {name: value for name, value in options.items() if asked[name] == default[name] != value}
@@ -43,44 +33,56 @@ def taken_up(config: RunConfig, values: dict[str, Any]) -> RunConfig:
 
 
 def mismatch(config: RunConfig, values: dict[str, Any], run: Path) -> str | None:
-    """The first thing in which `config` is another run than the one in the folder `run`, or None.
+    """The first thing in which `config` is another run than the one in the folder `run`, with these `values`, or None.
 
-    Raises:
-        InputError: the name of the user's own code means another file here than in training.
+    InputError where the name of the user's own code means another file here than in training.
     """
-    theirs = {room: values[room] | options for room, options in _of_then(values, config).items()}
-    return difference(under_recorded_names(config, values, run).as_dict(), values | theirs)
+    mine, then = under_recorded_names(config, values, run).as_dict(), _of_then(values, config)
+    theirs = {room: values[room] | then[room] for room in ROOMS}
+    theirs["train"] = dataclasses.asdict(TrainConfig()) | theirs["train"]  # an older run says nothing of later ones
+    for name in ("environment", "algorithm"):
+        if mine[name] != values[name]:
+            return f"{name} is {mine[name]}, there it is {values[name]}"
+    for room in ("env", "algo", "train"):
+        a, b = mine[room], theirs[room]
+        for name in sorted((a.keys() | b.keys()) - FREE_ON_RESUME.get(room, set())):
+            one, other = a.get(name), b.get(name)
+            if one != other and (one == one or other == other):  # NaN goes on with NaN
+                return f"{room}.{name} is {one}, there it is {other}"
+    return None
 
 
 def changes(
-    config: RunConfig, values: dict[str, Any], ran_on: str, code: dict[str, dict[str, str]], run: Path
+    config: RunConfig, values: dict[str, Any], ran_on: str, files: dict[str, dict[str, str]], run: Path
 ) -> list[str]:
-    """A line about everything that is no longer as when a run was trained: options that came since, versions, the
-    device, files of the user's own.
+    """A line about everything that is no longer as when the run in the folder `run` was trained.
 
-    Args:
-        config: what continues the run.
-        values: of the run's `config.yaml`.
-        ran_on: where adaptation and updates are computed now.
-        code: files of the user's own, as `user_code.code_of` finds them now.
-        run: the run's folder.
+    These are options that came since, versions, the device (it goes on with `ran_on`), and the user's own `files`, as
+    `user_code.files_of` finds them now.
     """
-    lines = [
-        f"{run} is older than the option {room}.{name}, which stays {value!r} for it"
-        for room, options in _of_then(values, config).items()
-        for name, value in options.items()
+    came = [
+        f"{room}.{name} {value!r}"
+        for room, then in _of_then(values, config).items()
+        for name, value in then.items()
+        if value != _default(getattr(config, room), name)
     ]
+    lines = [f"{run} is older than some options, which stay as they were: {', '.join(came)}"] if came else []
     then = values.get("versions")
-    then = then if isinstance(then, dict) else {}
+    then = {**(then if isinstance(then, dict) else {}), "device": values.get("ran_on")}
     now = {name: found for name, found in versions().items() if name != "python"} | {"device": ran_on}
-    then = {**then, "device": values.get("ran_on")}
     lines += [
         f"{run} was trained with {what} {then[what]} and goes on with {new}, which may change its numbers"
         for what, new in now.items()
         if then.get(what) not in (None, new)
     ]
-    return lines + [f"{file} has changed since {run} was trained" for file in changed_files(values, code, run)]
+    return lines + [f"{file} has changed since {run} was trained" for file in changed_files(values, files, run)]
 
 
 def _of_then(values: dict[str, Any], config: RunConfig) -> dict[str, dict[str, Any]]:
     return options_of_then(values, {room: type(getattr(config, room)) for room in ROOMS})
+
+
+def _default(options: Any, name: str) -> Any:
+    """What an option is where nobody says anything, as a plain value."""
+    value = next(field.default for field in dataclasses.fields(options) if field.name == name)
+    return list(value) if isinstance(value, tuple) else value

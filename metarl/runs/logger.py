@@ -9,9 +9,8 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from metarl.core.types import Metrics
-from metarl.runs.checkpoint import write_atomic
 from metarl.runs.config import FREE_ON_RESUME
 from metarl.runtime.errors import StorageError
-from metarl.runtime.files import MOST_LINES, is_number, parse_json, read_file
-from metarl.runtime.strict_json import as_json
+from metarl.runtime.files import MOST_LINES, as_json, is_number, parse_json, read_file, write_atomic
 
 logger = logging.getLogger("metarl")
 
@@ -78,8 +75,7 @@ def _text(lines: list[dict[str, Any]]) -> bytes:
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The lines of a `metrics.jsonl`, `null` being NaN; one that was cut short, or that no run writes, does not count.
 
-    Raises:
-        StorageError: there is something that is no readable file.
+    StorageError where something is there that is no readable file.
     """
     if not path.exists():
         return []
@@ -112,26 +108,18 @@ class Charts:
         self._writer: Any = None
         with self._as_a_guest():
             from torch.utils.tensorboard import SummaryWriter  # slow to import
+            from torch.utils.tensorboard.summary import hparams
 
             quiet_writers()
             self._writer = SummaryWriter(str(directory), purge_step=iterations_done + 1)
             self._writer.add_text("config", f"```yaml\n{config_text}\n```")
-            self._write_hyperparameters(hyperparameters(config_text))
+            # `add_hparams` would put the run's row into a run of its own. And the list of columns is left out:
+            # TensorBoard shows that of one run for all, where without it every option of every algorithm has a column.
+            for summary in hparams(hyperparameters(config_text), {})[1:]:
+                self._writer.file_writer.add_summary(summary)
             self._writer.add_custom_scalars(
                 {name: {"before and after adaptation": ["Multiline", tags]} for name, tags in curves.items()}
             )
-
-    def _write_hyperparameters(self, values: dict[str, float | str]) -> None:
-        """The run's row in TensorBoard's table of hyperparameters.
-
-        `add_hparams` would put it into a run of its own. And its list of columns is left out: TensorBoard shows that
-        of one run for all, where without it every option of every algorithm has a column.
-        """
-        from torch.utils.tensorboard.summary import hparams
-
-        _, start, end = hparams(values, {})
-        for summary in (start, end):
-            self._writer.file_writer.add_summary(summary)
 
     def write(self, metrics: Metrics, iteration: int) -> None:
         """Add a point to every curve, for whoever watches now and after whatever ends the run."""
@@ -159,24 +147,19 @@ class Charts:
             self._writer = None
 
 
-@dataclass(frozen=True)
-class _SparingWriters:
-    """An exception hook of threads that passes over those of TensorBoard."""
-
-    before: Callable[[Any], object]
-
-    def __call__(self, failure: Any) -> None:
-        if not type(failure.thread).__module__.startswith("tensorboard."):
-            self.before(failure)
-
-
 def quiet_writers() -> None:
     """From now on TensorBoard's threads print no traceback of what stops them.
 
     It raises that again for whoever writes next, who says it in a line.
     """
-    if not isinstance(threading.excepthook, _SparingWriters):
-        threading.excepthook = _SparingWriters(threading.excepthook)
+    before = threading.excepthook
+
+    def sparing_writers(failure: Any) -> None:
+        if not type(failure.thread).__module__.startswith("tensorboard."):
+            before(failure)
+
+    if getattr(before, "__name__", None) != sparing_writers.__name__:  # not twice
+        threading.excepthook = sparing_writers
 
 
 CURVES = {"return": ("return/round_", ".1f"), "loss": ("loss/step_", ".3f"), "accuracy": ("accuracy/step_", ".1%")}

@@ -5,12 +5,20 @@ class of options adds a line to `CHANGES`: there the option's default may change
 schema is raised with the first option that comes after runs of the last one have been made.
 """
 
+import dataclasses
 from typing import Any, NamedTuple
 
 SCHEMA = 3
 
 RENAMED_OPTIONS = {"train": {"episodes": "lanes"}, "env": {}, "algo": {"episodes_per_trial": "rounds"}}
 """What options were called before schema 3, by room, and what they are called now."""
+
+
+GONE_OPTIONS = {"first_order": ("reptile", "imaml", "multitask", "oracle")}
+"""Options that some methods had before schema 3 and could not follow, with these methods."""
+
+OF_METHOD = object()
+"""The value that a method's options have by default, which is what older runs of it did."""
 
 
 class Change(NamedTuple):
@@ -23,7 +31,7 @@ class Change(NamedTuple):
     field: str
     """Name of the option."""
     value: Any
-    """What older runs did, as a plain value (lists, no tuples)."""
+    """What older runs did, as a plain value (lists, no tuples); or OF_METHOD."""
 
 
 CHANGES: tuple[Change, ...] = (
@@ -35,15 +43,24 @@ CHANGES: tuple[Change, ...] = (
     Change(2, "PEARLConfig", "pool_meetings", False),
     Change(2, "VariBADConfig", "episode_starts", False),
     Change(2, "OmniglotConfig", "validation_alphabets", []),
+    Change(3, "VariBADConfig", "memory", "gru"),
+    Change(3, "PairOptions", "inner", OF_METHOD),
+    Change(3, "PairOptions", "outer", OF_METHOD),
+    *(Change(3, "PolicyOptions", field, OF_METHOD) for field in ("sees_task", "policy", "memory_size")),
+    # of labelled data; with experience they were there
+    Change(3, "StepOptions", "inner_steps", OF_METHOD),
+    Change(3, "ProximalOptions", "inner_steps", OF_METHOD),
+    Change(3, "AdamOptions", "max_gradient_norm", OF_METHOD),
 )
 
 
 def renamed_options(values: dict[str, Any]) -> dict[str, Any]:
-    """The values of a `config.yaml` with every option by the name that it has today."""
+    """The values of a `config.yaml` with every option by the name that it has today, less those that are gone."""
     if values["schema"] >= SCHEMA:
         return values
+    gone = {name for name, methods in GONE_OPTIONS.items() if values["algorithm"] in methods}
     return values | {
-        room: {names.get(name, name): value for name, value in values[room].items()}
+        room: {names.get(name, name): value for name, value in values[room].items() if name not in gone}
         for room, names in RENAMED_OPTIONS.items()
     }
 
@@ -55,7 +72,12 @@ def values_of_then(kind: type, values: dict[str, Any], schema: int) -> dict[str,
     """
     classes = {base.__name__ for base in kind.__mro__}
     return {
-        change.field: change.value
+        change.field: _default(kind, change.field) if change.value is OF_METHOD else change.value
         for change in CHANGES
         if schema < change.since and change.options in classes and change.field not in values
     }
+
+
+def _default(kind: type, field: str) -> Any:
+    value = next(each.default for each in dataclasses.fields(kind) if each.name == field)
+    return list(value) if isinstance(value, tuple) else value

@@ -3,6 +3,7 @@
 `adaptation.png` and `evaluation/`, and, with baselines, their runs in `compare/`. `.lock` says who writes it, and
 `metrics.again.jsonl` keeps the lines of iterations that are being done again."""
 
+import itertools
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,19 +12,23 @@ from typing import Any
 
 import torch
 
-from metarl.runs.checkpoint import PARTIAL, Checkpoint, Shapes, load_checkpoint, save_checkpoint, write_atomic
+from metarl.runs.checkpoint import Checkpoint, Shapes, load_checkpoint, save_checkpoint
 from metarl.runs.config import RunConfig, TrainConfig, options_from_dict, read_yaml, to_yaml
 from metarl.runs.continuing import changes, mismatch
 from metarl.runs.logger import MetricsFile, read_metrics
-from metarl.runs.user_code import code_of, slug, under_recorded_names
+from metarl.runs.user_code import files_of, under_recorded_names
 from metarl.runtime.errors import InputError, StorageError
+from metarl.runtime.files import PARTIAL, slug, write_atomic
 from metarl.runtime.lock import LOCK, only_writer
 
 logger = logging.getLogger("metarl")
 
 
 class RunDirectory:
-    """Paths of a run, and what is read from and written to them."""
+    """Paths of a run, and what is read from and written to them.
+
+    All raise `InputError` where a folder is not what was asked for, `StorageError` where the file system refuses.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -33,12 +38,7 @@ class RunDirectory:
 
     @classmethod
     def existing(cls, path: Path) -> "RunDirectory":
-        """The run at `path`.
-
-        Raises:
-            InputError: there is none.
-            StorageError: the file system refused.
-        """
+        """The run at `path`; InputError where there is none."""
         with _blaming_storage(path):
             if not path.exists():
                 raise InputError(f"no run at {path} — the folder does not exist")
@@ -60,41 +60,23 @@ class RunDirectory:
         Args:
             config: of the run.
             resume: whether it goes on.
-            shapes: the tensors that the config makes (`trainer.shapes_of_run`).
+            shapes: the tensors that the config makes (`training.setup.shapes_of_run`).
 
         Raises:
-            InputError: another process is writing it, or what `create` and `reopen` raise.
-            StorageError: the file system refused.
+            InputError: another process is writing it; there is something in the folder of a new run; what goes on is
+                another run, or one that is already longer.
+            StorageError: the file system refused, or the checkpoints are damaged or gone.
         """
-        if not resume:
-            self._make_folder()
+        if not resume:  # a lock is a file, and nothing is written to a folder that holds something
+            with _blaming_storage(self.path):
+                self.path.mkdir(parents=True, exist_ok=True)
+            self._refuse_what_is_taken()
         with only_writer(self.path, lambda: self.reopen(config, shapes) if resume else self.create(config)):
-            self._remove_partial_files()
+            with suppress(OSError):  # what a killed writer left of files that only the one writer of a run writes
+                for mine in (".config.yaml.*", ".metrics.*", "checkpoints/.*"):
+                    for path in self.path.glob(mine + PARTIAL):
+                        path.unlink(missing_ok=True)
             yield
-
-    def create(self, config: RunConfig) -> None:
-        """Lay out the folder of a new run, which is there.
-
-        Raises:
-            InputError: there is something in it.
-            StorageError: the file system refused.
-        """
-        self._refuse_what_is_taken()  # again: another process may have been here before the lock was ours
-        self._write_config(config, code_of(config, self.path))
-
-    def _make_folder(self) -> None:
-        """Make the folder, or find it empty: nothing is written to one that holds something."""
-        with _blaming_storage(self.path):
-            was_there = self.path.is_dir()
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                self.path.mkdir()
-            except FileExistsError:
-                if not self.path.is_dir():
-                    raise
-                if not was_there:
-                    raise InputError(f"{self.path} was just made by another process — choose another --out") from None
-        self._refuse_what_is_taken()
 
     def _refuse_what_is_taken(self) -> None:
         with _blaming_storage(self.path):
@@ -104,23 +86,15 @@ class RunDirectory:
             resume = "add --resume to go on with it, or " if self.config_path.exists() else ""
             raise InputError(f"{self.path} is not empty — {resume}choose another --out")
 
-    def _remove_partial_files(self) -> None:
-        """Drop what a killed writer left of files that only the one writer of a run writes."""
-        with suppress(OSError):
-            for mine in (".config.yaml.*", ".metrics.*", "checkpoints/.*"):
-                for path in self.path.glob(mine + PARTIAL):
-                    path.unlink(missing_ok=True)
+    def create(self, config: RunConfig) -> None:
+        """Lay out the folder of a new run, which is there; InputError where there is something in it."""
+        self._refuse_what_is_taken()  # again: another process may have been here before the lock was ours
+        self._write_config(config, files_of(config, self.path))
 
     def reopen(self, config: RunConfig, shapes: Shapes) -> None:
         """Check that `config` continues this run, say what has changed around it, and record where it now runs.
 
-        Args:
-            config: what continues it.
-            shapes: the tensors that the config makes (`trainer.shapes_of_run`).
-
-        Raises:
-            InputError: it is another run, or one that is already longer.
-            StorageError: the file system refused, or its checkpoints are damaged or gone.
+        Takes and raises what `writing` does.
         """
         values = read_yaml(self.config_path)
         different = mismatch(config, values, self.path)
@@ -134,16 +108,18 @@ class RunDirectory:
         done = checkpoint.iteration if checkpoint else 0
         if done > config.train.iterations:
             raise InputError(f"{self.path} has trained {done} iterations — give --iterations {done} or more")
-        code = code_of(config, self.path)
-        for line in changes(config, values, hardware(config.train.device), code, self.path):
+        files = files_of(config, self.path)
+        for line in changes(config, values, hardware(config.train.device), files, self.path):
             logger.warning("%s", line)
         if checkpoint is None:  # before the config may promise earlier checkpoints
             MetricsFile(self.metrics_path, 0)
-        self._write_config(under_recorded_names(config, values, self.path), code)
+        self._write_config(under_recorded_names(config, values, self.path), files, done)
 
-    def _write_config(self, config: RunConfig, code: dict[str, dict[str, str]]) -> None:
+    def _write_config(self, config: RunConfig, files: dict[str, dict[str, str]], done: int = 0) -> None:
         """The config comes first: a folder that a crash leaves behind is then empty, or can be resumed."""
-        facts: dict[str, Any] = {"ran_on": hardware(config.train.device), **({"code": code} if code else {})}
+        facts: dict[str, Any] = {"ran_on": hardware(config.train.device)}
+        facts |= {"code": files} if files else {}
+        facts |= {"went_on_from": done} if done else {}  # proof that there was a checkpoint
         write_atomic(self.config_path, to_yaml(config, **facts).encode())
         with _blaming_storage(self.checkpoints):
             self.checkpoints.mkdir(exist_ok=True)
@@ -162,9 +138,7 @@ class RunDirectory:
     def require_checkpoint(self, device: torch.device, shapes: Shapes) -> Checkpoint:
         """The newest sound checkpoint of such tensors.
 
-        Raises:
-            InputError: there is none yet.
-            StorageError: those that there were are gone, or all are damaged.
+        InputError where there is none yet, StorageError where those that there were are gone, or all are damaged.
         """
         checkpoint = self.load(device, shapes)
         if checkpoint is None:
@@ -175,19 +149,19 @@ class RunDirectory:
         return checkpoint
 
     def _require_none_lost(self) -> None:
-        """That no checkpoint is there is right only before the first one was due; `checkpoints/` is always made.
+        """That no checkpoint is there is right only where none was due yet, and the run never went on from one.
 
-        Raises:
-            StorageError: iterations beyond that are in the metrics.
+        Metrics alone do not tell: their lines start anew from a checkpoint that is older, and the first checkpoint is
+        due elsewhere once `checkpoint_every` has changed. `checkpoints/` is always made.
         """
-        train = read_yaml(self.config_path)["train"]
-        every = {"checkpoint_every": train.get("checkpoint_every", TrainConfig.checkpoint_every)}
+        values = read_yaml(self.config_path)
+        every = {"checkpoint_every": values["train"].get("checkpoint_every", TrainConfig.checkpoint_every)}
         first_due = options_from_dict(TrainConfig, every).checkpoint_every
         done = max((line["iteration"] for line in read_metrics(self.metrics_path)), default=0)
-        if done > first_due or (done > 0 and not self.checkpoints.is_dir()):
+        if values.get("went_on_from") or done > first_due or (done > 0 and not self.checkpoints.is_dir()):
             raise StorageError(
-                f"{self.path} has lost its checkpoints, of {done} iterations that were done — put {self.checkpoints}"
-                " back, or train anew into another --out"
+                f"{self.path} has lost its checkpoints, of {done} iterations that were done — put"
+                f" {self.checkpoints} back, or train anew into another --out"
             )
 
 
@@ -210,35 +184,28 @@ def _blaming_storage(folder: Path) -> Iterator[None]:
 def make_run_path(environment: str, algorithm: str, seed: int) -> Path:
     """Make `runs/ENV/ALGO/seed-S`, with `-2`, `-3`, … where that is taken: a folder that no other process was given.
 
-    Raises:
-        InputError: there is a file where a folder must be.
-        StorageError: the file system refused.
+    InputError where a file is in the way, StorageError where the file system refuses.
     """
-    base = Path("runs") / slug(environment) / slug(algorithm) / f"seed-{seed}"
-    path, number = base, 1
-    with _blaming_storage(base):
-        base.parent.mkdir(parents=True, exist_ok=True)
-        while True:
-            try:
+    for path in _run_paths(environment, algorithm, seed):
+        with _blaming_storage(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileExistsError):
                 path.mkdir()
                 return path
-            except FileExistsError:
-                number += 1
-                path = base.with_name(f"{base.name}-{number}")
+    raise AssertionError("numbers do not end")
 
 
 def latest_run_path(environment: str, algorithm: str, seed: int) -> Path:
-    """The newest of those that `make_run_path` has made.
-
-    Raises:
-        InputError: there is none.
-    """
-    base = Path("runs") / slug(environment) / slug(algorithm) / f"seed-{seed}"
-    path, number, newest = base, 1, None
-    while path.exists():
-        newest = path
-        number += 1
-        path = base.with_name(f"{base.name}-{number}")
-    if newest is None:
+    """The newest of those that `make_run_path` has made; InputError where there is none."""
+    taken = [*itertools.takewhile(Path.exists, _run_paths(environment, algorithm, seed))]
+    if not taken:
+        base = next(_run_paths(environment, algorithm, seed))
         raise InputError(f"nothing to resume at {base} — train without --resume, or give --out")
-    return newest
+    return taken[-1]
+
+
+def _run_paths(environment: str, algorithm: str, seed: int) -> Iterator[Path]:
+    base = Path("runs") / slug(environment) / slug(algorithm) / f"seed-{seed}"
+    yield base
+    for number in itertools.count(2):
+        yield base.with_name(f"{base.name}-{number}")

@@ -1,67 +1,68 @@
-"""Code of the user's own that a run names: nobody runs it unasked, and it is found wherever one stands.
+"""Files of the user's own that a run names: nobody runs code unasked, and it is found wherever one stands.
 
-A run may be of `path/to/file.py:attribute` or `module:attribute`. Whoever opens it runs that code, so that a folder
-from elsewhere could do anything; names that are registered are safe. `config.yaml` holds under `code`, for the
-environment and the algorithm, the file (`file`, and `from_run`, as seen from the run's folder) and its `sha256`.
+A run may be of `path/to/file.py:attribute` or `module:attribute`, and so may an option of its algorithm (a memory, …:
+what stands with a colon there). Whoever opens it runs that code, so that a folder from elsewhere could do anything;
+names that are registered are safe. `config.yaml` holds under `code`, for environment, algorithm, such options and lists
+of tasks, the file (`file`, and `from_run`, as seen from the run's folder) and its `sha256`.
 """
 
 import hashlib
 import importlib.util
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from envs.catalogue import ENVIRONMENTS
 from metarl.algorithms import ALGORITHMS
-from metarl.fewshot import LEARNERS, SOURCES
+from metarl.fewshot import SOURCES
 from metarl.runs.config import RunConfig
 from metarl.runtime.errors import InputError
 
-REGISTERED = {"environment": {*ENVIRONMENTS, *SOURCES}, "algorithm": {*ALGORITHMS, *LEARNERS}}
+TASK_LISTS = ("train_list", "test_list")  # options of environments that name a file
+REGISTERED = {"environment": {*ENVIRONMENTS, *SOURCES}, "algorithm": set(ALGORITHMS)}
 
 
-def own_names(environment: str, algorithm: str) -> dict[str, str]:
-    """Which of the two names mean code of the user's own, by `environment` and `algorithm`."""
-    names = {"environment": environment, "algorithm": algorithm}
-    return {room: name for room, name in names.items() if ":" in name and name not in REGISTERED[room]}
+def own_names(environment: str, algorithm: str, options: Mapping[str, Any] = MappingProxyType({})) -> dict[str, str]:
+    """Which names mean code of the user's own, by `environment`, `algorithm` and the name of the algorithm's option."""
+    named = {option: value for option, value in options.items() if isinstance(value, str)}
+    names = {**named, "environment": environment, "algorithm": algorithm}
+    return {room: name for room, name in names.items() if ":" in name and name not in REGISTERED.get(room, ())}
 
 
-def code_of(config: RunConfig, run: Path) -> dict[str, dict[str, str]]:
-    """Where the code lies that a config names and that was loaded, as `config.yaml` holds it.
-
-    Args:
-        config: names as they were loaded.
-        run: the run's folder.
-    """
-    found = {}
-    for room, name in own_names(config.environment, config.algorithm).items():
+def files_of(config: RunConfig, run: Path) -> dict[str, dict[str, str]]:
+    """The files of the user's own that a config depends on as it was loaded, as `config.yaml` in `run` holds them."""
+    files: dict[str, Any] = {option: getattr(config.env, option, None) for option in TASK_LISTS}
+    for room, name in own_names(config.environment, config.algorithm, vars(config.algo)).items():
         module = _module(name)
-        file = module if module.endswith(".py") else getattr(sys.modules.get(module), "__file__", None)
-        if file and os.path.isfile(file):
-            from_run = os.path.relpath(os.path.realpath(file), os.path.realpath(run))
-            found[room] = {"file": os.path.abspath(file), "from_run": from_run, "sha256": _digest(file)}
-    return found
+        files[room] = module if module.endswith(".py") else getattr(sys.modules.get(module), "__file__", None)
+    return {
+        what: {
+            "file": os.path.abspath(file),
+            "from_run": os.path.relpath(os.path.realpath(file), os.path.realpath(run)),
+            "sha256": _digest(file),
+        }
+        for what, file in files.items()
+        if isinstance(file, str) and os.path.isfile(file)
+    }
 
 
-def names_to_load(values: dict[str, Any], run: Path, trust: bool) -> tuple[str, str]:
-    """Environment and algorithm of a run as they are to be loaded from here. Nothing is run to find them.
+def names_to_load(values: dict[str, Any], run: Path, trust: bool) -> tuple[str, str, dict[str, Any]]:
+    """Environment, algorithm and its options of a run, by its config's `values`, as they are to be loaded from here.
 
-    Args:
-        values: of its `config.yaml`.
-        run: its folder.
-        trust: whether code that it names may be run.
-
-    Raises:
-        InputError: it names code, and is not trusted; or the code is not there.
+    Nothing is run to find them. InputError where it names code and is not to be trusted, or the code is not there.
     """
     names = {room: str(values[room]) for room in ("environment", "algorithm")}
-    own = own_names(**names)
+    own = own_names(**names, options=values["algo"])
     places = {room: _place(name, _record(values, room, run), run) for room, name in own.items()}
     if own and not trust:
-        known = {room: place for room, place in places.items() if place and place != _module(own[room])}
-        told = " and ".join(f"{name} ({known[room]})" if room in known else name for room, name in own.items())
+        told = " and ".join(
+            f"{name} ({places[room]})" if places[room] not in (None, _module(name)) else name
+            for room, name in own.items()
+        )
         raise InputError(
             f"{run} names code that opening it would run: {told} — "
             "add --trust (in Python trust=True) if you know where it comes from"
@@ -74,23 +75,17 @@ def names_to_load(values: dict[str, Any], run: Path, trust: bool) -> tuple[str, 
             raise InputError(f"{run} needs {record['file']}, which is not there — put it back")
         if place and not _same_file(_module(name), place):
             names[room] = f"{place}:{name.rpartition(':')[2]}"
-    return names["environment"], names["algorithm"]
+    return names.pop("environment"), names.pop("algorithm"), values["algo"] | names
 
 
 def under_recorded_names(config: RunConfig, values: dict[str, Any], run: Path) -> RunConfig:
-    """`config` with a run's own names for files that it names otherwise, e.g. from another folder.
+    """`config`, as it was loaded, with the run's own names for files that it names otherwise, e.g. from elsewhere.
 
-    Args:
-        config: names as they were loaded.
-        values: of the run's `config.yaml`.
-        run: its folder.
-
-    Raises:
-        InputError: the name is the run's, but from here it means another file.
+    InputError where the name is the one in the run's `values`, but from here it means another file.
     """
     names = {"environment": config.environment, "algorithm": config.algorithm}
-    for room, mine in own_names(config.environment, config.algorithm).items():
-        theirs, record = str(values[room]), _record(values, room, run)
+    for room, mine in own_names(config.environment, config.algorithm, vars(config.algo)).items():
+        theirs, record = str((values["algo"] | values)[room]), _record(values, room, run)
         if not record or not _module(mine).endswith(".py") or mine.rpartition(":")[2] != theirs.rpartition(":")[2]:
             continue
         place = _place(theirs, record, run)
@@ -102,17 +97,18 @@ def under_recorded_names(config: RunConfig, values: dict[str, Any], run: Path) -
                 f"{run} was trained with {place}, and {_module(mine)} is another file here — name that one,"
                 " or choose another --out"
             )
-    return replace(config, environment=names["environment"], algorithm=names["algorithm"])
+    return replace(
+        config,
+        environment=names.pop("environment"),
+        algorithm=names.pop("algorithm"),
+        algo=replace(config.algo, **names),
+    )
 
 
-def changed_files(values: dict[str, Any], code: dict[str, dict[str, str]], run: Path) -> list[str]:
-    """Files whose content is no longer what a `config.yaml` says, now that they are as in `code`."""
-    records = {room: _record(values, room, run) for room in code}
-    return [
-        now["file"]
-        for room, now in code.items()
-        if (then := records[room]) is not None and then["sha256"] != now["sha256"]
-    ]
+def changed_files(values: dict[str, Any], files: dict[str, dict[str, str]], run: Path) -> list[str]:
+    """Those of a run's `files`, as they are now, whose content is no longer what its `config.yaml` says."""
+    then = {what: _record(values, what, run) for what in files}
+    return [now["file"] for what, now in files.items() if (was := then[what]) and was["sha256"] != now["sha256"]]
 
 
 def _module(name: str) -> str:
@@ -162,18 +158,9 @@ def _same_file(a: str, b: str) -> bool:
 
 
 def _digest(file: str) -> str:
-    """SHA-256 of a file.
-
-    Raises:
-        InputError: it cannot be read.
-    """
+    """SHA-256 of a file; InputError where it cannot be read."""
     try:
         with open(file, "rb") as content:
             return hashlib.file_digest(content, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"{file} cannot be read ({error.strerror}) — fix its permissions") from error
-
-
-def slug(name: str) -> str:
-    """A `module:attribute` as one folder name: what fits of its end."""
-    return name.replace("/", "-").replace(":", "-")[-100:]

@@ -3,16 +3,17 @@
 Reading this needs no torch.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from envs.catalogue import ENVIRONMENTS
 from envs.contract.base import TaskEnv
 from envs.contract.errors import InputError, nearest
 from envs.registry import environment_class, load_attribute
-from metarl.algorithms import ALGORITHMS, config_class
-from metarl.fewshot import DEFAULT_LEARNER, LEARNERS, SOURCES
+from metarl.algorithms import config_class
+from metarl.fewshot import SOURCES
 
-DEFAULT_ALGORITHM = "maml-trpo"
+DEFAULT_ALGORITHM, DEFAULT_ON_LABELS = "maml-trpo", "maml"
 
 
 def is_few_shot(environment: str) -> bool:
@@ -38,38 +39,15 @@ def environment_config(environment: str) -> type:
     return config
 
 
-def algorithm_config(environment: str, algorithm: str) -> type:
-    """The options of ALGO, in the world of ENV.
+def algorithm_config(environment: str, algorithm: str, given: Mapping[str, Any] = {}) -> type:  # noqa: B006
+    """The options of ALGO, in the world of ENV; `given` ones may make another pair of it (`inner`, `outer`).
 
     Raises:
         InputError: a name that this world does not know, or nothing that can be loaded.
     """
-    if not is_few_shot(environment):
-        if algorithm in LEARNERS and algorithm not in ALGORITHMS:
-            raise InputError(f"'{algorithm}' learns from labelled data — name one of: {', '.join(ALGORITHMS)}")
-        return config_class(algorithm)
-    if algorithm in LEARNERS:
-        return LEARNERS[algorithm].config
-    if ":" not in algorithm:
-        raise InputError(f"'{algorithm}' does not learn from labelled data" + nearest(algorithm, LEARNERS))
-    config: type = learner_class(algorithm).Config
-    return config
-
-
-def learner_class(name: str) -> Any:
-    """The class behind a few-shot learner's name or `module:attribute`.
-
-    Raises:
-        InputError: no such attribute, or it is no learner.
-    """
-    target = LEARNERS[name].target if name in LEARNERS else name
-    found = load_attribute(target)
-    for attribute in ("Config", "steps", "initial_state", "update", "evaluate"):
-        if not hasattr(found, attribute):
-            raise InputError(f"'{target}' is no learner (it has no {attribute}) — see metarl.fewshot.learner.Learner")
-    return found
+    return config_class(algorithm, given, labelled=is_few_shot(environment))
 
 
 def default_algorithm(environment: str) -> str:
     """What trains where ALGO is not named."""
-    return DEFAULT_LEARNER if is_few_shot(environment) else DEFAULT_ALGORITHM
+    return DEFAULT_ON_LABELS if is_few_shot(environment) else DEFAULT_ALGORITHM

@@ -1,9 +1,15 @@
-"""Memory that a process keeps, so that the tensors of an iteration find it again."""
+"""What a process has of its machine: cores, and memory that it keeps, so that an iteration's tensors find it again."""
 
 import ctypes
+import os
 
 # Of mallopt(3), glibc.
 TRIM_THRESHOLD, MMAP_MAX = -1, -4
+
+
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def keep_freed_memory() -> bool:

@@ -9,6 +9,9 @@ from typing import Any
 
 import torch
 
+CPU = torch.device("cpu")
+"""Where acting happens."""
+
 
 def sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     """The tensor on `device`, itself where it is there already; nobody waits for the copy to a GPU.

@@ -33,7 +33,13 @@ def interruptible_at_points() -> Iterator[None]:
     Raises:
         Interrupted: a signal came whose handler returned.
     """
-    handlers = _set_aside() if threading.current_thread() is threading.main_thread() else {}
+    handlers: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        found = {number: signal.getsignal(number) for number in SIGNALS}
+        # those that are ignored, or not handled by Python, stay so
+        handlers = {number: handler for number, handler in found.items() if handler not in (signal.SIG_IGN, None)}
+    for number in handlers:
+        signal.signal(number, _note)
     try:
         yield
     finally:
@@ -53,15 +59,6 @@ def interruption_point() -> None:
     """
     if _noted:
         raise Interrupted(f"stopped by {signal.Signals(_noted[0]).name}")
-
-
-def _set_aside() -> dict[int, Any]:
-    """Note signals from now on; returns their handlers. Those that are ignored, or not handled by Python, stay so."""
-    handlers = {number: signal.getsignal(number) for number in SIGNALS}
-    handlers = {number: handler for number, handler in handlers.items() if handler not in (signal.SIG_IGN, None)}
-    for number in handlers:
-        signal.signal(number, _note)
-    return handlers
 
 
 def _hear(numbers: list[int]) -> None:

@@ -21,13 +21,11 @@ logger = logging.getLogger("metarl")
 def only_writer(folder: Path, begin: Callable[[], None]) -> Iterator[None]:
     """Be the only process that writes the run in `folder`, while `begin` runs and then within the block.
 
-    Where the file system has no locks this is said, and the work done without.
-
-    Args:
-        begin: what may find that this is no run to write; then the folder is left as it was.
+    Where the file system has no locks this is said, and the work done without. `begin` may find that this is no run to
+    write: what it raises leaves the folder as it was.
 
     Raises:
-        InputError: another process is writing the run, or what `begin` raises.
+        InputError: another process is writing the run.
         StorageError: the file system refused.
     """
     from filelock import FileLock, SoftFileLock, Timeout  # slow to import

@@ -22,25 +22,47 @@ def number(
 
 
 def check_ranges(config: object, room: str = "algo") -> None:
-    """Refuse impossible values by name; `room` is what the command line puts before a field's name.
+    """Refuse impossible values by name.
+
+    Args:
+        config: a dataclass of options.
+        room: what the command line puts before a field's name; nothing where it is empty.
 
     Raises:
         InputError: names the field, its value and what it must be.
     """
     for option in fields(config):  # type: ignore[arg-type]
-        value, bounds = getattr(config, option.name), option.metadata
-        requirement = None
+        value, requirement = getattr(config, option.name), None
         if option.name.endswith("hidden") and not all(1 <= units <= 1_000_000 for units in value):
             requirement = "sizes from 1 to 1000000"
-        elif bounds and isinstance(value, float) and not math.isfinite(value):
-            requirement = "a finite number"
-        elif bounds and value <= bounds["above"]:
-            requirement = f"above {bounds['above']}"
-        elif bounds and value < bounds["least"]:
-            requirement = f"at least {bounds['least']}"
-        elif bounds and value >= bounds["below"]:
-            requirement = f"below {bounds['below']}"
-        elif bounds and value > bounds["most"]:
-            requirement = f"at most {bounds['most']:g}"
+        elif option.metadata:
+            requirement = _unmet(value, **option.metadata)
         if requirement:
-            raise InputError(f"{room}.{option.name} is {value} — it must be {requirement}")
+            name = f"{room}.{option.name}" if room else option.name
+            raise InputError(f"{name} is {value} — it must be {requirement}")
+
+
+def _unmet(value: Any, above: Any, least: Any, below: Any, most: Any) -> str | None:
+    """What a value is not, although it must be."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "a finite number"
+    checks = (
+        (value > above, f"above {above}"),
+        (value >= least, f"at least {least}"),
+        (value < below, f"below {below}"),
+        (value <= most, f"at most {most if isinstance(most, int) else format(most, 'g')}"),
+    )
+    return next((said for holds, said in checks if not holds), None)
+
+
+def check_evaluation(tasks: int, rounds: int, seed: int) -> None:
+    """Refuse impossible numbers by name.
+
+    Raises:
+        InputError: names the option.
+    """
+    limits = (("tasks", tasks, 1, 1_000_000), ("rounds", rounds, 0, 1_000_000), ("seed", seed, 0, 2**32 - 1))
+    for name, value, least, most in limits:
+        if not least <= value <= most:
+            bound = f"at least {least}" if value < least else f"at most {most}"
+            raise InputError(f"--{name} is {value} — it must be {bound}")

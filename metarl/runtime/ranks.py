@@ -2,7 +2,7 @@
 
 A meta-batch is divided into blocks of consecutive tasks, one a rank, all of one size. What is a mean over tasks is a
 mean over all ranks' tasks, and every rank goes on from the same numbers. All ranks must call the same functions in the
-same order. For a process that is alone there is nothing to do.
+same order. For a process that is alone there is nothing to do; where another has ended, all raise `RankLost`.
 
 Means over tasks are added up in double: every task's share is computed by itself, in single precision, so that the
 rounded mean hardly ever depends on how the tasks are divided or ordered. It must not: ten steps of conjugate gradient
@@ -12,7 +12,7 @@ make of a difference in the last bit one in the first digits.
 small, and a rank whose peer has died learns of it at once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -38,34 +38,12 @@ def world_size() -> int:
 
 
 def sum_over_ranks(tree: Tree) -> Tree:
-    """The sum of every tensor in a tree (nested tuples, dicts) over all ranks, in one message.
-
-    It is added up in double, whatever the tensors are.
-
-    Raises:
-        RankLost: another rank has ended.
-    """
-    if world_size() == 1:
-        return tree
-    leaves, shape = tree_flatten(tree)
-    flat = torch.cat([leaf.detach().to("cpu", torch.float64).flatten() for leaf in leaves])
-    with _together():
-        dist.all_reduce(flat)
-    parts = flat.split([leaf.numel() for leaf in leaves])
-    # cloned, since the last bits of a matrix product depend on where its memory starts
-    summed = [
-        part.clone().reshape(leaf.shape).to(leaf.device, leaf.dtype) for part, leaf in zip(parts, leaves, strict=True)
-    ]
-    result: Tree = tree_unflatten(summed, shape)
-    return result
+    """The sum of every tensor in a tree (nested tuples, dicts) over all ranks, added up in double whatever they are."""
+    return _exchanged(tree, torch.float64, dist.all_reduce)
 
 
 def gather(tasks: torch.Tensor) -> torch.Tensor:
-    """Every rank's tasks in the order of the meta-batch: `[N / ranks, ...]` -> `[N, ...]`.
-
-    Raises:
-        RankLost: another rank has ended.
-    """
+    """Every rank's tasks in the order of the meta-batch: `[N / ranks, ...]` -> `[N, ...]`."""
     if world_size() == 1:
         return tasks
     mine = tasks.detach().cpu().contiguous()
@@ -76,32 +54,31 @@ def gather(tasks: torch.Tensor) -> torch.Tensor:
 
 
 def tensors_of_first(tree: Tree) -> Tree:
-    """Rank 0's tensors, bit for bit, where every rank has a tree of the same shapes.
+    """Rank 0's tensors, bit for bit, where every rank has a tree of the same shapes."""
+    return _exchanged(tree, None, lambda flat: dist.broadcast(flat, src=0))
 
-    Raises:
-        RankLost: another rank has ended.
-    """
+
+def _exchanged(tree: Tree, kind: torch.dtype | None, send: Callable[[torch.Tensor], object]) -> Tree:
+    """A tree whose tensors all went through one message: as numbers of `kind`, or as the bytes that they are."""
     if world_size() == 1:
         return tree
     leaves, shape = tree_flatten(tree)
-    flat = torch.cat([leaf.detach().cpu().contiguous().flatten().view(torch.uint8) for leaf in leaves])
+    sent = [leaf.detach().to("cpu", kind or leaf.dtype).contiguous() for leaf in leaves]
+    flat = torch.cat([leaf.flatten().view(torch.uint8) for leaf in sent])
     with _together():
-        dist.broadcast(flat, src=0)
-    parts = flat.split([leaf.numel() * leaf.element_size() for leaf in leaves])
-    theirs = [
-        part.clone().view(leaf.dtype).reshape(leaf.shape).to(leaf.device)
-        for part, leaf in zip(parts, leaves, strict=True)
+        send(flat.view(kind or torch.uint8))
+    parts = flat.split([leaf.numel() * leaf.element_size() for leaf in sent])
+    # cloned, since the last bits of a matrix product depend on where its memory starts
+    received = [
+        part.clone().view(mine.dtype).reshape(mine.shape).to(leaf.device, leaf.dtype)
+        for part, mine, leaf in zip(parts, sent, leaves, strict=True)
     ]
-    result: Tree = tree_unflatten(theirs, shape)
+    result: Tree = tree_unflatten(received, shape)
     return result
 
 
 def value_of_first(value: Value) -> Value:
-    """Rank 0's value, whatever it is, on every rank; slower than `tensors_of_first`.
-
-    Raises:
-        RankLost: another rank has ended.
-    """
+    """Rank 0's value, whatever it is, on every rank; slower than `tensors_of_first`."""
     if world_size() == 1:
         return value
     values = [value]
@@ -111,22 +88,14 @@ def value_of_first(value: Value) -> Value:
 
 
 def wait_for_all() -> None:
-    """Go on once every rank has come here.
-
-    Raises:
-        RankLost: another rank has ended.
-    """
+    """Go on once every rank has come here."""
     if world_size() > 1:
         with _together():
             dist.barrier()
 
 
 def mean_over_tasks(tree: Tree) -> Tree:
-    """The mean of every tensor `[N, ...]` in a tree over the tasks of all ranks, `[...]`, added up in double.
-
-    Raises:
-        RankLost: another rank has ended.
-    """
+    """The mean of every tensor `[N, ...]` in a tree over the tasks of all ranks, `[...]`, added up in double."""
     leaves, shape = tree_flatten(tree)
     sums = sum_over_ranks([leaf.double().sum(dim=0) for leaf in leaves])
     count = len(leaves[0]) * world_size()

@@ -6,7 +6,6 @@ evaluation and deployment alike.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from types import SimpleNamespace
 from typing import Any, Protocol, runtime_checkable
 
 import gymnasium
@@ -20,6 +19,10 @@ from metarl.runtime.errors import EnvironmentBroke, InputError, NonFiniteError
 from metarl.runtime.interruption import interruption_point
 from metarl.runtime.randomness import Address, Purpose
 from metarl.sampling.normalisation import Normaliser
+from metarl.sampling.record import Record
+
+Acting = Any
+"""What an agent acts with: its meta-parameters as it needs them then."""
 
 Memory = Any
 """What an agent knows of the tasks it has met; a value that only its own functions look into."""
@@ -27,18 +30,22 @@ Memory = Any
 
 @runtime_checkable
 class Agent(Protocol):
-    """Memory in, memory out: an agent keeps nothing about a task in `self`."""
+    """Memory in, memory out: an agent keeps nothing about a task in `self`, and in its memory nothing but that."""
 
-    def begin(self, state: State, addresses: Sequence[Address], lanes_per_task: int) -> Memory:
+    def acting(self, state: State) -> Acting:
+        """What acting needs of the meta-parameters, on the CPU; prepared once for all that is met with them."""
+
+    def begin(self, acting: Acting, addresses: Sequence[Address], lanes_per_task: int) -> Memory:
         """The memory before anything was seen; N tasks, whatever an agent draws for one coming from its address."""
 
     def act(
-        self, state: State, memory: Memory, observation: torch.Tensor, noise: torch.Tensor
+        self, acting: Acting, memory: Memory, observation: torch.Tensor, live: torch.Tensor, noise: torch.Tensor
     ) -> tuple[Action, Memory]:
-        """Actions `[N, E, A]` at `observation` `[N, E, O]`, given `noise` to sample with."""
+        """Actions `[N, E, A]` at `observation` `[N, E, O]`, given `noise` to sample with; and the memory, which may
+        move in the lanes that play this step: `live` `[N, E]`, bool."""
 
-    def observe(self, state: State, memory: Memory, transition: Transition) -> Memory:
-        """Take in what one step led to."""
+    def observe(self, acting: Acting, memory: Memory, transition: Transition) -> Memory:
+        """Take in what one step led to, in the lanes that played it (`transition.mask`)."""
 
     def adapt(self, state: State, memory: Memory, rollout: Rollout) -> Memory:
         """Take in a whole round."""
@@ -46,11 +53,8 @@ class Agent(Protocol):
 
 @contextmanager
 def torch_threads(count: int) -> Iterator[None]:
-    """Use `count` torch threads inside the block.
-
-    While physics runs in its own threads torch must use one: its workers spin after each parallel region and
-    take the cores from the physics.
-    """
+    """Use `count` torch threads inside the block: one while physics runs in its own threads, since torch's spin after
+    each parallel region and take the cores from the physics."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -68,14 +72,15 @@ def collect(
     first_task: int = 0,
     *,
     likeliest: bool = False,
+    explores: bool = False,
 ) -> Trial:
     """Meet the tasks that `env` is set to.
 
     With `likeliest` actions (of a Gaussian its mean; deterministic evaluation) an agent that learns from single
     episodes takes them in all rounds, so that they are its experience too: so do the authors of PEARL (oyster,
     rlkit/core/rl_algorithm.py: `collect_paths`) and VariBAD (varibad, utils/evaluation.py). Any other agent needs its
-    actions' noise to learn from. It explores and adapts as ever, and what the trial holds are further episodes, one in
-    every lane and round, from the same starts and with the same memory, which nobody learns from.
+    actions' noise to learn from: it `explores` and adapts as ever, and what the trial holds are further episodes, one
+    in every lane and round, from the same starts and with the same memory, which nobody learns from.
 
     Args:
         env: lanes of tasks, `N = env.num_tasks`, `E = env.lanes_per_task`.
@@ -85,27 +90,28 @@ def collect(
         address: where this meeting's randomness starts; below it come purpose, task and round.
         first_task: the number of this environment's first task within the whole meta-batch.
         likeliest: whether the trial is of the likeliest actions instead of sampled ones.
+        explores: whether such a trial is played beside what the agent learns from.
 
     Raises:
         EnvironmentBroke: the environment raised.
         NonFiniteError: an observation, reward or action was not finite.
     """
     tasks = range(first_task, first_task + env.num_tasks)
-    explores = likeliest and not getattr(agent, "adapts_after_each_episode", False)
     with torch_threads(1):  # for adaptation too, so that its numbers are the same while other groups are sampled
-        memory = agent.begin(state, [address.at(Purpose.AGENT, task) for task in tasks], env.lanes_per_task)
+        acting, normalise = agent.acting(state), Normaliser(state)
+        memory = agent.begin(acting, [address.at(Purpose.AGENT, task) for task in tasks], env.lanes_per_task)
         rollouts, diverged = [], 0
         for round_ in range(rounds):
             noise = draw_noise(env, [address.at(Purpose.ACTIONS, task, round_) for task in tasks])
             seeds = [address.at(Purpose.RESET, task, round_).seed() for task in tasks]
             shown = np.full_like(noise, likeliest_noise(env)) if likeliest else noise
-            rollout, after, broken = play_round(env, agent, state, memory, seeds, shown)
+            rollout, after, broken = play_round(env, agent, acting, normalise, memory, seeds, shown)
             rollouts.append(rollout)
             diverged += broken
             if round_ + 1 < rounds:
-                if explores:
-                    rollout, after, _ = play_round(env, agent, state, memory, seeds, noise)
-                memory = agent.adapt(state, after, rollout)
+                if likeliest and explores:
+                    rollout, after, _ = play_round(env, agent, acting, normalise, memory, seeds, noise)
+                memory = agent.adapt(state, after, normalise.seen(rollout))
     return Trial(rollouts, diverged, task_rows(env))
 
 
@@ -123,27 +129,37 @@ def task_rows(env: TaskEnv) -> torch.Tensor:
 
 @torch.no_grad()
 def play_round(
-    env: TaskEnv, agent: Agent, state: State, memory: Memory, seeds: list[int], noise: np.ndarray
+    env: TaskEnv,
+    agent: Agent,
+    acting: Acting,
+    normalise: Normaliser,
+    memory: Memory,
+    seeds: list[int],
+    noise: np.ndarray,
 ) -> tuple[Rollout, Memory, int]:
-    """One episode in every lane. Returns the rollout, the memory after it, and how many lanes diverged."""
-    record, normalise = _Record(env), Normaliser(state)
-    N, E = env.num_tasks, env.lanes_per_task
+    """One episode in every lane, of which the agent sees normalised observations.
+
+    Returns the rollout as it was, the memory after it, and how many lanes diverged.
+    """
+    record, N, E = Record(env), env.num_tasks, env.lanes_per_task
     with blaming_environment(env, "at its reset"):
-        observation, _ = env.reset(seed=seeds)
-    seen = normalise(single_precision(observation, N, E))
+        reset, _ = env.reset(seed=seeds)
+    observation = single_precision(reset, N, E)
     live = np.ones(N * E, dtype=bool)
     diverged = np.zeros(N * E, dtype=bool)
     for t in range(env.horizon):
         interruption_point()
-        action, memory = agent.act(state, memory, seen, torch.from_numpy(noise[:, :, t]))
+        playing = torch.from_numpy(live.reshape(N, E))
+        action, memory = agent.act(acting, memory, normalise(observation), playing, torch.from_numpy(noise[:, :, t]))
         chosen = action.action.numpy()
         with blaming_environment(env, f"at step {t}"):
-            observation, reward, terminated, truncated, info = env.step(chosen.reshape(N * E, *chosen.shape[2:]))
-        following = normalise(single_precision(observation, N, E))
-        transition = record.write(t, seen, action, reward, terminated, truncated, live, following)
-        memory = agent.observe(state, memory, transition)
+            stepped, *outcome, info = env.step(chosen.reshape(N * E, *chosen.shape[2:]))
+        following = single_precision(stepped, N, E)
+        transition = record.write(t, observation, action, outcome, live, following)
+        memory = agent.observe(acting, memory, normalise.seen(transition))
         diverged |= info["diverged"]
-        seen, live = following, live & ~(terminated | truncated)
+        _, terminated, truncated = outcome
+        observation, live = following, live & ~(terminated | truncated)
         if not live.any():
             break
     return record.rollout(diverged), memory, int(diverged.sum())
@@ -158,92 +174,14 @@ def single_precision(observation: np.ndarray, tasks: int, lanes: int) -> torch.T
         return torch.from_numpy(observation.reshape(tasks, lanes, -1)).to(torch.float32, copy=True)
 
 
-class _Record:
-    """Preallocated arrays that a round is written into, step by step: `[T, N, E, ...]`, so that a step is one block."""
-
-    def __init__(self, env: TaskEnv) -> None:
-        self.shape = N, E, T = env.num_tasks, env.lanes_per_task, env.horizon
-        (size,) = env.single_observation_space.shape or ()
-        discrete = isinstance(env.single_action_space, gymnasium.spaces.Discrete)
-        action_shape = env.single_action_space.shape or ()
-
-        def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-            return torch.zeros(T, N, E, *shape, dtype=dtype)
-
-        self.fields = Rollout(
-            observation=zeros(size),
-            action=zeros(*action_shape, dtype=torch.int64 if discrete else torch.float32),
-            log_probability=zeros(),
-            reward=zeros(),
-            terminated=zeros(dtype=torch.bool),
-            truncated=zeros(dtype=torch.bool),
-            first=zeros(dtype=torch.bool),
-            mask=zeros(),
-            next_observation=zeros(size),
-        )
-        # Views of the same memory: numpy writes a step in a fraction of torch's time, and agents read tensors.
-        self.arrays = SimpleNamespace(**{name: field.numpy() for name, field in self.fields._asdict().items()})
-        self.steps = [Transition(*step) for step in zip(*(field.unbind(0) for field in self.fields), strict=True)]
-
-    def write(
-        self,
-        t: int,
-        observation: torch.Tensor,
-        action: Action,
-        reward: np.ndarray,
-        terminated: np.ndarray,
-        truncated: np.ndarray,
-        live: np.ndarray,
-        next_observation: torch.Tensor,
-    ) -> Transition:
-        """Store step `t`; lanes that had ended before it are masked out. Returns a view of what was stored."""
-        N, E, _ = self.shape
-        lanes, fields = live.reshape(N, E), self.arrays
-        with np.errstate(over="ignore"):  # what single precision cannot hold is named when the round is over
-            fields.observation[t] = observation.numpy()
-            fields.action[t] = action.action.numpy()
-            fields.log_probability[t] = action.log_probability.numpy()
-            fields.reward[t] = reward.reshape(N, E) * lanes
-            fields.terminated[t] = terminated.reshape(N, E) & lanes
-            fields.truncated[t] = truncated.reshape(N, E) & lanes
-            fields.first[t] = lanes if t == 0 else False
-            fields.mask[t] = lanes
-            fields.next_observation[t] = next_observation.numpy()
-        return self.steps[t]
-
-    def rollout(self, diverged: np.ndarray) -> Rollout:
-        """The finished round, without the lanes that diverged.
-
-        Raises:
-            EnvironmentBroke: no lane of a task is left.
-            NonFiniteError: a finite number of the environment is beyond single precision.
-        """
-        N, E, _ = self.shape
-        lost = diverged.reshape(N, E).all(axis=1)
-        if lost.any():
-            task = int(np.argmax(lost))
-            raise EnvironmentBroke(
-                f"every lane of task {task} diverged (a shorter timestep or milder actions may help)"
-            )
-        for name in ("reward", "next_observation"):
-            if not np.isfinite(getattr(self.arrays, name)).all():  # ten times faster than torch's
-                raise NonFiniteError(f"a {name} is too large for single precision — scale it down")
-        fields = Rollout(*(field.movedim(0, 2).contiguous() for field in self.fields))  # [N, E, T, ...]
-        kept = torch.from_numpy(~diverged.reshape(N, E))[:, :, None]
-        return fields._replace(mask=fields.mask * kept)
-
-
 def draw_noise(env: TaskEnv, addresses: list[Address]) -> np.ndarray:
     """Everything that actions of one round are sampled with: `[N, E, T, A]` normal, or `[N, E, T]` uniform."""
-    E, T, space = env.lanes_per_task, env.horizon, env.single_action_space
-    noise = []
-    for address in addresses:
-        generator = address.generator()
-        if isinstance(space, gymnasium.spaces.Discrete):
-            noise.append(generator.random((E, T), dtype=np.float32))
-        else:
-            noise.append(generator.standard_normal((E, T, *(space.shape or ())), dtype=np.float32))
-    return np.stack(noise)
+    lanes, space = (env.lanes_per_task, env.horizon), env.single_action_space
+    generators = [address.generator() for address in addresses]
+    if isinstance(space, gymnasium.spaces.Discrete):
+        return np.stack([generator.random(lanes, np.float32) for generator in generators])
+    shape = (*lanes, *(space.shape or ()))
+    return np.stack([generator.standard_normal(shape, np.float32) for generator in generators])
 
 
 @contextmanager

@@ -22,9 +22,8 @@ TRIALS = 2  # of each way to divide the tasks that count, after one that warms u
 
 
 class Divisions:
-    """Ways to divide an iteration's tasks into groups: taken in turns until each is timed, then the fastest is kept.
-
-    Which one that is depends on the machine, the robot and the policy; what is sampled is the same in all.
+    """Ways to divide an iteration's tasks into groups: taken in turns until each is timed, then the fastest is kept,
+    which depends on the machine, the robot and the policy. What is sampled is the same in all.
 
     Args:
         ways: the groups of each way, every group an environment of its own.
@@ -65,20 +64,7 @@ def first_tasks(envs: Sequence[TaskEnv], first_task: int = 0) -> list[int]:
 def collect_in_groups(
     envs: Sequence[TaskEnv], agent: Agent, state: State, rounds: int, address: Address, first_task: int = 0
 ) -> Trial:
-    """As `collect`, for groups of tasks side by side: the trial of all of them, in order.
-
-    Args:
-        envs: the groups, set to consecutive tasks of the meta-batch.
-        agent: what each group meets a copy of.
-        state: its meta-parameters.
-        rounds: how many rounds to play, `K + 1`.
-        address: where this meeting's randomness starts.
-        first_task: the number of the first group's first task within the meta-batch.
-
-    Raises:
-        EnvironmentBroke: an environment raised.
-        NonFiniteError: an observation, reward or action was not finite.
-    """
+    """As `collect`, for groups of consecutive tasks side by side: the trial of all of them, in order."""
     starts = first_tasks(envs, first_task)
     if len(envs) == 1:
         return collect(envs[0], agent, state, rounds, address, first_task)

@@ -1,16 +1,19 @@
 """Observations in units of their own spread: running moments over all that training has seen.
 
-`collect` shows agents, and records, `(o − mean) / standard deviation`; the moments of an iteration are those of all
-iterations before it, so that a rollout and the update on it use the same ones. They are part of the run's state.
+`collect` shows agents `(o − mean) / standard deviation` and records observations as they are; an update turns what it
+learns from into the same units (`normalised`, or a `Normaliser` where it draws from a replay). The moments of an
+iteration are those of all iterations before it, so that acting and the update on it use the same ones. They are part of
+the run's state.
 
-Before the first iteration the untrained policy plays for moments alone (`training/trainer.py`), so that already the
+Before the first iteration the untrained policy plays for moments alone (`training/setup.py`), so that already the
 first update is on what the policy will be shown.
 """
 
 import torch
 from jaxtyping import Float
 
-from metarl.core.types import State, Trial
+from metarl.core.types import Rollout, State, Trial
+from metarl.runtime.devices import CPU, sent
 from metarl.runtime.ranks import sum_over_ranks
 
 MOMENTS = "observations"  # where a state keeps them
@@ -34,14 +37,10 @@ def standard_deviation(moments: State) -> Float[torch.Tensor, " O"]:
 
 
 def updated_moments(moments: State, trial: Trial) -> State:
-    """The moments with a trial's observations, which were recorded under `moments` (Chan, Golub & LeVeque 1983).
-
-    The trial is that of all ranks' tasks.
-    """
-    recorded = torch.cat([rollout.observation.flatten(0, 2) for rollout in trial.rollouts]).double()  # [B, O]
+    """The moments with a trial's observations, those of all ranks' tasks (Chan, Golub & LeVeque 1983)."""
+    raw = torch.cat([rollout.observation.flatten(0, 2) for rollout in trial.rollouts]).double()  # [B, O]
     mask = torch.cat([rollout.mask.flatten() for rollout in trial.rollouts]).double()[:, None]  # [B, 1]
-    moments = {name: value.to(recorded.device) for name, value in moments.items()}
-    raw = recorded * standard_deviation(moments) + moments["mean"]
+    moments = {name: value.to(raw.device) for name, value in moments.items()}
     count, summed = sum_over_ranks((mask.sum(), (raw * mask).sum(dim=0)))
     mean = summed / count
     squares = sum_over_ranks(((raw - mean).square() * mask).sum(dim=0))
@@ -61,15 +60,27 @@ def outweighed(moments: State) -> State:
 
 
 class Normaliser:
-    """What observations pass through on their way to an agent; nothing where a state holds no moments."""
+    """What observations pass through on their way to a network; nothing where a state holds no moments."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, device: torch.device = CPU) -> None:
         moments = state.get(MOMENTS)
         self.active = moments is not None
         if moments is not None:
-            self.mean = moments["mean"].cpu().float()
-            self.std = standard_deviation(moments).cpu().float()
+            self.mean = sent(moments["mean"].float(), device)
+            self.std = sent(standard_deviation(moments).float(), device)
 
     def __call__(self, observation: Float[torch.Tensor, "*lanes O"]) -> Float[torch.Tensor, "*lanes O"]:
         """In units of standard deviations from the mean."""
         return (observation - self.mean) / self.std if self.active else observation
+
+    def seen(self, steps: Rollout) -> Rollout:
+        """Steps of any shape, as a network is to see them."""
+        if not self.active:
+            return steps
+        return steps._replace(observation=self(steps.observation), next_observation=self(steps.next_observation))
+
+
+def normalised(trial: Trial, state: State) -> Trial:
+    """A trial as agents saw it while it was played under `state`: what batches are made of."""
+    seen = Normaliser(state, trial.rollouts[0].observation.device).seen
+    return trial._replace(rollouts=[seen(rollout) for rollout in trial.rollouts])

@@ -6,46 +6,40 @@ and the median of their ratios counts, since machines are shared and their speed
 """
 
 import itertools
-import resource
 import statistics
-import sys
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import gymnasium
-import numpy as np
-import torch
 from rich.console import Console
 from rich.table import Table
 
 from envs.catalogue import ENVIRONMENTS
-from envs.engine.mujoco_tasks import MujocoTasks, silence
+from envs.engine.mujoco_tasks import MujocoTasks
 from envs.registry import environment_class
-from metarl.algorithms import ALGORITHMS
-from metarl.core.types import State, Trial
+from metarl.algorithms import names_for
+from metarl.core.types import State
 from metarl.runs.presets import default_config
 from metarl.runtime.allocation import keep_freed_memory
 from metarl.runtime.errors import InputError
-from metarl.runtime.randomness import Address, Purpose
+from metarl.runtime.randomness import Address
 from metarl.sampling.collect import collect, torch_threads
-from metarl.sampling.groups import collect_in_groups, first_tasks
-from metarl.training.trainer import Setup, choose_device, set_new_tasks, set_up, task_seeds, train_iteration
-
-Row = dict[str, Any]
+from metarl.speed.physics import (
+    Row,
+    bare_physics,
+    gymnasium_rows,
+    measured,
+    physics_of,
+    play,
+    replay,
+    timed,
+    whole_meeting,
+)
+from metarl.training.loop import set_new_tasks, train_iteration
+from metarl.training.setup import Setup, choose_device, set_up
 
 ITERATIONS_OF = ("maml-trpo", "promp")
-GYMNASIUM_ROBOTS = {
-    "half-cheetah": "HalfCheetah-v5",
-    "ant": "Ant-v5",
-    "humanoid": "Humanoid-v5",
-    "walker": "Walker2d-v5",
-    "hopper": "Hopper-v5",
-    "swimmer": "Swimmer-v5",
-}
-GYMNASIUM_STEPS = 400  # environment steps of each lane in a Gymnasium row
 
 
 def measure_speed(
@@ -89,16 +83,16 @@ def measure_speed(
         make = partial(_setup, environment, tasks=tasks, lanes=lanes, horizon=horizon, threads=threads)
         parts: list[Iterable[Row]] = []
         if every_update:
-            cases = itertools.product(ALGORITHMS, devices)
-            parts = [_update_rows(_whole(make(algorithm, device)), repeats) for algorithm, device in cases]
+            cases = itertools.product(names_for("experience"), devices)
+            parts = [_update_rows(whole_meeting(make(algorithm, device)), repeats) for algorithm, device in cases]
         else:
             cases = itertools.product(ITERATIONS_OF[: 1 if only_environments else None], devices)
             setups = [make(algorithm, device) for algorithm, device in cases]
-            whole = _whole(setups[0])
+            whole = whole_meeting(setups[0])
             parts = [_environment_rows(whole, repeats)]
         if not (only_environments or every_update):
             setups = [_settled(setup) for setup in setups]
-            parts += [_sampling_row(setups[0], repeats), _gymnasium_rows(environment, whole)]
+            parts += [_sampling_row(setups[0], repeats), gymnasium_rows(environment, whole)]
             parts += [_iteration_rows(setup, repeats) for setup in setups]
         for row in itertools.chain(*parts):
             rate = f"{row['steps_per_second']:,.0f} steps/s" if row["steps_per_second"] else ""
@@ -119,18 +113,6 @@ def _setup(environment: str, algorithm: str, device: Any, tasks: int, lanes: int
     return set_up(replace(config, train=train, env=replace(config.env, horizon=horizon)))
 
 
-def _whole(setup: Setup) -> Setup:
-    """The same with all tasks in one group, whose physics anything can be compared with."""
-    whole = setup.divisions.settled and len(setup.envs) == 1
-    return setup if whole else set_up(setup.config, num_tasks=setup.config.train.tasks)
-
-
-def _physics_of(setup: Setup) -> MujocoTasks:
-    env = _whole(setup).env
-    assert isinstance(env, MujocoTasks)  # refused in measure_speed
-    return env
-
-
 def _settled(setup: Setup) -> Setup:
     """The same, when it has found out which division of its tasks is the fastest."""
     state: State = setup.algorithm.initial_state(Address(0))
@@ -140,47 +122,37 @@ def _settled(setup: Setup) -> Setup:
     return setup
 
 
-def _play(setup: Setup, repeat: int) -> tuple[float, Trial, Address]:
-    """One round of new tasks with the untrained policy: its seconds, what was played, and where its tasks come from."""
-    address = Address(repeat)
-    state = setup.algorithm.initial_state(Address(0))
-    for env, first in zip(setup.envs, first_tasks(setup.envs), strict=True):
-        set_new_tasks(env, address, first_task=first)
-    seconds, trial = _timed(lambda: collect_in_groups(setup.envs, setup.algorithm, state, 1, address))
-    return seconds, trial, address
-
-
 def _environment_rows(setup: Setup, repeats: int) -> Iterator[Row]:
     """Stepping without a policy, as long as half of the lanes live; and giving every lane a new task."""
-    env, name = _physics_of(setup), setup.config.environment
+    env, name = physics_of(setup), setup.config.environment
     seconds, physics, switching, steps = [], [], [], 0
     for repeat in range(repeats + 1):  # repeat 0 warms up and does not count
-        _, trial, address = _play(setup, repeat)
-        duration, steps = _replay(env, trial, address, lambda actions, live: env.step(actions), least_live=0.5)
+        _, trial, address = play(setup, repeat)
+        duration, steps = replay(env, trial, address, lambda actions, live: env.step(actions), least_live=0.5)
         seconds.append(duration)
         physics.append(bare_physics(env, trial, address, least_live=0.5))
         tasks = env.sample_tasks(repeat)
-        plain, _ = _timed(partial(env.reset, seed=repeat))
+        plain, _ = timed(partial(env.reset, seed=repeat))
         env.set_tasks(tasks)
-        fitted, _ = _timed(partial(env.reset, seed=repeat))
-        switching.append(max(0.0, fitted - plain) + _timed(partial(env.set_tasks, tasks))[0])
-    yield _row("bare physics", name, statistics.median(physics[1:]), steps, 1.0)
-    yield _row("environment stepping", name, statistics.median(seconds[1:]), steps, _median_ratio(seconds, physics))
+        fitted, _ = timed(partial(env.reset, seed=repeat))
+        switching.append(max(0.0, fitted - plain) + timed(partial(env.set_tasks, tasks))[0])
+    yield measured("bare physics", name, statistics.median(physics[1:]), steps, 1.0)
+    yield measured("environment stepping", name, statistics.median(seconds[1:]), steps, _median_ratio(seconds, physics))
     # In units of the physics of an iteration: two rounds of all lanes to the horizon.
     iteration = 2 * env.num_envs * env.horizon * statistics.median(physics[1:]) / steps
     switch = statistics.median(switching[1:])
-    yield _row("switching all tasks, against an iteration", name, switch, None, switch / iteration)
+    yield measured("switching all tasks, against an iteration", name, switch, None, switch / iteration)
 
 
 def _sampling_row(setup: Setup, repeats: int) -> Iterator[Row]:
-    env, seconds, physics, steps = _physics_of(setup), [], [], 0
+    env, seconds, physics, steps = physics_of(setup), [], [], 0
     for repeat in range(repeats + 1):
-        duration, trial, address = _play(setup, repeat)
+        duration, trial, address = play(setup, repeat)
         seconds.append(duration)
         physics.append(bare_physics(env, trial, address))
         steps = int(trial.rollouts[0].mask.sum())
     ratio = _median_ratio(seconds, physics)
-    yield _row("sampling one round", setup.config.environment, statistics.median(seconds[1:]), steps, ratio)
+    yield measured("sampling one round", setup.config.environment, statistics.median(seconds[1:]), steps, ratio)
 
 
 def _median_ratio(seconds: list[float], physics: list[float]) -> float:
@@ -190,7 +162,7 @@ def _median_ratio(seconds: list[float], physics: list[float]) -> float:
 
 def _iteration_rows(setup: Setup, repeats: int) -> Iterator[Row]:
     """Rows for an iteration of a method, and its parts."""
-    name, env = setup.config.algorithm, _physics_of(setup)
+    name, env = setup.config.algorithm, physics_of(setup)
     state: State = setup.algorithm.initial_state(Address(0))
     parts: dict[str, list[float]] = {"sampling with adaptation": [], "update": [], "whole iteration": []}
     physics, steps = [], 0
@@ -205,7 +177,7 @@ def _iteration_rows(setup: Setup, repeats: int) -> Iterator[Row]:
         steps = sum(int(rollout.mask.sum()) for rollout in trial.rollouts)
     for part, seconds in parts.items():
         ratio = _median_ratio(seconds, physics)
-        yield _row(
+        yield measured(
             f"{name}: {part}",
             setup.config.environment,
             statistics.median(seconds[1:]),
@@ -217,125 +189,17 @@ def _iteration_rows(setup: Setup, repeats: int) -> Iterator[Row]:
 
 def _update_rows(setup: Setup, repeats: int) -> Iterator[Row]:
     """The update of a method alone, always from the start of training and on the same trial."""
-    env, algorithm, address = _physics_of(setup), setup.algorithm, Address(0)
+    env, algorithm, address = physics_of(setup), setup.algorithm, Address(0)
     state = algorithm.initial_state(address)
     set_new_tasks(env, address)
     trial = collect(env, algorithm, state, algorithm.rounds, address)
     with torch_threads(setup.config.train.torch_threads):
-        seconds = [_timed(lambda: algorithm.update(state, trial, address))[0] for _ in range(repeats + 1)]
+        seconds = [timed(lambda: algorithm.update(state, trial, address))[0] for _ in range(repeats + 1)]
     update = statistics.median(seconds[1:])
     ratio = update / bare_physics(env, trial, address)
-    yield _row(f"{setup.config.algorithm}: update", setup.config.environment, update, None, ratio, setup.device.type)
-
-
-def bare_physics(env: MujocoTasks, trial: Trial, address: Address, least_live: float = 0.0) -> float:
-    """Seconds that `Batch.step` alone needs for the controls of a trial, on the lanes that were live."""
-    controls_of = env.batch.bind("ctrl")
-
-    def step(controls: np.ndarray, live: np.ndarray | None) -> None:
-        controls_of[...] = controls
-        env.batch.step(live, env.frame_skip)
-
-    return _replay(env, trial, address, step, env.controls, least_live)[0]
-
-
-def _replay(
-    env: MujocoTasks,
-    trial: Trial,
-    address: Address,
-    step: Callable[[np.ndarray, np.ndarray | None], Any],
-    prepare: Callable[[np.ndarray], np.ndarray] = np.asarray,
-    least_live: float = 0.0,
-) -> tuple[float, int]:
-    """Time `step` over all recorded actions, from the states that the trial started in.
-
-    Args:
-        step: called with the prepared actions `[N·E, A]` and which lanes are live, `[N·E]`; None where all are.
-        least_live: stop a round when no more than this share of the lanes lives.
-
-    Returns: seconds, and the steps of live lanes.
-    """
-    env.set_tasks(env.sample_tasks(task_seeds(address, range(env.num_tasks))))
-    seconds, steps = 0.0, 0
-    for round_, rollout in enumerate(trial.rollouts):
-        seeds = [address.at(Purpose.RESET, task, round_).seed() for task in range(env.num_tasks)]
-        env.reset(seed=seeds)
-        actions = rollout.action.flatten(0, 1).transpose(0, 1).numpy()  # [T, N·E, A]
-        lives = rollout.mask.flatten(0, 1).T.numpy().astype(bool)  # [T, N·E]
-        played = [t for t, live in enumerate(lives) if live.mean() > least_live]
-        prepared = [(prepare(actions[t]), None if lives[t].all() else lives[t]) for t in played]
-        start = time.perf_counter()
-        for action, live in prepared:
-            step(action, live)
-        seconds += time.perf_counter() - start
-        steps += int(lives[played].sum())
-    return seconds, steps
-
-
-def _gymnasium_rows(environment: str, setup: Setup) -> Iterator[Row]:
-    """Gymnasium's own vector environments of the same robot, over the same cores, with controls of the same kind."""
-    robot = next((robot for robot in GYMNASIUM_ROBOTS if environment.startswith(robot)), None)
-    if robot is None:
-        return
-    env, cores, unit = _physics_of(setup), setup.config.train.threads, _physics_rate(setup)
-    for what, lanes, kind in (
-        ("Gymnasium SyncVectorEnv", 8, gymnasium.vector.SyncVectorEnv),
-        ("Gymnasium AsyncVectorEnv", cores, gymnasium.vector.AsyncVectorEnv),
-        ("Gymnasium AsyncVectorEnv", 4 * cores, gymnasium.vector.AsyncVectorEnv),
-    ):
-        vector = kind([partial(_make_quietly, GYMNASIUM_ROBOTS[robot], env.frame_skip)] * lanes)
-        try:
-            shape = (GYMNASIUM_STEPS, lanes, env.model.nu)
-            controls = np.clip(np.random.default_rng(0).normal(0, 1 / env.action_scale, shape), -1, 1)
-            controls = controls * env.model.actuator_ctrlrange[:, 1]
-            vector.reset(seed=0)
-            seconds, _ = _timed(partial(_step_all, vector, controls))
-        finally:
-            vector.close()
-        steps = lanes * GYMNASIUM_STEPS
-        yield _row(f"{what}, {lanes} lanes", environment, seconds, steps, unit * seconds / steps)
-
-
-def _make_quietly(name: str, frame_skip: int) -> gymnasium.Env[Any, Any]:
-    """MuJoCo has something to say about the XML of Gymnasium's cheetah at every load."""
-    with silence:
-        return gymnasium.make(name, frame_skip=frame_skip)
-
-
-def _step_all(vector: gymnasium.vector.VectorEnv[Any, Any, Any], controls: np.ndarray) -> None:
-    for control in controls:
-        vector.step(control)
-
-
-def _physics_rate(setup: Setup) -> float:
-    """Steps per second of bare physics, measured now."""
-    _, trial, address = _play(setup, 0)
-    return float(trial.rollouts[0].mask.sum()) / bare_physics(_physics_of(setup), trial, address)
-
-
-def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    start = time.perf_counter()
-    result = work()
-    return time.perf_counter() - start, result
-
-
-def _row(what: str, environment: str, seconds: float, steps: int | None, ratio: float, device: str = "cpu") -> Row:
-    return {
-        "what": what,
-        "env": environment,
-        "device": device,
-        "seconds": seconds,
-        "steps_per_second": steps / seconds if steps else None,
-        "ratio_to_physics": ratio,
-        "peak_mib": round(_peak_mib(device)),
-    }
-
-
-def _peak_mib(device: str) -> float:
-    """The most memory that the process, or torch on the GPU, has held until now."""
-    if device == "cuda":
-        return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)
+    yield measured(
+        f"{setup.config.algorithm}: update", setup.config.environment, update, None, ratio, setup.device.type
+    )
 
 
 def speed_table(rows: list[Row]) -> Table:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from metarl.core.types import Metrics
+from metarl.runs.checkpoint import shapes_of
 from metarl.runs.config import RunConfig, options_from_dict, read_yaml
 from metarl.runs.continuing import taken_up
 from metarl.runs.logger import CURVES, curves_of, read_metrics
@@ -17,10 +18,10 @@ from metarl.runs.presets import default_config
 from metarl.runs.run_directory import RunDirectory, latest_run_path, make_run_path
 from metarl.runs.worlds import is_few_shot
 from metarl.runtime.ranks import rank, value_of_first, wait_for_all
-from metarl.training.fewshot import FewShotSetup, set_up_few_shot
-from metarl.training.parallel import joined
-from metarl.training.trainer import Setup, set_up, shapes_of_run
-from metarl.training.trainer import train as train_setup
+from metarl.training.labels import FewShotSetup, set_up_few_shot
+from metarl.training.loop import train as train_setup
+from metarl.training.ranks import joined
+from metarl.training.setup import Setup, fresh_state, set_up
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +61,7 @@ def train(
             program has a handler of its own that returns.
     """
     env, algo = env or {}, algo or {}
-    defaults = default_config(environment, algorithm, env.get("variant"))
+    defaults = default_config(environment, algorithm, env.get("variant"), algo)
     config = RunConfig(
         environment,
         defaults.algorithm,
@@ -91,13 +92,14 @@ def train_run(config: RunConfig, out: Path | None, resume: bool, console: Consol
         config = value_of_first(config)
         setup: Setup | FewShotSetup = set_up_few_shot(config) if is_few_shot(config.environment) else set_up(config)
         wait_for_all()  # every rank has found its input good
+        start = fresh_state(setup)
         if rank() > 0:
-            train_setup(setup, None, console)
+            train_setup(setup, None, start, console)
             return value_of_first(Run(Path(), []))
         run = run or RunDirectory(make_run_path(*names))
-        with run.writing(setup.config, resume, shapes_of_run(setup)):
+        with run.writing(setup.config, resume, shapes_of(start)):
             console.out(setup.describe(), highlight=False)
-            train_setup(setup, run, console)
+            train_setup(setup, run, start, console)
         metrics = read_metrics(run.metrics_path)
         if metrics:
             console.print(_summary(metrics))

@@ -14,30 +14,28 @@ from envs import LogUniform, MujocoTasks, Scale, TaskDistribution, Uniform, load
 class Arm(MujocoTasks):
     """Task parameters: `goal` [2] (m), and `tool`, the factor of its mass. Reward: minus ten times the distance (m)."""
 
-    def __init__(self, num_tasks, lanes_per_task, config=None, *, threads=0):
-        super().__init__(
-            num_tasks,
-            lanes_per_task,
-            config or self.Config(),
-            model=load_model(Path(__file__).with_name("arm.xml")),
-            frame_skip=5,
-            horizon=50,
-            task_distribution=TaskDistribution(goal=Uniform(-0.12, 0.12, (2,))),
-            dynamics={"tool": Scale("body_mass", LogUniform(2.0, -2.0, 2.0), names=("tool",))},
-            outside_distribution=TaskDistribution(tool=LogUniform(2.0, 2.0, 3.0)),
-            observation_size=8,
-            action_scale=3.0,
-            threads=threads,
-        )
-        self.tip = self.batch.bind("site_xpos")[:, 0, :2]  # [num_envs, 2]
+    def define(self, options):
+        return {
+            "model": load_model(Path(__file__).with_name("arm.xml")),
+            "frame_skip": 5,
+            "horizon": 50,
+            "action_scale": 3.0,
+            "fields": ["site_xpos"],
+            "task_distribution": TaskDistribution(goal=Uniform(-0.12, 0.12, (2,))),
+            "dynamics": {"tool": Scale("body_mass", LogUniform(2.0, -2.0, 2.0), names=("tool",))},
+            "outside_distribution": TaskDistribution(tool=LogUniform(2.0, 2.0, 3.0)),
+        }
+
+    def tip(self):  # [lanes, 2]
+        return self.fields["site_xpos"][:, 0, :2]
 
     def initial_state(self, rng):
         shape = (self.lanes_per_task, 2)
         return rng.uniform(-0.1, 0.1, shape), rng.uniform(-0.1, 0.1, shape)
 
     def observe(self):
-        return np.concatenate([np.cos(self.qpos), np.sin(self.qpos), 0.1 * self.qvel, 10 * self.tip], axis=1)
+        return np.concatenate([np.cos(self.qpos), np.sin(self.qpos), 0.1 * self.qvel, 10 * self.tip()], axis=1)
 
     def reward(self, controls):
-        distance = np.linalg.norm(self.tip - self.lane_tasks["goal"], axis=1)
+        distance = np.linalg.norm(self.tip() - self.lane_tasks["goal"], axis=1)
         return -10 * distance, {"distance": distance}

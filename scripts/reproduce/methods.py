@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import reproduction
 import tyro
 
-from metarl.algorithms import ALGORITHMS
+from metarl.algorithms import names_for
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Comparison(reproduction.Options):
 
     environment: str = "point-nav"
     """A name from `metarl list envs`."""
-    methods: tuple[str, ...] = field(default_factory=lambda: tuple(ALGORITHMS))
+    methods: tuple[str, ...] = field(default_factory=lambda: tuple(names_for("experience")))
     """Names from `metarl list algos`; all by default."""
     iterations: int = 60
     """Meta-updates of each."""

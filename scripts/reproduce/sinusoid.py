@@ -20,12 +20,13 @@ import tyro
 from reproduction import RESULTS
 
 import metarl
-from metarl.fewshot import LEARNERS
+from metarl.algorithms import names_for
+from metarl.evaluation.labels import scores_of
 from metarl.runs.config import versions
 from metarl.runs.load import load_config
 from metarl.runs.run_directory import RunDirectory
-from metarl.training.fewshot import scores_of, set_up_few_shot
-from metarl.training.trainer import shapes_of_run
+from metarl.training.labels import set_up_few_shot
+from metarl.training.setup import shapes_of_run
 
 SHOTS, STEPS = (5, 10, 20), (0, 1, 5, 10)
 OPTIONS: dict[str, dict[str, Any]] = {"reptile": {"inner_steps": 10, "inner_lr": 0.02}}
@@ -35,7 +36,7 @@ OPTIONS: dict[str, dict[str, Any]] = {"reptile": {"inner_steps": 10, "inner_lr":
 class Comparison:
     """What to train."""
 
-    learners: tuple[str, ...] = field(default_factory=lambda: tuple(LEARNERS))
+    learners: tuple[str, ...] = field(default_factory=lambda: tuple(names_for("labels")))
     """Names from `metarl list algos`; all by default."""
     iterations: int = 5000
     """Meta-updates of each."""

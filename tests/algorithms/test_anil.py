@@ -11,7 +11,7 @@ from metarl.runtime.randomness import Address
 def test_the_last_layer_adapts_and_everything_else_stays_bit_for_bit(hidden: tuple[int, ...]) -> None:
     algorithm = make("anil", hidden=hidden, inner_lr=0.3)
     state = algorithm.initial_state(Address(0))
-    memory = algorithm.begin(state, ADDRESSES, E)
+    memory = algorithm.begin(algorithm.acting(state), ADDRESSES, E)
     adapted = algorithm.adapt(state, memory, imagine(algorithm, state).rollouts[0]).params
     moved = {name for name in adapted if not torch.equal(adapted[name], memory.params[name])}
     last = f"body.layers.{len(hidden)}"

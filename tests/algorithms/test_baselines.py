@@ -8,7 +8,7 @@ from support.trials import ADDRESSES, E, N, copies, doubled, imagine, make, navi
 from torch.distributions import Independent, Normal, kl_divergence
 from torch.func import functional_call
 
-from metarl.algorithms import algorithm_class
+from metarl.algorithms import algorithm_class, config_class, names_for
 from metarl.core.types import Batch, Params, Trial
 from metarl.runtime.randomness import Address
 
@@ -40,7 +40,7 @@ class Written:
     """TRPO on all tasks' data at once (Schulman et al. 2015), with torch's distributions and a Fisher matrix."""
 
     def __init__(self, algorithm: Any, policy: Params, query: Batch) -> None:
-        self.network, self.like, self.query = algorithm.policy, policy, query
+        self.network, self.like, self.query = algorithm.learned.model, policy, query
         # The mean over tasks of means over their steps: a weight for every step.
         self.weight = (query.mask / query.mask.sum(dim=(1, 2), keepdim=True) / N).flatten()
         self.old = self.policy(vector(policy))
@@ -85,7 +85,7 @@ class Written:
 def test_an_update_of_one_policy_for_all_tasks_is_a_trpo_step_on_all_their_data(name: str) -> None:
     algorithm, state, trial = problem(name, **EXACT)
     updated, metrics = algorithm.update(state, trial, UPDATE)
-    (query,) = (algorithm.batch(rollout) for rollout in trial.rollouts)
+    (query,) = (algorithm.learned.batch(rollout) for rollout in trial.rollouts)
     assert not query.mask.all()  # tasks with unequally many steps count alike
     written = Written(algorithm, state["policy"], query)
     expected = written.update(algorithm.config)
@@ -133,14 +133,14 @@ def test_evaluation_adapts_each_task_with_the_full_rate_at_first_and_a_smaller_o
     # By torch's own distributions and `torch.autograd`, down REINFORCE's loss.
     algorithm, state, trial = problem(name, inner_lr=0.3, later_inner_lr=0.25)
     rollout = trial.rollouts[0]
-    batch = algorithm.batch(rollout)
-    memory = algorithm.begin(state, ADDRESSES, E)
+    batch = algorithm.learned.batch(rollout)
+    memory = algorithm.begin(algorithm.acting(state), ADDRESSES, E)
     assert memory.steps == 0
     for rate in (0.3, 0.075, 0.075):
         before, memory = memory, algorithm.adapt(state, memory, rollout)
         for task in range(N):
             own = {key: value[task].clone().requires_grad_() for key, value in before.params.items()}
-            mean, log_std = functional_call(algorithm.policy, own, (batch.observation[task],))
+            mean, log_std = functional_call(algorithm.learned.model, own, (batch.observation[task],))
             chosen = Independent(Normal(mean, log_std.exp().expand_as(mean)), 1).log_prob(batch.action[task])
             loss = -(chosen * batch.advantage[task] * batch.mask[task]).sum() / batch.mask[task].sum()
             for key, gradient in zip(own, torch.autograd.grad(loss, list(own.values())), strict=True):
@@ -150,5 +150,6 @@ def test_evaluation_adapts_each_task_with_the_full_rate_at_first_and_a_smaller_o
 
 
 def test_the_oracle_alone_sees_the_task() -> None:
-    assert algorithm_class("oracle").sees_task is True
-    assert not any(hasattr(algorithm_class(name), "sees_task") for name in ("multitask", "random-init", "maml-trpo"))
+    methods = names_for("experience")
+    sighted = {name for name in methods if algorithm_class(name).traits(config_class(name)()).sees_task}
+    assert sighted == {"oracle"}

@@ -14,7 +14,7 @@ def test_every_task_starts_with_an_empty_context_and_moves_nothing_else() -> Non
     assert CONTEXT not in state["policy"]
     state, _ = algorithm.update(state, imagine(algorithm, state), Address(2))
     assert CONTEXT not in state["policy"]
-    memory = algorithm.begin(state, ADDRESSES, E)
+    memory = algorithm.begin(algorithm.acting(state), ADDRESSES, E)
     assert memory.params[CONTEXT].shape == (N, 3) and not memory.params[CONTEXT].any()
     adapted = algorithm.adapt(state, memory, imagine(algorithm, state).rollouts[0]).params
     for name, value in state["policy"].items():

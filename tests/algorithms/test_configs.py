@@ -5,13 +5,13 @@ import math
 
 import pytest
 
-from metarl.algorithms import ALGORITHMS
+from metarl.algorithms import config_class, names_for
 from metarl.runtime.errors import InputError
 
 NUMBERS = [
     (name, field.name, type(field.default))
-    for name, entry in ALGORITHMS.items()
-    for field in dataclasses.fields(entry.config)
+    for name in names_for("experience")
+    for field in dataclasses.fields(config_class(name))
     if type(field.default) in (int, float)
 ]
 
@@ -20,7 +20,7 @@ NUMBERS = [
 def test_no_number_may_be_negative_or_infinite_or_none(name: str, field: str, kind: type) -> None:
     for value in (-1,) if kind is int else (-1.0, math.nan, math.inf):
         with pytest.raises(InputError, match=f"^algo.{field} is {value} — it must be "):
-            ALGORITHMS[name].config(**{field: value})
+            config_class(name)(**{field: value})
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_no_number_may_be_negative_or_infinite_or_none(name: str, field: str, ki
 )
 def test_values_just_outside_of_their_range_are_refused(name: str, field: str, value: object) -> None:
     with pytest.raises(InputError, match=f"^algo.{field} is "):
-        ALGORITHMS[name].config(**{field: value})
+        config_class(name)(**{field: value})
 
 
 @pytest.mark.parametrize(
@@ -64,19 +64,17 @@ def test_values_just_outside_of_their_range_are_refused(name: str, field: str, v
         # Stadie et al. 2018, eq. 6, has the sampling's gradient as a term of its own; these objectives have it, too.
         ("e-maml", "inner_objective", "likelihood_ratio", "algo.inner_objective is likelihood_ratio, .* — leave it"),
         ("e-maml", "inner_objective", "dice", "algo.inner_objective is dice, .* — leave it"),
-        ("imaml", "first_order", True, "algo.first_order is True, .* — leave it out"),
-        ("reptile", "first_order", True, "algo.first_order is True, .* — leave it out"),
     ],
 )
 def test_what_a_method_could_not_follow_is_refused(name: str, field: str, value: object, words: str) -> None:
     with pytest.raises(InputError, match=f"^{words}"):
-        ALGORITHMS[name].config(**{field: value})
-    ALGORITHMS[name].config(**{field: getattr(ALGORITHMS[name].config(), field)})
+        config_class(name)(**{field: value})
+    config_class(name)(**{field: getattr(config_class(name)(), field)})
 
 
 def test_the_ends_of_the_ranges_are_allowed() -> None:
     zero = {"later_inner_lr": 0.0, "discount": 0.0, "gae_lambda": 0.0}
-    ALGORITHMS["maml-trpo"].config(cg_damping=0.0, curvature_share=1.0, **zero)
-    ALGORITHMS["promp"].config(kl_coefficient=0.0, discount=1.0, gae_lambda=1.0, hidden=())
-    ALGORITHMS["maml-vpg"].config(entropy_bonus=0.0, learning_rate_decay=1.0)
-    ALGORITHMS["e-maml"].config(sampling_credit=0.0)
+    config_class("maml-trpo")(cg_damping=0.0, curvature_share=1.0, **zero)
+    config_class("promp")(kl_coefficient=0.0, discount=1.0, gae_lambda=1.0, hidden=())
+    config_class("maml-vpg")(entropy_bonus=0.0, learning_rate_decay=1.0)
+    config_class("e-maml")(sampling_credit=0.0)

@@ -9,6 +9,7 @@ from support.trials import N, copies, doubled, make, navigate, same, tensors
 from torch.distributions import Independent, Normal
 from torch.func import functional_call, grad
 
+from metarl.core.inner_step import for_tasks
 from metarl.core.types import Batch, Params
 from metarl.runtime.randomness import Address
 
@@ -19,10 +20,10 @@ def problem(inner_steps: int = 1, credit: float = 3.0):
     """In double: a method, its meta-parameters, and the batches of a trial with episodes of different lengths."""
     algorithm = make("e-maml", inner_lr=0.3, inner_steps=inner_steps, sampling_credit=credit)
     state = algorithm.initial_state(START)
-    support, query = doubled(algorithm.batches(navigate(algorithm, state)))
+    support, query = doubled(algorithm.learned.batches(navigate(algorithm, state), state, algorithm.steps))
     assert not support[0].mask.all()
     # exactly on-policy, which single precision was only nearly
-    own = algorithm.distribution(doubled(state["policy"]), support[0]).log_probability(support[0].action)
+    own = algorithm.learned.distribution(doubled(state["policy"]), support[0]).log_probability(support[0].action)
     return algorithm, doubled(state["policy"]), (support[0]._replace(log_probability=own), *support[1:]), query
 
 
@@ -38,7 +39,7 @@ def credited_scores(algorithm, params: Params, batch: Batch, credit: torch.Tenso
     total = {name: torch.zeros_like(value) for name, value in params.items()}
     for number in range(N):
         leaves = {name: value.clone().requires_grad_() for name, value in params.items()}
-        mean, log_std = functional_call(algorithm.policy, leaves, (batch.observation[number],))
+        mean, log_std = functional_call(algorithm.learned.model, leaves, (batch.observation[number],))
         log_probability = Independent(Normal(mean, log_std.exp().expand_as(mean)), 1).log_prob(batch.action[number])
         gradients = torch.autograd.grad(log_probability[batch.mask[number] == 1].mean(), list(leaves.values()))
         for name, gradient in zip(params, gradients, strict=True):
@@ -62,7 +63,7 @@ def test_the_sampling_loss_by_hand() -> None:
     observation = torch.ones(3, 2, 2, 2, dtype=torch.float64)
     support = Batch(observation, action, -math.log(2) - ratios.log(), nothing, nothing, played)
     query = Batch(observation, action, nothing, nothing, returns, played)
-    loss = algorithm.sampling_loss(params, (support,), query)
+    loss = algorithm.outer.sampling_loss(params, (support,), query)
     assert math.isclose(loss, -6 * 1.75 / math.sqrt(26 / 3), rel_tol=1e-12)
 
 
@@ -71,12 +72,12 @@ def test_at_the_sampling_parameters_its_gradient_is_the_scores_of_the_first_roun
     inner_steps: int,
 ) -> None:
     algorithm, params, support, query = problem(inner_steps, credit=3.0)
-    gradient = grad(algorithm.sampling_loss)(params, support, query)
+    gradient = grad(algorithm.outer.sampling_loss)(params, support, query)
     expected = credited_scores(algorithm, params, support[0], credits(query))
     for name in params:
         torch.testing.assert_close(gradient[name], -3 * expected[name], rtol=1e-10, atol=1e-12)
         assert gradient[name].norm() > 1e-3
-    assert abs(algorithm.sampling_loss(params, support, query)) < 1e-12  # ratios are 1, and credits sum to 0
+    assert abs(algorithm.outer.sampling_loss(params, support, query)) < 1e-12  # ratios are 1, and credits sum to 0
 
 
 @pytest.mark.parametrize("inner_steps", [1, 2])
@@ -84,7 +85,7 @@ def test_the_meta_gradient_is_that_of_maml_and_the_sampling_term(inner_steps: in
     algorithm, params, support, query = problem(inner_steps, credit=3.0)
     maml = make("maml-trpo", inner_lr=0.3, inner_steps=inner_steps)
     ours, theirs = (
-        a.meta_loss_gradient(params, a.adaptation(params, support), support, query) for a in (algorithm, maml)
+        a.outer.gradient(params, a.inner.adaptation(params, support, N), support, query) for a in (algorithm, maml)
     )
     owed = credited_scores(algorithm, params, support[0], credits(query))
     for name in params:
@@ -103,15 +104,15 @@ def test_what_the_line_search_compares_has_this_gradient() -> None:
     def moved(params: Params, along: Params, length: float) -> Params:
         return {name: params[name] + length * along[name] for name in params}
 
-    before = algorithm.distribution_of_all(algorithm.adapt_all(sampled, support), query)
+    before = for_tasks(algorithm.learned.distribution)(algorithm.adapted(sampled, support, None), query)
 
     def meta_loss(params: Params) -> torch.Tensor:
-        return algorithm.meta_loss_and_kl(params, support, query, before)[0]
+        return algorithm.outer.loss_and_kl(params, support, query, before)[0]
 
     params = moved(sampled, direction(), 0.1)
-    gradient, value = algorithm.meta_loss_gradient(params, algorithm.adaptation(params, support), support, query)
+    gradient, value = algorithm.outer.gradient(params, algorithm.inner.adaptation(params, support, N), support, query)
     assert value == pytest.approx(float(meta_loss(params)), abs=1e-12)
-    assert abs(algorithm.sampling_loss(params, support, query)) > 1e-2
+    assert abs(algorithm.outer.sampling_loss(params, support, query)) > 1e-2
     for _ in range(5):
         along = direction()
         slope = (meta_loss(moved(params, along, step)) - meta_loss(moved(params, along, -step))) / (2 * step)
@@ -134,12 +135,12 @@ def test_an_update_with_credit_goes_its_own_way_down_the_meta_loss() -> None:
     trial, before = navigate(maml, state), copies(state)
     (ours, metrics), (theirs, _) = (a.update(state, trial, UPDATE) for a in (emaml, maml))
     assert same(before, copies(state)) and not same(tensors(ours), tensors(theirs))
-    support, query = emaml.batches(trial)
+    support, query = emaml.learned.batches(trial, state, maml.steps)
     values = []
     for params in (state["policy"], ours["policy"]):
-        adapted = emaml.adapt_all(params, support)
-        outer = torch.stack([emaml.outer_loss(*own(number, adapted, query)) for number in range(N)]).mean()
-        values.append(float(outer + emaml.sampling_loss(params, support, query)))
+        adapted = emaml.adapted(params, support, None)
+        outer = torch.stack([emaml.outer.outer_loss(*own(number, adapted, query)) for number in range(N)]).mean()
+        values.append(float(outer + emaml.outer.sampling_loss(params, support, query)))
     assert metrics["update/loss_before"] == pytest.approx(values[0], abs=1e-5)
     assert metrics["update/loss"] == pytest.approx(values[1], abs=1e-5)
     assert metrics["update/accepted"] == 1 and values[1] < values[0] - 1e-3
@@ -154,5 +155,5 @@ def test_tasks_that_fare_alike_owe_nothing() -> None:
     # Returns without spread: no credit to share out, and nothing that is not finite.
     algorithm, params, support, query = problem()
     alike = query._replace(return_=torch.full_like(query.return_, 2.0))
-    gradient = grad(algorithm.sampling_loss)(params, support, alike)
+    gradient = grad(algorithm.outer.sampling_loss)(params, support, alike)
     assert all(not value.any() for value in gradient.values())

@@ -26,15 +26,18 @@ from support.trials import (
 from torch.utils._pytree import tree_map
 
 import envs
-from metarl.algorithms import ALGORITHMS, config_class, make_algorithm
-from metarl.algorithms.algorithm import Algorithm
+from metarl.algorithms import ALGORITHMS, config_class, make_algorithm, names_for
+from metarl.algorithms.algorithm import Algorithm, Spaces
+from metarl.core.inner_step import for_tasks
 from metarl.core.types import State, Transition, Trial
 from metarl.runtime.errors import InputError, NonFiniteError
 from metarl.runtime.randomness import Address
 from metarl.sampling.collect import collect
+from metarl.sampling.normalisation import MOMENTS, normalised
 
-EVERY_METHOD = pytest.mark.parametrize("name", ALGORITHMS)
-LEARNERS = [name for name in ALGORITHMS if name != "random-init"]
+METHODS = names_for("experience")
+EVERY_METHOD = pytest.mark.parametrize("name", METHODS)
+LEARNERS = [name for name in METHODS if name != "random-init"]
 EVERY_LEARNER = pytest.mark.parametrize("name", LEARNERS)
 BY_GRADIENT_STEPS = pytest.mark.parametrize("name", GRADIENT_BASED)
 LEARNERS_BY_GRADIENT_STEPS = pytest.mark.parametrize("name", [name for name in LEARNERS if name in GRADIENT_BASED])
@@ -108,6 +111,20 @@ def test_a_broken_reward_is_named_and_leaves_the_state_alone(name: str, round_: 
     assert same(before, copies(state))
 
 
+@EVERY_LEARNER
+def test_an_update_sees_observations_in_the_units_that_they_were_acted_on_in(name: str) -> None:
+    # What is learned from raw observations under moments is what is learned from normalised ones without them.
+    algorithm = make(name)
+    state, spread = algorithm.initial_state(START), torch.tensor([0.1, 3.0]).double()
+    moments = {"count": torch.tensor(50.0).double(), "mean": spread + 1, "squares": 50 * spread**2}
+    trial = navigate(algorithm, state)
+    learned, measured = algorithm.update({**state, MOMENTS: moments}, trial, UPDATE)
+    expected, metrics = algorithm.update(state, normalised(trial, {MOMENTS: moments}), UPDATE)
+    assert same(tensors(learned["policy"]), tensors(expected["policy"])) and measured == metrics
+    other, _ = algorithm.update(state, trial, UPDATE)
+    assert not same(tensors(learned["policy"]), tensors(other["policy"]))
+
+
 @EVERY_METHOD
 def test_meeting_tasks_writes_to_nothing_and_repeats_bit_for_bit(name: str) -> None:
     algorithm = make(name)
@@ -118,20 +135,22 @@ def test_meeting_tasks_writes_to_nothing_and_repeats_bit_for_bit(name: str) -> N
 
     # A memory is a value: acting and adapting make new ones.
     rollout = trials[0].rollouts[0]
-    memory = algorithm.begin(state, ADDRESSES, E)
-    start = copies(memory)
+    acting = algorithm.acting(state)
+    memory = algorithm.begin(acting, ADDRESSES, E)
+    start = copies((acting, memory))
     with torch.no_grad():
-        action, acting = algorithm.act(state, memory, rollout.observation[:, :, 0], torch.zeros(N, E, 2))
+        live = torch.ones(N, E, dtype=torch.bool)
+        action, acted = algorithm.act(acting, memory, rollout.observation[:, :, 0], live, torch.zeros(N, E, 2))
         assert action.action.shape == (N, E, 2) and action.log_probability.shape == (N, E)
-        held = copies(acting)
-        observed = algorithm.observe(state, acting, Transition(*(field[:, :, 0] for field in rollout)))
-        assert same(held, copies(acting))
+        held = copies(acted)
+        observed = algorithm.observe(acting, acted, Transition(*(field[:, :, 0] for field in rollout)))
+        assert same(held, copies(acted))
     held = copies(observed)
     algorithm.adapt(state, observed, rollout)
-    assert same(held, copies(observed)) and same(start, copies(memory))
+    assert same(held, copies(observed)) and same(start, copies((acting, memory)))
 
 
-@pytest.mark.parametrize("name", [name for name in ALGORITHMS if name != "oracle"])
+@pytest.mark.parametrize("name", [name for name in METHODS if name != "oracle"])
 def test_the_likeliest_actions_of_a_policy_are_its_means(name: str) -> None:
     # Parameters of zero have the mean zero: a point that stays where it starts, at the origin, pays minus the goal's
     # distance in each of its steps. With sampled actions it wanders.
@@ -140,8 +159,9 @@ def test_the_likeliest_actions_of_a_policy_are_its_means(name: str) -> None:
     state = algorithm.initial_state(START)
     state["policy"] = tree_map(torch.zeros_like, state["policy"])
     distance = np.linalg.norm(env.tasks["goal"], axis=1)
+    explores = not algorithm.traits(algorithm.config).adapts_after_each_episode
     for likeliest in (True, False):
-        trial = collect(env, algorithm, state, 2, Address(1), likeliest=likeliest)
+        trial = collect(env, algorithm, state, 2, Address(1), likeliest=likeliest, explores=explores)
         assert np.allclose(trial.returns[:, 0], -T * distance, rtol=1e-5) == likeliest
 
 
@@ -159,9 +179,9 @@ def test_an_update_makes_rewarded_actions_likelier(name: str) -> None:
     updated, _ = algorithm.update(state, trial, UPDATE)
     means = []
     for policy in (state["policy"], updated["policy"]):
-        support, query = algorithm.batches(trial)
-        adapted = algorithm.adapt_all(policy, support)
-        means.append(algorithm.distribution_of_all(adapted, query).mean[..., 0].mean())
+        support, query = algorithm.learned.batches(trial, state, algorithm.steps)
+        adapted = algorithm.adapted(policy, support, query)
+        means.append(for_tasks(algorithm.learned.distribution)(adapted, query).mean[..., 0].mean())
     assert means[1] > means[0] + 1e-3
 
 
@@ -172,13 +192,16 @@ def test_adapting_makes_rewarded_actions_likelier_in_each_task(name: str) -> Non
     state = algorithm.initial_state(START)
     signs = torch.tensor([1.0, -1.0, 0.0])[:, None, None]
     trial = with_rewards(navigate(algorithm, state), lambda rollout: signs * rollout.action[..., 0] * rollout.mask)
-    memory = algorithm.begin(state, ADDRESSES, E)
+    memory = algorithm.begin(algorithm.acting(state), ADDRESSES, E)
     before = copies(memory.params)
     adapted = algorithm.adapt(state, memory, trial.rollouts[0])
     assert same(before, copies(memory.params))
 
-    batch = algorithm.batch(trial.rollouts[0])
-    old, new = (algorithm.distribution_of_all(params, batch).mean[..., 0] for params in (memory.params, adapted.params))
+    batch = algorithm.learned.batch(trial.rollouts[0])
+    old, new = (
+        for_tasks(algorithm.learned.distribution)(params, batch).mean[..., 0]
+        for params in (memory.params, adapted.params)
+    )
     change = (new - old).mean(dim=(1, 2))
     assert change[0] > 1e-3 and change[1] < -1e-3 and abs(change[2]) < 1e-7
 
@@ -193,7 +216,7 @@ def test_the_start_depends_on_the_address_alone(name: str) -> None:
     assert not same(tensors(first), tensors(algorithm.initial_state(Address(1))))
 
 
-@EVERY_METHOD
+@pytest.mark.parametrize("name", ["rl2", "pearl", "varibad"])
 def test_a_method_may_also_be_named_by_module_and_attribute(name: str) -> None:
     target = ALGORITHMS[name].target
     assert config_class(target) is config_class(name) is ALGORITHMS[name].config
@@ -206,7 +229,7 @@ def test_a_method_may_also_be_named_by_module_and_attribute(name: str) -> None:
     "target, fault",
     [
         ("maml-trop", "unknown algorithm 'maml-trop' — did you mean 'maml-trpo'?"),
-        ("metarl.algorithms.maml:MAMLTROP", "'metarl.algorithms.maml' has no 'MAMLTROP'"),
+        ("metarl.algorithms.pearl:PERL", "'metarl.algorithms.pearl' has no 'PERL'"),
         ("no_such_module:Method", "module 'no_such_module' does not import"),
         ("metarl.core.networks:MLP", "'metarl.core.networks:MLP' is no algorithm"),
     ],
@@ -217,4 +240,4 @@ def test_what_is_no_method_is_refused_by_name(target: str, fault: str) -> None:
     assert str(raised.value).startswith(fault) and " — " in str(raised.value)
     if ":" in target:
         with pytest.raises(InputError):
-            make_algorithm(target, None, Discrete(2), Discrete(2), torch.device("cpu"))
+            make_algorithm(target, None, Spaces(Discrete(2), Discrete(2)), torch.device("cpu"))

@@ -24,11 +24,10 @@ from typing import Any
 import pytest
 import torch
 from gymnasium.spaces import Discrete
-from support.trials import make
+from support.trials import descended, make
 
-from metarl.algorithms.configs import EMAMLConfig
+from metarl.algorithms.options import CreditOptions
 from metarl.core.inner_step import for_tasks
-from metarl.core.meta_gradient import meta_gradient
 from metarl.core.types import Batch, Params
 
 M, S, A, P = 2, 2, 2, 6
@@ -130,14 +129,7 @@ def gradient_of(name: str, process: Process, support: tuple[Batch, ...], query: 
     """What a method takes for the gradient of the return after adaptation, at THETA, `[P]`."""
     algorithm = make(name, Discrete(A), hidden=(), inner_steps=len(support), inner_lr=RATE, **options)
     params = parameters(THETA)
-    if hasattr(algorithm, "meta_loss_gradient"):
-        gradient, _ = algorithm.meta_loss_gradient(params, algorithm.adaptation(params, support), support, query)
-    elif name == "promp":
-        no_penalty = torch.zeros(len(query.mask), dtype=torch.float64)
-        sampled = for_tasks(algorithm.sampled_from, shared=[0])(params, support)
-        gradient, _ = meta_gradient(algorithm.objective, params, sampled, query, no_penalty)
-    else:
-        gradient, _ = meta_gradient(algorithm.objective, params, support, query)
+    gradient = descended(algorithm, params, support, query, penalty=0.0)
     return -process.horizon * torch.cat([gradient[key].flatten() for key in params])
 
 
@@ -210,7 +202,7 @@ def test_the_credit_of_emaml_is_the_gradient_of_sampling(lanes: int) -> None:
     support, query = problem.urn()
     steps = float(lanes * problem.process.horizon)
     algorithm = make("e-maml", Discrete(A), hidden=(), sampling_credit=steps, inner_lr=RATE)
-    loss = torch.func.grad(lambda theta: algorithm.sampling_loss(parameters(theta), support, query))
+    loss = torch.func.grad(lambda theta: algorithm.outer.sampling_loss(parameters(theta), support, query))
     exact = central_differences(lambda theta: problem.value(theta, THETA))
     assert relative_difference(-problem.spread() * loss(THETA), exact) < 1e-8
 
@@ -231,7 +223,7 @@ def test_emaml_would_count_the_sampling_twice_with_a_curvature_that_counts_it_to
     objective: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Which is why it refuses these objectives.
-    monkeypatch.setattr(EMAMLConfig, "__post_init__", lambda config: None)
+    monkeypatch.setattr(CreditOptions, "require", lambda config: None)
     # All objectives take the same on-policy step, so J is the same.
     problem, plain = Sampled(objective), Sampled("log_likelihood")
     torch.testing.assert_close(problem.adapted(THETA), plain.adapted(THETA))
@@ -322,7 +314,7 @@ def test_after_the_first_epoch_steps_on_the_old_round_are_those_of_the_policy_in
         round_ = process.everything(THETA.expand(M, P), torch.arange(M))
         for chosen in ({}, {"inner_objective": "log_likelihood"}):
             algorithm = make(name, Discrete(A), hidden=(), **chosen)
-            slope = for_tasks(torch.func.grad(algorithm.inner_loss), shared=[0])(parameters(moved), round_)
+            slope = for_tasks(torch.func.grad(algorithm.learned.inner_loss), shared=[0])(parameters(moved), round_)
             ours = -horizon * torch.cat([value.flatten(1) for value in slope.values()], dim=1)
             errors[horizon, bool(chosen)] = relative_difference(ours, exact)
     assert errors[1, False] < 1e-12 and errors[1, True] > 0.1

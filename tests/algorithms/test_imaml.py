@@ -1,19 +1,17 @@
 """iMAML: its implicit derivative against closed forms and differences of converged solutions, in double."""
 
-import numpy as np
 import pytest
 import torch
-from gymnasium.spaces import Box
-from support.trials import ADDRESSES, CPU, OBSERVATIONS, N, doubled, imagine, make
+from support.trials import ADDRESSES, N, doubled, imagine, make
 
-from metarl.algorithms.configs import IMAMLConfig
-from metarl.algorithms.imaml import IMAML
+from metarl.core.inner_step import for_tasks
 from metarl.core.meta_gradient import Adaptation
+from metarl.core.proximal_steps import ProximalSteps
 from metarl.core.trust_region import conjugate_gradient_of_tasks
 from metarl.core.types import Batch, Params
 from metarl.runtime.randomness import Address
 
-LAMBDA, ACTIONS = 3.0, Box(-1, 1, (2,), np.float64)
+LAMBDA = 3.0
 
 
 def random(seed: int, *shape: int) -> torch.Tensor:
@@ -88,23 +86,20 @@ def assert_derivative(adaptation: Adaptation, expected: torch.Tensor, like: Para
         assert (flatten(pulled) - wanted).norm() / wanted.norm() < tolerance
 
 
-class OnQuadratics(IMAML):
-    """With `½ (θ − c)ᵀ A (θ − c)` for an inner loss; a batch holds A as observations and c as actions."""
-
-    def inner_loss(self, params: Params, batch: Batch) -> torch.Tensor:
-        away = torch.cat([value.flatten() for value in params.values()]) - batch.action
-        return 0.5 * away @ batch.observation @ away
+def quadratic_loss(params: Params, batch: Batch) -> torch.Tensor:
+    """`½ (θ − c)ᵀ A (θ − c)`; a batch holds A as observations and c as actions."""
+    away = torch.cat([value.flatten() for value in params.values()]) - batch.action
+    return 0.5 * away @ batch.observation @ away
 
 
 def test_quadratic_tasks_have_the_closed_form_derivative() -> None:
     # φ = (A + λI)⁻¹ (A c + λθ), so dφ/dθ = λ (A + λI)⁻¹.
-    config = IMAMLConfig(hidden=(), inner_lr=0.2, proximal_strength=LAMBDA, proximal_steps=200, implicit_iterations=12)
-    algorithm = OnQuadratics(config, OBSERVATIONS, ACTIONS, CPU)
+    inner = ProximalSteps(quadratic_loss, 0.2, strength=LAMBDA, iterations=200, implicit_iterations=12)
     matrices, centres = positive_definite(6), random(1, N, 6)
     empty = torch.zeros(N, dtype=torch.float64)
     theta = random(2, 6)
-    adaptation = algorithm.adaptation(
-        unflatten(theta, SIX_NUMBERS), (Batch(matrices, centres, empty, empty, empty, empty),)
+    adaptation = inner.adaptation(
+        unflatten(theta, SIX_NUMBERS), (Batch(matrices, centres, empty, empty, empty, empty),), N
     )
     shifted = matrices + LAMBDA * torch.eye(6)
     solution = torch.linalg.solve(shifted, torch.einsum("nij,nj->ni", matrices, centres) + LAMBDA * theta)
@@ -120,17 +115,17 @@ def test_the_derivative_of_a_policys_solution_is_that_of_central_differences() -
         "imaml", hidden=(3,), inner_lr=0.2, proximal_strength=LAMBDA, proximal_steps=60, implicit_iterations=25
     )
     state = algorithm.initial_state(Address(0))
-    (batch,), _ = doubled(algorithm.batches(imagine(algorithm, state)))
+    (batch,), _ = doubled(algorithm.learned.batches(imagine(algorithm, state), state, algorithm.steps))
     theta = doubled(state["policy"])
     vector = torch.cat([value.flatten() for value in theta.values()])
 
     def solutions(point: torch.Tensor) -> torch.Tensor:
-        return flatten(algorithm.adapt_all(unflatten(point, theta), (batch,)))
+        return flatten(algorithm.adapted(unflatten(point, theta), (batch,), None))
 
     changes = 1e-5 * torch.eye(len(vector), dtype=torch.float64)
     slopes = (torch.vmap(solutions)(vector + changes) - torch.vmap(solutions)(vector - changes)) / 2e-5  # [P, N, P]
     expected = slopes.permute(1, 2, 0)  # [N, P of φ, P of θ]
-    assert_derivative(algorithm.adaptation(theta, (batch,)), expected, theta, 1e-7)
+    assert_derivative(algorithm.inner.adaptation(theta, (batch,), N), expected, theta, 1e-7)
     identity = torch.eye(len(vector), dtype=torch.float64)
     assert all((expected[n] - identity).norm() > 0.1 for n in range(N))  # or any derivative would do
 
@@ -140,14 +135,14 @@ def test_the_meta_gradient_is_the_slope_of_the_meta_objective() -> None:
         "imaml", hidden=(3,), inner_lr=0.2, proximal_strength=LAMBDA, proximal_steps=60, implicit_iterations=25
     )
     state = algorithm.initial_state(Address(0))
-    support, query = doubled(algorithm.batches(imagine(algorithm, state)))
+    support, query = doubled(algorithm.learned.batches(imagine(algorithm, state), state, algorithm.steps))
     theta = doubled(state["policy"])
-    gradient, _ = algorithm.meta_loss_gradient(theta, algorithm.adaptation(theta, support), support, query)
+    gradient, _ = algorithm.outer.gradient(theta, algorithm.inner.adaptation(theta, support, N), support, query)
     vector = torch.cat([value.flatten() for value in theta.values()])
-    before = algorithm.distribution_of_all(algorithm.adapt_all(theta, support), query)
+    before = for_tasks(algorithm.learned.distribution)(algorithm.adapted(theta, support, None), query)
 
     def objective(point: torch.Tensor) -> torch.Tensor:
-        return algorithm.meta_loss_and_kl(unflatten(point, theta), support, query, before)[0]
+        return algorithm.outer.loss_and_kl(unflatten(point, theta), support, query, before)[0]
 
     changes = 1e-5 * torch.eye(len(vector), dtype=torch.float64)
     slope = (torch.vmap(objective)(vector + changes) - torch.vmap(objective)(vector - changes)) / 2e-5
@@ -161,7 +156,7 @@ def test_later_rounds_are_held_more_strongly(later: float, strength: float) -> N
     two = make("imaml", proximal_strength=strength, later_inner_lr=1.0, proximal_steps=30)
     state = one.initial_state(Address(0))
     rollout = imagine(one, state).rollouts[0]
-    memory = one.begin(state, ADDRESSES, 6)._replace(steps=1)
+    memory = one.begin(one.acting(state), ADDRESSES, 6)._replace(steps=1)
     actual, expected = (algorithm.adapt(state, memory, rollout).params for algorithm in (one, two))
     for name in expected:
         torch.testing.assert_close(actual[name], expected[name], rtol=1e-5, atol=1e-6)

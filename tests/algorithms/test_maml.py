@@ -6,7 +6,7 @@ from unittest.mock import Mock
 
 import pytest
 import torch
-from support.trials import ADDRESSES, E, N, copies, doubled, make, navigate, same, tensors, with_rewards
+from support.trials import ADDRESSES, E, N, copies, descended, doubled, make, navigate, same, tensors, with_rewards
 from torch.distributions import Independent, Normal, kl_divergence
 from torch.func import functional_call
 
@@ -26,7 +26,7 @@ def task_of(batch: Batch, number: int) -> Batch:
 def descend_by_autograd(algorithm, params: Params, batch: Batch, rate: float) -> Params:
     """One step on one task down REINFORCE's loss, with torch's own distributions and `torch.autograd`."""
     leaves = {name: value.clone().requires_grad_() for name, value in params.items()}
-    mean, log_std = functional_call(algorithm.policy, leaves, (batch.observation,))
+    mean, log_std = functional_call(algorithm.learned.model, leaves, (batch.observation,))
     log_probability = Independent(Normal(mean, log_std.exp().expand_as(mean)), 1).log_prob(batch.action)
     loss = -(log_probability * batch.advantage * batch.mask).sum() / batch.mask.sum()
     gradients = torch.autograd.grad(loss, list(leaves.values()))
@@ -39,10 +39,10 @@ def test_each_task_adapts_by_its_own_gradient_and_later_rounds_by_smaller_steps(
     algorithm = make("maml-vpg", inner_steps=2, inner_lr=0.3, later_inner_lr=0.5)
     state = algorithm.initial_state(START)
     rollout = navigate(algorithm, state).rollouts[0]
-    memory = algorithm.begin(state, ADDRESSES, E)._replace(steps=steps)
+    memory = algorithm.begin(algorithm.acting(state), ADDRESSES, E)._replace(steps=steps)
     adapted = algorithm.adapt(state, memory, rollout)
     assert adapted.steps == steps + 1
-    batch = algorithm.batch(rollout)
+    batch = algorithm.learned.batch(rollout)
     for number in range(N):
         expected = descend_by_autograd(algorithm, state["policy"], task_of(batch, number), 0.3 * factor)
         for name in expected:
@@ -54,24 +54,24 @@ def test_the_rounds_of_a_trial_are_played_with_the_parameters_that_training_adap
     # So that probability ratios are one at the old parameters, in every round.
     algorithm = make("maml-trpo", inner_steps=2, inner_lr=0.3)
     state = algorithm.initial_state(START)
-    support, query = algorithm.batches(navigate(algorithm, state))
+    support, query = algorithm.learned.batches(navigate(algorithm, state), state, algorithm.steps)
     assert len(support) == 2
     for steps, batch in enumerate((*support, query)):
-        adapted = algorithm.adapt_all(state["policy"], support[:steps]) if steps else None
+        adapted = algorithm.adapted(state["policy"], support[:steps], None) if steps else None
         for number in range(N):
             params = {k: v[number] for k, v in adapted.items()} if adapted else state["policy"]
             own = task_of(batch, number)
-            log_probability = algorithm.distribution(params, own).log_probability(own.action)
+            log_probability = algorithm.learned.distribution(params, own).log_probability(own.action)
             torch.testing.assert_close(log_probability * own.mask, own.log_probability * own.mask, rtol=0, atol=1e-5)
 
 
 def test_first_order_is_the_gradient_after_adaptation() -> None:
     algorithms = [make("maml-vpg", inner_lr=0.3, first_order=first_order) for first_order in (True, False)]
     state = algorithms[0].initial_state(START)
-    support, query = doubled(algorithms[0].batches(navigate(algorithms[0], state)))
+    support, query = doubled(algorithms[0].learned.batches(navigate(algorithms[0], state), state, 1))
     policy = doubled(state["policy"])
-    first, second = (meta_gradient(a.objective, policy, support, query)[0] for a in algorithms)
-    adapted = algorithms[0].adapt_all(policy, support)
+    first, second = (descended(a, policy, support, query) for a in algorithms)
+    adapted = algorithms[0].adapted(policy, support, query)
     for name in policy:
         direct = torch.zeros_like(policy[name])
         for number in range(N):
@@ -87,8 +87,8 @@ def test_the_clipped_objective_starts_with_the_policy_gradient() -> None:
     inner = {"inner_lr": 0.3, "inner_objective": "log_likelihood"}
     vpg, ppo = make("maml-vpg", **inner), make("maml-ppo", epochs=1, clip=1e6, **inner)
     state = ppo.initial_state(START)
-    support, query = ppo.batches(navigate(ppo, state))
-    gradients = [meta_gradient(a.objective, state["policy"], support, query)[0] for a in (vpg, ppo)]
+    support, query = ppo.learned.batches(navigate(ppo, state), state, ppo.steps)
+    gradients = [descended(a, state["policy"], support, query) for a in (vpg, ppo)]
     for name in state["policy"]:
         torch.testing.assert_close(gradients[0][name], gradients[1][name], rtol=1e-3, atol=1e-6)
 
@@ -100,7 +100,7 @@ def test_the_update_steps_against_the_meta_gradient(name: str, options: dict[str
     state = algorithm.initial_state(START)
     trial = navigate(algorithm, state)
     updated, _ = algorithm.update(state, trial, UPDATE)
-    gradient, _ = meta_gradient(algorithm.objective, state["policy"], *algorithm.batches(trial))
+    gradient = descended(algorithm, state["policy"], *algorithm.learned.batches(trial, state, algorithm.steps))
     for key, value in gradient.items():
         clear = value.abs() > 1e-3
         step = (updated["policy"][key] - state["policy"][key])[clear]
@@ -111,12 +111,12 @@ def test_the_update_steps_against_the_meta_gradient(name: str, options: dict[str
 def test_the_divergence_is_from_the_older_policy_to_the_newer() -> None:
     algorithm = make("maml-trpo")
     state = algorithm.initial_state(START)
-    batch = task_of(algorithm.batch(navigate(algorithm, state).rollouts[0]), 0)
+    batch = task_of(algorithm.learned.batch(navigate(algorithm, state).rollouts[0]), 0)
     older = Gaussian(torch.zeros_like(batch.action), torch.tensor([1.0, 0.5]))
-    newer = algorithm.distribution(state["policy"], batch)
+    newer = algorithm.learned.distribution(state["policy"], batch)
     reference = [Independent(Normal(d.mean, d.log_std.exp().expand_as(d.mean)), 1) for d in (older, newer)]
     expected = kl_divergence(*reference)[batch.mask == 1].mean()
-    torch.testing.assert_close(algorithm.kl(state["policy"], (batch, older)), expected, rtol=1e-5, atol=0)
+    torch.testing.assert_close(algorithm.learned.kl(state["policy"], (batch, older)), expected, rtol=1e-5, atol=0)
     backwards = kl_divergence(*reversed(reference))[batch.mask == 1].mean()
     assert abs(expected - backwards) > 0.1
     assert not batch.mask.all()
@@ -128,15 +128,15 @@ def test_a_trust_region_update_improves_within_its_region_and_reports_it(inner_s
     state = algorithm.initial_state(START)
     trial = navigate(algorithm, state)
     updated, metrics = algorithm.update(state, trial, UPDATE)
-    support, query = algorithm.batches(trial)
-    old, new = (algorithm.adapt_all(s["policy"], support) for s in (state, updated))
+    support, query = algorithm.learned.batches(trial, state, algorithm.steps)
+    old, new = (algorithm.adapted(s["policy"], support, None) for s in (state, updated))
 
     losses, divergences = [[], []], []
     for number in range(N):
         own = task_of(query, number)
         policies = []
         for side, adapted in enumerate((old, new)):
-            mean, log_std = algorithm.distribution({k: v[number] for k, v in adapted.items()}, own)
+            mean, log_std = algorithm.learned.distribution({k: v[number] for k, v in adapted.items()}, own)
             policies.append(Independent(Normal(mean, log_std.exp().expand_as(mean)), 1))
             ratio = (policies[-1].log_prob(own.action) - own.log_probability).exp()
             losses[side].append(-(ratio * own.advantage * own.mask).sum() / own.mask.sum())
@@ -149,7 +149,7 @@ def test_a_trust_region_update_improves_within_its_region_and_reports_it(inner_s
     assert means[1] < means[0] - 1e-3 and 1e-3 < means[2] <= 0.02
 
     gradient, _ = meta_gradient(
-        lambda params, support, query: algorithm.outer_loss(algorithm.adapt_task(params, support), query),
+        lambda params, support, query: algorithm.outer.outer_loss(algorithm.inner.trail(params, support)[-1], query),
         state["policy"],
         support,
         query,
@@ -162,13 +162,13 @@ def test_a_trust_region_update_improves_within_its_region_and_reports_it(inner_s
 def test_curvature_comes_from_a_share_of_the_lanes_but_from_two_at_the_least(share: float, lanes: int) -> None:
     some, whole = make("maml-trpo", curvature_share=share), make("maml-trpo", curvature_share=1.0)
     state = some.initial_state(START)
-    support, query = some.batches(navigate(some, state))
+    support, query = some.learned.batches(navigate(some, state), state, 1)
     first_lanes = [Batch(*(field[:, :lanes] for field in batch)) for batch in (*support, query)]
     vector = {name: torch.ones_like(value) for name, value in state["policy"].items()}
-    adaptation = some.adaptation(state["policy"], support)
-    product = some.curvature(state["policy"], adaptation, support, query)(vector)
-    expected = whole.curvature(state["policy"], adaptation, (first_lanes[0],), first_lanes[1])(vector)
-    everything = whole.curvature(state["policy"], adaptation, support, query)(vector)
+    adaptation = some.inner.adaptation(state["policy"], support, N)
+    product = some.outer.curvature(state["policy"], adaptation, support, query)(vector)
+    expected = whole.outer.curvature(state["policy"], adaptation, (first_lanes[0],), first_lanes[1])(vector)
+    everything = whole.outer.curvature(state["policy"], adaptation, support, query)(vector)
     assert same(tensors(product), tensors(expected))
     assert same(tensors(product), tensors(everything)) == (lanes == E)
 
@@ -188,13 +188,13 @@ def test_a_trial_that_teaches_nothing_leaves_the_parameters_bit_for_bit(caplog: 
 
 def with_steps_too_long(algorithm: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have it believe in a curvature a thousand times too small."""
-    honest = algorithm.curvature
+    honest = algorithm.outer.curvature
 
     def too_small(*arguments):
         product = honest(*arguments)
         return lambda vector: {name: value / 1000 for name, value in product(vector).items()}
 
-    monkeypatch.setattr(algorithm, "curvature", too_small)
+    monkeypatch.setattr(algorithm.outer, "curvature", too_small)
 
 
 def test_a_step_out_of_the_region_leaves_the_parameters_bit_for_bit(
@@ -220,8 +220,8 @@ def test_a_try_of_the_line_search_is_one_forward_pass_after_the_inner_steps(monk
         state = algorithm.initial_state(START)
         trial = navigate(algorithm, state)
         with_steps_too_long(algorithm, monkeypatch)
-        forward = Mock(side_effect=algorithm.distribution)
-        monkeypatch.setattr(algorithm, "distribution", forward)
+        forward = Mock(side_effect=algorithm.learned.distribution)
+        monkeypatch.setattr(algorithm.learned, "distribution", forward)
         _, metrics = algorithm.update(state, trial, UPDATE)
         assert metrics["update/accepted"] == 0 and metrics["update/line_search"] == tries
         passes.append(forward.call_count)
@@ -232,8 +232,8 @@ def test_a_broken_trust_region_step_is_named(monkeypatch: pytest.MonkeyPatch) ->
     algorithm = make("maml-trpo")
     state = algorithm.initial_state(START)
     trial, before = navigate(algorithm, state), copies(state)
-    broken = algorithm.kl
-    monkeypatch.setattr(algorithm, "kl", lambda params, query: broken(params, query) * torch.nan)
+    broken = algorithm.learned.kl
+    monkeypatch.setattr(algorithm.learned, "kl", lambda params, query: broken(params, query) * torch.nan)
     with pytest.raises(NonFiniteError, match="^the trust-region step is not finite in "):
         algorithm.update(state, trial, UPDATE)
     assert same(before, copies(state))
@@ -265,8 +265,8 @@ def test_metrics_of_the_policy_are_of_the_adapted_policies() -> None:
     state = algorithm.initial_state(START)
     trial = navigate(algorithm, state)
     updated, metrics = algorithm.update(state, trial, UPDATE)
-    support, _ = algorithm.batches(trial)
-    adapted = algorithm.adapt_all(updated["policy"], support)
+    support, _ = algorithm.learned.batches(trial, state, algorithm.steps)
+    adapted = algorithm.adapted(updated["policy"], support, None)
     # of a Gaussian: Σ_a (log std_a + ½ log 2πe), the same at every observation
     entropy = (adapted["log_std"] + 1.4189385).sum(dim=-1).mean()
     assert metrics["policy/entropy"] == pytest.approx(float(entropy), rel=1e-5)

@@ -16,7 +16,7 @@ def test_before_training_they_adapt_as_maml_does(name: str) -> None:
     algorithm, maml = make(name, **options), make("maml-trpo", **options)
     state, plain = (method.initial_state(Address(0)) for method in (algorithm, maml))
     rollouts = imagine(maml, plain).rollouts
-    memories = algorithm.begin(state, ADDRESSES, E), maml.begin(plain, ADDRESSES, E)
+    memories = algorithm.begin(algorithm.acting(state), ADDRESSES, E), maml.begin(maml.acting(plain), ADDRESSES, E)
     for rollout in rollouts:  # the last one beyond the trained ones, at half the rate
         memories = algorithm.adapt(state, memories[0], rollout), maml.adapt(plain, memories[1], rollout)
         for key, value in memories[1].params.items():

@@ -15,14 +15,16 @@ from support.pretended_gpu import GPU, PretendedGPU
 from support.trials import CPU, OBSERVATIONS, navigate, tensors, wander
 from torch.utils._pytree import tree_map
 
-from metarl.algorithms import ALGORITHMS, config_class, make_algorithm
+from metarl.algorithms import config_class, make_algorithm, names_for
+from metarl.algorithms.algorithm import Spaces
 from metarl.core.types import Metrics, State, Trial
 from metarl.runs.checkpoint import Checkpoint
 from metarl.runs.presets import default_config
 from metarl.runtime.randomness import Address
 from metarl.runtime.tasks_at_once import WithinMemory, tasks_at_once
 from metarl.sampling.groups import Divisions
-from metarl.training.trainer import Setup, starting_point
+from metarl.training.loop import starting_point
+from metarl.training.setup import Setup
 
 START, UPDATE = Address(0), Address(2)
 
@@ -30,12 +32,13 @@ START, UPDATE = Address(0), Address(2)
 TRUST_REGION = 4  # the loss before, one flag of finiteness, the gradient's norm, what the policy is like
 PROXIMAL = 4  # a flag before the epochs and the explained variance, a flag after them with the losses
 READS = {
-    **dict.fromkeys(["maml-trpo", "fomaml", "anil", "cavia", "imaml", "multitask", "oracle"], TRUST_REGION),
-    **dict.fromkeys(["meta-sgd", "lslr"], TRUST_REGION + 1),  # the mean rate
+    **dict.fromkeys(
+        ["maml-trpo", "fomaml", "anil", "cavia", "imaml", "multitask", "oracle", "meta-sgd", "lslr"], TRUST_REGION
+    ),
     "e-maml": TRUST_REGION + 1,  # the value of the credit
     "maml-ppo": 4,  # a flag, the losses, the divergence, what the policy is like
     "promp": 4,
-    "maml-vpg": 3,
+    "maml-vpg": 2,  # a flag, what the policy is like and the loss
     "reptile": 3,
     "rl2": PROXIMAL + 1,  # the standard deviation
     "varibad": PROXIMAL + 4,  # that, flags of the trial and of the belief model, what that has learned
@@ -46,7 +49,11 @@ READS = {
 # Options that set how long the loops of an update are: (short, long).
 EPOCHS = {"epochs": (1, 4)}
 LOOPS: dict[str, dict[str, tuple[Any, Any]]] = {
-    **{name: {"cg_iterations": (2, 6)} for name in ALGORITHMS if hasattr(config_class(name)(), "cg_iterations")},
+    **{
+        name: {"cg_iterations": (2, 6)}
+        for name in names_for("experience")
+        if hasattr(config_class(name)(), "cg_iterations")
+    },
     "imaml": {"cg_iterations": (2, 3), "proximal_steps": (1, 3), "implicit_iterations": (1, 3)},
     "maml-ppo": EPOCHS,
     "promp": EPOCHS,
@@ -73,7 +80,7 @@ def on(device: torch.device, name: str, discrete: bool = False, long: bool = Fal
     loops = {option: lengths[long] for option, lengths in LOOPS.get(name, {}).items()}
     gentle = {"inner_lr": 0.1} if name == "cavia" else {}
     config = config_class(name)(**{"hidden": (8,), **gentle, **SMALL.get(name, {}), **loops, **options})
-    return make_algorithm(name, config, OBSERVATIONS, actions, device)
+    return make_algorithm(name, config, Spaces(OBSERVATIONS, actions), device)
 
 
 def iterate(device: torch.device, name: str, discrete: bool = False, long: bool = False, **options: Any) -> Iteration:
@@ -100,7 +107,7 @@ def numbers(state: State) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize("world", ["continuous", "discrete"])
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("name", names_for("experience"))
 def test_an_iteration_on_a_gpu_waits_a_known_number_of_times_and_makes_the_same_numbers(name: str, world: str) -> None:
     discrete = world == "discrete"
     if discrete and name == "pearl":
@@ -161,7 +168,7 @@ def test_a_resumed_state_lies_where_a_fresh_one_lies(name: str) -> None:
         fresh = algorithm.initial_state(START)
         for loaded in (CPU, GPU):
             found = Checkpoint(1, 100, tree_map(lambda x, to=loaded: x.to(to), state))
-            resumed = starting_point(setup, found, START).state
+            resumed = starting_point(found, fresh, setup.device).state
             assert devices(resumed) == devices(fresh) == devices(state)
         trial = navigate(algorithm, state)
         gpu.reads.clear()

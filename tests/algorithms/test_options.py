@@ -5,14 +5,12 @@ from typing import Any
 import pytest
 import torch
 from gymnasium.spaces import Discrete
-from support.trials import ADDRESSES, GRADIENT_BASED, E, N, doubled, imagine, make, navigate, same, tensors
+from support.trials import ADDRESSES, GRADIENT_BASED, E, N, descended, doubled, imagine, make, navigate, same, tensors
 from torch.distributions import Categorical, Distribution, Independent, Normal
 from torch.func import functional_call
 
-from metarl.core.inner_step import for_tasks
-from metarl.core.meta_gradient import meta_gradient
 from metarl.core.optimiser import adam_step
-from metarl.core.types import Batch, Params, Trial
+from metarl.core.types import Batch, Params
 from metarl.runtime.randomness import Address
 
 START, UPDATE = Address(0), Address(2)
@@ -26,7 +24,7 @@ def task_of(batch: Batch, number: int) -> Batch:
 
 def chooses(algorithm: Any, params: Params, batch: Batch) -> Distribution:
     """The policy as one of torch's own distributions."""
-    outputs = functional_call(algorithm.policy, params, (batch.observation,))
+    outputs = functional_call(algorithm.learned.model, params, (batch.observation,))
     if len(outputs) == 1:
         return Categorical(logits=outputs[0])
     return Independent(Normal(outputs[0], outputs[1].exp().expand_as(outputs[0])), 1)
@@ -47,16 +45,6 @@ def mean_adapted_entropy(algorithm: Any, policy: Params, support: tuple[Batch, .
     return torch.stack(entropies).mean()
 
 
-def gradient_of_meta_objective(algorithm: Any, policy: Params, support: tuple[Batch, ...], query: Batch) -> Params:
-    """Of what an update descends."""
-    if hasattr(algorithm, "meta_loss_gradient"):
-        return algorithm.meta_loss_gradient(policy, algorithm.adaptation(policy, support), support, query)[0]
-    data: tuple[Any, ...] = (support, query)
-    if hasattr(algorithm, "sampled_from"):  # ProMP's penalty needs what the rounds were sampled from
-        data = (for_tasks(algorithm.sampled_from, shared=[0])(policy, support), query, torch.full((N,), 0.1).double())
-    return meta_gradient(algorithm.objective, policy, *data)[0]
-
-
 @pytest.mark.parametrize("world", ["point-nav", "discrete actions"])
 @pytest.mark.parametrize("inner_steps", [1, 2])
 @pytest.mark.parametrize("name", ["maml-trpo", "maml-ppo", "maml-vpg", "promp", "e-maml"])
@@ -70,12 +58,14 @@ def test_the_entropy_bonus_adds_minus_its_weight_times_the_entropys_gradient(
         for weight in (0.0, 0.7)
     )
     state = plain.initial_state(START)
-    support, query = doubled(plain.batches((imagine if discrete else navigate)(plain, state)))
+    support, query = doubled(
+        plain.learned.batches((imagine if discrete else navigate)(plain, state), state, inner_steps)
+    )
     policy = {name: value.double().requires_grad_() for name, value in state["policy"].items()}
     entropy = mean_adapted_entropy(plain, policy, support, query)
     used = dict(zip(policy, torch.autograd.grad(entropy, list(policy.values())), strict=True))
     policy = {name: value.detach() for name, value in policy.items()}
-    with_it, without = (gradient_of_meta_objective(method, policy, support, query) for method in (paid, plain))
+    with_it, without = (descended(method, policy, support, query) for method in (paid, plain))
     assert max(value.abs().max() for value in used.values()) > 1e-3
     for key, value in used.items():
         torch.testing.assert_close(with_it[key] - without[key], -0.7 * value, rtol=1e-8, atol=1e-11)
@@ -109,18 +99,6 @@ def test_every_update_multiplies_the_learning_rate_by_its_decay(name: str, epoch
         state = updated
 
 
-def descended(algorithm: Any, state: Any, trial: Trial) -> Params:
-    """What the next Adam step of a method is given, before it is shortened."""
-    support, query = algorithm.batches(trial)
-    if hasattr(algorithm, "direction"):
-        return algorithm.direction(state["policy"], (*support, query))
-    data: tuple[Any, ...] = (support, query)
-    if hasattr(algorithm, "sampled_from"):
-        coefficient = state["kl_coefficient"].expand(N)
-        data = (for_tasks(algorithm.sampled_from, shared=[0])(state["policy"], support), query, coefficient)
-    return meta_gradient(algorithm.objective, state["policy"], *data)[0]
-
-
 @pytest.mark.parametrize("name", BY_ADAM)
 def test_a_long_gradient_steps_like_one_that_was_scaled_by_hand_and_a_short_one_as_it_is(name: str) -> None:
     options = {"learning_rate": 0.01, **ONE_STEP.get(name, {})}
@@ -128,7 +106,8 @@ def test_a_long_gradient_steps_like_one_that_was_scaled_by_hand_and_a_short_one_
     state = free.initial_state(START)
     trial = navigate(free, state)
     state, _ = free.update(state, trial, UPDATE)  # Adam's first step would not show how long a gradient is
-    gradient = descended(free, state, trial)
+    batches = free.learned.batches(trial, state, free.steps)
+    gradient = descended(free, state["policy"], *batches, penalty=5e-4)
     norm = float(torch.cat([value.flatten() for value in gradient.values()]).norm())
     assert norm > 1e-3
 
@@ -164,7 +143,7 @@ def test_the_factor_of_later_rounds_shortens_a_second_evaluation_step(name: str)
     algorithm = make(name, later_inner_lr=0.5, inner_lr=0.1)
     state = algorithm.initial_state(START)
     rollout = navigate(algorithm, state).rollouts[0]
-    memory = algorithm.begin(state, ADDRESSES, E)
+    memory = algorithm.begin(algorithm.acting(state), ADDRESSES, E)
     start = memory.params
     first, second = (algorithm.adapt(state, memory._replace(steps=steps), rollout).params for steps in (0, 1))
     untouched = make(name, later_inner_lr=1.0, inner_lr=0.1).adapt(state, memory, rollout).params
@@ -184,13 +163,13 @@ def test_a_standard_deviation_may_depend_on_the_observation() -> None:
     policy = {name: torch.zeros_like(value) if "layers" in name else value for name, value in policy.items()}
     policy["body.layers.1.bias"] = torch.tensor([0.1, 0.2, 0.3, 0.4])
     observation = torch.tensor([[0.0, 0.0], [1.0, -1.0]])
-    mean, log_std = functional_call(algorithm.policy, policy, (observation,))
+    mean, log_std = functional_call(algorithm.learned.model, policy, (observation,))
     torch.testing.assert_close(mean, torch.tensor([[0.1, 0.2]] * 2))
     torch.testing.assert_close(log_std.exp(), 0.5 * torch.tensor([[0.3, 0.4]] * 2).exp())
 
     for state_dependent in (True, False):
         network = make("maml-trpo", state_dependent_std=state_dependent)
-        _, log_std = functional_call(network.policy, network.initial_state(START)["policy"], (observation,))
+        _, log_std = functional_call(network.learned.model, network.initial_state(START)["policy"], (observation,))
         rows = log_std.expand(2, 2)
         assert torch.equal(rows[0], rows[1]) != state_dependent
 

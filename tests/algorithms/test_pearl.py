@@ -11,6 +11,7 @@ from support.trials import ADDRESSES, CPU, OBSERVATIONS, E, N, T, copies, make, 
 from envs.contract.base import Outcome, TaskEnv
 from envs.contract.tasks import TaskDistribution, Uniform
 from metarl.algorithms import config_class, make_algorithm
+from metarl.algorithms.algorithm import Spaces
 from metarl.algorithms.pearl import learned
 from metarl.core.parts import part_of
 from metarl.core.replay import slots_of, write_trial
@@ -18,6 +19,7 @@ from metarl.core.types import Rollout
 from metarl.runtime.errors import InputError
 from metarl.runtime.randomness import Address
 from metarl.sampling.collect import collect
+from metarl.sampling.normalisation import Normaliser
 
 START = Address(0)
 
@@ -30,7 +32,7 @@ def after_one_round(algorithm: Any, addresses: list[Address] = ADDRESSES) -> tup
     """Memories at the start and after a round, and the round."""
     state = algorithm.initial_state(START)
     rollout = navigate(algorithm, state).rollouts[0]
-    begun = algorithm.begin(state, addresses, E)
+    begun = algorithm.begin(algorithm.acting(state), addresses, E)
     return begun, algorithm.adapt(state, begun, rollout), rollout
 
 
@@ -39,7 +41,7 @@ def test_the_belief_is_the_product_over_the_valid_steps_of_a_lane() -> None:
     algorithm = pearl()
     state = algorithm.initial_state(START)
     _, adapted, rollout = after_one_round(algorithm)
-    mean, variance = algorithm.evidence(state["policy"]["encoder"], rollout._asdict())
+    mean, variance = algorithm.evidence(state["policy"]["encoder"], rollout)
     assert 0 < rollout.mask.sum() < rollout.mask.numel()
     for n in range(N):
         for e in range(E):
@@ -65,8 +67,9 @@ def test_each_lane_has_a_latent_of_its_own_that_stays_for_a_round_and_is_drawn_a
     algorithm = pearl()
     begun, adapted, _ = after_one_round(algorithm)
     assert len(begun.latent.reshape(-1, 3).unique(dim=0)) == N * E
-    _, acting = algorithm.act(algorithm.initial_state(START), begun, torch.zeros(N, E, 2), torch.zeros(N, E, 2))
-    assert torch.equal(acting.latent, begun.latent)
+    acting, live = algorithm.acting(algorithm.initial_state(START)), torch.ones(N, E, dtype=torch.bool)
+    _, acted = algorithm.act(acting, begun, torch.zeros(N, E, 2), live, torch.zeros(N, E, 2))
+    assert torch.equal(acted.latent, begun.latent)
     noise = [(memory.latent - memory.belief.mean) / memory.belief.variance.sqrt() for memory in (begun, adapted)]
     assert (noise[0] - noise[1]).abs().min() > 1e-4
 
@@ -85,10 +88,11 @@ def test_actions_stay_in_their_box_and_have_its_density() -> None:
     box = Box(np.array([-1.0]), np.array([5.0]), dtype=np.float64)
     algorithm = make("pearl", box, latent_size=3)
     state = algorithm.initial_state(START)
-    memory = algorithm.begin(state, [Address(1)], 1)
+    acting, live = algorithm.acting(state), torch.ones(1, 4001, dtype=torch.bool)
+    memory = algorithm.begin(acting, [Address(1)], 1)
     memory = memory._replace(latent=memory.latent.expand(1, 4001, 3))
     noise = torch.linspace(-7, 7, 4001).reshape(1, 4001, 1)
-    action, _ = algorithm.act(state, memory, torch.zeros(1, 4001, 2), noise)
+    action, _ = algorithm.act(acting, memory, torch.zeros(1, 4001, 2), live, noise)
     assert action.action.min() >= -1 and action.action.max() <= 5
     assert action.action.max() - action.action.min() > 4
     area = torch.trapezoid(action.log_probability[0].double().exp(), action.action[0, :, 0].double())
@@ -101,7 +105,7 @@ def test_actions_stay_in_their_box_and_have_its_density() -> None:
 )
 def test_actions_that_it_cannot_squash_are_refused(actions: Any, fault: str) -> None:
     with pytest.raises(InputError, match=fault):
-        make_algorithm("pearl", config_class("pearl")(), OBSERVATIONS, actions, CPU)
+        make_algorithm("pearl", config_class("pearl")(), Spaces(OBSERVATIONS, actions), CPU)
 
 
 def step_of(algorithm: Any, state: Any) -> tuple[Any, Any, Any]:
@@ -110,7 +114,11 @@ def step_of(algorithm: Any, state: Any) -> tuple[Any, Any, Any]:
     slots = slots_of(write_trial(state["replay"], trial), trial)
     leaves = {name: value.clone().requires_grad_() for name, value in learned(state).items()}
     parts = {part: part_of(leaves, part) for part in ("actor", "encoder", "critic")}
-    return algorithm.draw(slots, torch.Generator().manual_seed(0)), parts, leaves["log_temperature"]
+    return (
+        algorithm.draw(slots, Normaliser({}).seen, torch.Generator().manual_seed(0)),
+        parts,
+        leaves["log_temperature"],
+    )
 
 
 def test_the_encoder_learns_from_the_critics_and_the_bottleneck_and_not_from_the_actor() -> None:
@@ -195,21 +203,21 @@ def test_a_task_that_is_met_again_is_known_by_its_last_meeting_and_taught_by_all
     env = Aim(2, 3)
     env.set_tasks({"aim": np.array([0.5, -0.5])})
     config = config_class("pearl")(hidden=(8,), encoder_hidden=(8,), update_ratio=0.0, batch_size=400, context_size=400)
-    algorithm: Any = make_algorithm("pearl", config, env.single_observation_space, env.single_action_space, CPU)
+    algorithm: Any = make_algorithm("pearl", config, Spaces(env.single_observation_space, env.single_action_space), CPU)
     state, met = algorithm.initial_state(START), []
     for meeting in range(2):
         trial = collect(env, algorithm, state, algorithm.rounds, Address(1, meeting))
         state, _ = algorithm.update(state, trial, Address(2, meeting))
         met.append(torch.cat([rollout.reward for rollout in trial.rollouts], dim=2))  # [N, E, L]
-    draw = algorithm.draw(slots_of(state["replay"], trial), torch.Generator().manual_seed(0))
+    draw = algorithm.draw(slots_of(state["replay"], trial), Normaliser({}).seen, torch.Generator().manual_seed(0))
     found = []
     for row in range(2):
-        seen = set(draw.batch["reward"][row].tolist())
+        seen = set(draw.batch.reward[row].tolist())
         (task,) = (n for n in range(2) if seen <= set(torch.cat([rewards[n] for rewards in met]).flatten().tolist()))
         found.append(task)
-        shares = [torch.isin(draw.batch["reward"][row], rewards[task]).float().mean() for rewards in met]
+        shares = [torch.isin(draw.batch.reward[row], rewards[task]).float().mean() for rewards in met]
         assert min(shares) > 0.4  # a half each, of 400: four standard deviations
-        assert set(draw.context["reward"][row].tolist()) in [set(lane.tolist()) for lane in met[1][task]]
+        assert set(draw.context.reward[row].tolist()) in [set(lane.tolist()) for lane in met[1][task]]
     assert sorted(found) == [0, 1]
 
 
@@ -219,10 +227,11 @@ def test_meetings_are_tasks_of_their_own_where_they_are_not_pooled() -> None:
         algorithm = pearl(pool_meetings=pooled, replay_size=2000)
         state = algorithm.initial_state(START)
         trial = navigate(algorithm, state)
-        replay = write_trial(write_trial(state["replay"], trial), trial)
-        assert slots_of(replay, trial).tasks == (N if pooled else 2 * N)
-        trained.append(algorithm.update(state, trial, Address(2))[0]["policy"])
-    assert same(tensors(trained[0]), tensors(trained[1]))  # as long as each task was met once
+        for key in (2, 3):  # the same tasks twice
+            state, _ = algorithm.update(state, trial, Address(key))
+            trained.append(state["policy"])
+    assert same(tensors(trained[0]), tensors(trained[2]))  # as long as each task was met once
+    assert not same(tensors(trained[1]), tensors(trained[3]))
 
 
 def test_it_learns_to_infer_its_task_and_to_act_on_it() -> None:
@@ -232,7 +241,7 @@ def test_it_learns_to_infer_its_task_and_to_act_on_it() -> None:
     sizes = {"hidden": (32,), "encoder_hidden": (32,), "latent_size": 2, "replay_size": 20_000}
     batches = {"meta_batch": 16, "batch_size": 16, "context_size": 5}
     config = config_class("pearl")(discount=0.0, **learning, **sizes, **batches)
-    algorithm: Any = make_algorithm("pearl", config, env.single_observation_space, env.single_action_space, CPU)
+    algorithm: Any = make_algorithm("pearl", config, Spaces(env.single_observation_space, env.single_action_space), CPU)
     state, returns = algorithm.initial_state(START), []
     for iteration in range(24):
         env.set_tasks(env.sample_tasks(iteration))

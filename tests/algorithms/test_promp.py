@@ -29,14 +29,14 @@ def problem(inner_steps: int):
     """In double: a method, old and new parameters, each round with what it was sampled from, and the last round."""
     algorithm = make("promp", inner_steps=inner_steps, inner_lr=0.3)
     state = algorithm.initial_state(START)
-    batches, query = doubled(algorithm.batches(navigate(algorithm, state)))
+    batches, query = doubled(algorithm.learned.batches(navigate(algorithm, state), state, algorithm.steps))
     old = doubled(state["policy"])
     random = torch.Generator().manual_seed(0)
     new = {
         name: value + 0.1 * torch.randn(value.shape, generator=random, dtype=torch.float64)
         for name, value in old.items()
     }
-    return algorithm, old, new, for_tasks(algorithm.sampled_from, shared=[0])(old, batches), query
+    return algorithm, old, new, for_tasks(algorithm.outer.sampled_from, shared=[0])(old, batches), query
 
 
 @pytest.mark.parametrize("inner_steps", [1, 2])
@@ -47,10 +47,10 @@ def test_the_penalty_is_the_divergence_of_the_sampling_policies(inner_steps: int
 
     def objective(params: Params, coefficient: float):
         coefficients = torch.full((N,), coefficient, dtype=torch.float64)
-        return meta_gradient(algorithm.objective, params, support, query, coefficients)
+        return meta_gradient(algorithm.outer.penalised, params, support, query, coefficients)
 
     def mean_penalty(params: Params) -> torch.Tensor:
-        _, divergences = for_tasks(algorithm.adapt_with_kl, shared=[0])(params, support)
+        _, divergences = for_tasks(algorithm.outer.adapt_with_kl, shared=[0])(params, support)
         return divergences.mean()
 
     (with_it, value_with), (without, value_without) = objective(new, 0.7), objective(new, 0.0)
@@ -69,7 +69,7 @@ def test_the_penalty_is_the_divergence_of_the_sampling_policies(inner_steps: int
 @pytest.mark.parametrize("inner_steps", [1, 2])
 def test_the_penalty_and_its_gradient_vanish_at_the_parameters_that_sampled(inner_steps: int) -> None:
     algorithm, old, _, support, query = problem(inner_steps)
-    gradient, value = meta_gradient(lambda *problem: algorithm.adapt_with_kl(*problem)[1], old, support)
+    gradient, value = meta_gradient(lambda *problem: algorithm.outer.adapt_with_kl(*problem)[1], old, support)
     assert abs(value) < 1e-12
     assert all(part.abs().max() < 1e-12 for part in gradient.values())
 
@@ -81,10 +81,10 @@ def test_the_penalty_averages_over_the_rounds() -> None:
     divergences = []
     old_params, new_params = old, new
     for batch, _ in (first, second):
-        older, newer = (algorithm.distribution(params, batch) for params in (old_params, new_params))
+        older, newer = (algorithm.learned.distribution(params, batch) for params in (old_params, new_params))
         divergences.append(older.kl(newer)[batch.mask == 1].mean())
         old_params, new_params = (algorithm.inner.step(params, params, batch, 0) for params in (old_params, new_params))
-    _, penalties = for_tasks(algorithm.adapt_with_kl, shared=[0])(new, support)
+    _, penalties = for_tasks(algorithm.outer.adapt_with_kl, shared=[0])(new, support)
     torch.testing.assert_close(penalties[0], torch.stack(divergences).mean(), rtol=1e-9, atol=0)
     assert (divergences[0] - divergences[1]).abs() > 1e-4
 

@@ -2,25 +2,21 @@
 
 import numpy as np
 import torch
-from gymnasium.spaces import Box
-from support.trials import CPU, OBSERVATIONS, N, doubled, imagine, make
+from support.trials import N, doubled, imagine, make
 from torch.distributions import Independent, Normal
 from torch.func import functional_call
 
-from metarl.algorithms.configs import ReptileConfig
-from metarl.algorithms.reptile import Reptile
+from metarl.core.inner_loops import GradientSteps
 from metarl.core.types import Batch, Params
 from metarl.runtime.randomness import Address
 
 LR = 0.1
 
 
-class OnQuadratics(Reptile):
-    """With `½ (θ − c)ᵀ A (θ − c)` for an inner loss; a batch holds A as observations and c as actions."""
-
-    def inner_loss(self, params: Params, batch: Batch) -> torch.Tensor:
-        away = params["x"] - batch.action
-        return 0.5 * away @ batch.observation @ away
+def quadratic_loss(params: Params, batch: Batch) -> torch.Tensor:
+    """`½ (θ − c)ᵀ A (θ − c)`; a batch holds A as observations and c as actions."""
+    away = params["x"] - batch.action
+    return 0.5 * away @ batch.observation @ away
 
 
 def test_quadratic_tasks_have_the_closed_form_direction() -> None:
@@ -28,12 +24,12 @@ def test_quadratic_tasks_have_the_closed_form_direction() -> None:
     random = np.random.default_rng(0)
     factors = random.normal(size=(N, 4, 4))
     A, c, theta = factors @ factors.transpose(0, 2, 1) / 4, random.normal(size=(N, 4)), random.normal(size=4)
-    config = ReptileConfig(hidden=(), inner_lr=LR)
-    algorithm = OnQuadratics(config, OBSERVATIONS, Box(-1, 1, (2,), np.float64), CPU)
+    algorithm = make("reptile", hidden=())
+    algorithm.inner = GradientSteps(quadratic_loss, LR, first_order=True)
     empty = torch.zeros(N, dtype=torch.float64)
     batch = Batch(torch.from_numpy(A), torch.from_numpy(c), empty, empty, empty, empty)
     for steps in (1, 2, 3):
-        direction = algorithm.direction({"x": torch.from_numpy(theta)}, (batch,) * steps)["x"]
+        direction = algorithm.outer.direction({"x": torch.from_numpy(theta)}, (batch,) * (steps - 1), batch)["x"]
         shrink = [np.linalg.matrix_power(np.eye(4) - LR * A[n], steps) for n in range(N)]
         expected = np.mean([(np.eye(4) - shrink[n]) @ (theta - c[n]) for n in range(N)], axis=0)
         np.testing.assert_allclose(direction.numpy(), expected, rtol=1e-12, atol=1e-14)
@@ -45,7 +41,7 @@ def test_the_update_steps_against_where_all_rounds_lead() -> None:
     algorithm = make("reptile", inner_steps=2, inner_lr=LR, learning_rate=0.01)
     state = algorithm.initial_state(Address(0))
     trial = imagine(algorithm, state)
-    support, query = doubled(algorithm.batches(trial))
+    support, query = doubled(algorithm.learned.batches(trial, state, algorithm.steps))
     policy: Params = doubled(state["policy"])
     direction = {name: torch.zeros_like(value) for name, value in policy.items()}
     for number in range(N):
@@ -53,13 +49,13 @@ def test_the_update_steps_against_where_all_rounds_lead() -> None:
         for batch in (*support, query):
             own = Batch(*(field[number] for field in batch))
             leaves = {name: value.clone().requires_grad_() for name, value in params.items()}
-            mean, log_std = functional_call(algorithm.policy, leaves, (own.observation,))
+            mean, log_std = functional_call(algorithm.learned.model, leaves, (own.observation,))
             log_probability = Independent(Normal(mean, log_std.exp().expand_as(mean)), 1).log_prob(own.action)
             loss = -(log_probability * own.advantage * own.mask).sum() / own.mask.sum()
             gradients = torch.autograd.grad(loss, list(leaves.values()))
             params = {name: params[name] - LR * value for name, value in zip(params, gradients, strict=True)}
         direction = {name: direction[name] + (policy[name] - params[name]) / N for name in params}
-    found = algorithm.direction(policy, (*support, query))
+    found = algorithm.outer.direction(policy, support, query)
     updated, _ = algorithm.update(state, trial, Address(2))
     for name, value in direction.items():
         torch.testing.assert_close(found[name], value, rtol=1e-10, atol=1e-13)

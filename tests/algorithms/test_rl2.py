@@ -44,7 +44,7 @@ def test_stored_log_probabilities_are_those_that_training_computes(
 ) -> None:
     algorithm = make("rl2", actions, rounds=K, **options)
     state = lively(algorithm)
-    batch, _, _ = algorithm.batch(state, play(algorithm, state))
+    batch, _ = algorithm.batch(state, play(algorithm, state))
     assert len(set(batch.mask.sum(dim=1).tolist())) > 5  # lanes of many lengths
     distribution, _ = algorithm.distribution_and_value(state["policy"], batch.observation, batch.mask)
     difference = (distribution.log_probability(batch.action) - batch.log_probability) * batch.mask
@@ -58,7 +58,7 @@ def test_stored_log_probabilities_agree_in_an_environment_whose_episodes_end_ear
     state = lively(algorithm)
     trial = navigate(algorithm, state)
     assert len(trial.rollouts) == K and any((rollout.mask == 0).any() for rollout in trial.rollouts)
-    batch, _, _ = algorithm.batch(state, trial)
+    batch, _ = algorithm.batch(state, trial)
     distribution, _ = algorithm.distribution_and_value(state["policy"], batch.observation, batch.mask)
     difference = (distribution.log_probability(batch.action) - batch.log_probability) * batch.mask
     assert difference.abs().max() <= 1e-6
@@ -92,14 +92,15 @@ def test_memory_lives_through_a_trial_and_not_through_the_next(actions: Discrete
 
     def first_of_next_round(sign: float, rounds: int) -> torch.Tensor:
         trial = with_rewards(play(algorithm, state, rounds), lambda rollout: sign * rollout.mask)
-        memory = algorithm.begin(state, ADDRESSES, E)
+        acting, live = algorithm.acting(state), torch.ones(N, E, dtype=torch.bool)
+        memory = algorithm.begin(acting, ADDRESSES, E)
         for rollout in trial.rollouts:
             for t in range(T):
                 step = Transition(*(field[:, :, t] for field in rollout))
-                _, memory = algorithm.act(state, memory, step.observation, noise)
-                memory = algorithm.observe(state, memory, step)
+                _, memory = algorithm.act(acting, memory, step.observation, step.mask > 0, noise)
+                memory = algorithm.observe(acting, memory, step)
             memory = algorithm.adapt(state, memory, rollout)
-        action, _ = algorithm.act(state, memory, observation, noise)
+        action, _ = algorithm.act(acting, memory, observation, live, noise)
         # With this noise a normal action is its mean, up to a constant; of a category the probability says more.
         seen: torch.Tensor = action.log_probability if actions else action.action.sum(dim=-1)
         return seen
@@ -131,12 +132,13 @@ def test_a_lane_waits_with_the_state_of_its_last_step() -> None:
     algorithm = make("rl2", Discrete(A))
     state = lively(algorithm)
     rollout = play(algorithm, state).rollouts[0]
-    memory = algorithm.begin(state, ADDRESSES, E)
+    acting = algorithm.acting(state)
+    memory = algorithm.begin(acting, ADDRESSES, E)
     for t in range(T):
         step = Transition(*(field[:, :, t] for field in rollout))
         before = memory
-        _, memory = algorithm.act(state, memory, step.observation, torch.full((N, E), 0.5))
-        memory = algorithm.observe(state, memory, step)
+        _, memory = algorithm.act(acting, memory, step.observation, step.mask > 0, torch.full((N, E), 0.5))
+        memory = algorithm.observe(acting, memory, step)
         ended = step.mask.flatten() == 0
         assert torch.equal(memory.hidden[ended], before.hidden[ended])
         assert torch.equal(memory.previous[ended], before.previous[ended])
@@ -162,17 +164,17 @@ def test_values_are_in_units_of_a_moving_scale_of_the_returns() -> None:
         *others, last = with_rewards(play(algorithm, state), lambda rollout: 0 * rollout.reward).rollouts
         return Trial([*others, last._replace(reward=amount * (last.terminated & (last.mask > 0)).float())])
 
-    batch, scale, _ = algorithm.batch(state, paid(2.0))
-    assert scale == pytest.approx(2.0)
+    batch, targets = algorithm.batch(state, paid(2.0))
+    assert targets.scale == pytest.approx(2.0)
     torch.testing.assert_close(batch.return_ * batch.mask, batch.mask)  # 2 / 2
     # The next scale is nine parts of the old one and one of the new.
-    batch, scale, _ = algorithm.batch({**state, "return_scale": torch.tensor(2.0)}, paid(10.0))
-    assert scale == pytest.approx(0.9 * 2 + 0.1 * 10)
+    batch, targets = algorithm.batch({**state, "return_scale": torch.tensor(2.0)}, paid(10.0))
+    assert targets.scale == pytest.approx(0.9 * 2 + 0.1 * 10)
     torch.testing.assert_close(batch.return_ * batch.mask, batch.mask * 10 / 2.8)
     # The value function was fitted in the old one: who says 5 there expects 10, and finds no advantage anywhere.
     policy = {key: torch.zeros_like(x) if key.startswith("critic") else x for key, x in state["policy"].items()}
     policy = {**policy, "critic.layers.1.bias": torch.full((1,), 5.0)}
-    batch, _, _ = algorithm.batch({**state, "policy": policy, "return_scale": torch.tensor(2.0)}, paid(10.0))
+    batch, _ = algorithm.batch({**state, "policy": policy, "return_scale": torch.tensor(2.0)}, paid(10.0))
     assert not batch.advantage.any()
 
 
@@ -180,7 +182,7 @@ def test_values_are_in_units_of_a_moving_scale_of_the_returns() -> None:
 def test_the_gradient_is_that_of_finite_differences(actions: Discrete | None) -> None:
     algorithm = make("rl2", actions, rounds=2, memory_size=3, hidden=(4,), entropy_bonus=0.1)
     state = lively(algorithm)
-    batch, _, _ = algorithm.batch(state, play(algorithm, state, 2))
+    batch, _ = algorithm.batch(state, play(algorithm, state, 2))
     # Another policy than the one that acted, near enough that only some ratios are clipped.
     batch = Batch(*(x.double() if x.is_floating_point() else x for x in batch))
     policy = {key: (1.2 * x.double()).requires_grad_() for key, x in state["policy"].items()}
@@ -208,7 +210,7 @@ def test_an_update_makes_rewarded_actions_likelier(actions: Discrete | None) -> 
 
     trial = with_rewards(play(algorithm, state, 2), reward)
     updated, metrics = algorithm.update(state, trial, UPDATE)
-    batch, _, _ = algorithm.batch(state, trial)
+    batch, _ = algorithm.batch(state, trial)
     before, after = (
         algorithm.distribution_and_value(policy, batch.observation, batch.mask)[0][0][..., 0].detach()
         for policy in (state["policy"], updated["policy"])

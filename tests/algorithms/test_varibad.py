@@ -5,19 +5,20 @@ from typing import Any
 import pytest
 import torch
 from gymnasium.spaces import Discrete
-from support.trials import ADDRESSES, E, N, make, navigate, same, tensors, uneven, with_rewards
+from support.trials import ADDRESSES, CPU, E, N, make, navigate, same, tensors, uneven, with_rewards
 from torch.distributions import Independent, Normal, kl_divergence
 from torch.nn.functional import linear, one_hot
 
 import envs
-from metarl.algorithms.belief_model import drawn_lanes
-from metarl.core.networks import apply
+from metarl.algorithms.proximal_update import stream_of
+from metarl.core.networks import action_as_input, apply
 from metarl.core.parts import part_of
 from metarl.core.recurrent import streams
+from metarl.core.replay import drawn_lanes
 from metarl.core.types import Params, Rollout, State, Transition, Trial
 from metarl.runtime.randomness import Address
 from metarl.sampling.collect import collect
-from metarl.training.trainer import set_new_tasks
+from metarl.training.loop import set_new_tasks
 
 START, UPDATE = Address(0), Address(2)
 T, K, A, Z = 7, 3, 3, 5
@@ -45,7 +46,7 @@ def lively(algorithm: Any) -> State:
 def test_stored_log_probabilities_are_those_that_training_computes(actions: Discrete | None) -> None:
     algorithm = small(actions)
     state = lively(algorithm)
-    batch, _, _ = algorithm.batch(state, algorithm.stream(uneven(algorithm, state, K, T)))
+    batch, _ = algorithm.batch(state, stream_of(uneven(algorithm, state, K, T), state, CPU))
     assert len(set(batch.mask.sum(dim=1).tolist())) > 5  # lanes of many lengths
     distribution = apply(algorithm.actor, part_of(state["policy"], "actor"), batch.observation[..., :-1])
     difference = (distribution.log_probability(batch.action) - batch.log_probability) * batch.mask
@@ -61,7 +62,7 @@ def test_stored_log_probabilities_agree_in_an_environment_whose_episodes_end_ear
     state = lively(algorithm)
     trial = navigate(algorithm, state)
     assert len(trial.rollouts) == K and any((rollout.mask == 0).any() for rollout in trial.rollouts)
-    batch, _, _ = algorithm.batch(state, algorithm.stream(trial))
+    batch, _ = algorithm.batch(state, stream_of(trial, state, CPU))
     assert float(algorithm.loss(state["policy"], batch).kl) < 1e-9
     distribution = apply(algorithm.actor, part_of(state["policy"], "actor"), batch.observation[..., :-1])
     difference = (distribution.log_probability(batch.action) - batch.log_probability) * batch.mask
@@ -76,26 +77,28 @@ def test_the_beliefs_of_a_recorded_trial_are_those_that_were_acted_on(actions: D
     trial = uneven(algorithm, state, K, T)
     mean, variance = algorithm.beliefs(state, trial)
     assert mean.shape == variance.shape == (N, E, K, T, Z)
-    memory = algorithm.begin(state, ADDRESSES, E)
-    start = algorithm.belief(memory)
+    acting = algorithm.acting(state)
+    memory = algorithm.begin(acting, ADDRESSES, E)
+    start = algorithm.belief(acting, memory)
     assert all(len(x.flatten(0, 1).unique(dim=0)) == 1 for x in start)  # the prior: the same in every lane
     noise = torch.full((N, E) if actions else (N, E, 2), 0.5)
     for k, rollout in enumerate(trial.rollouts):
         for t in range(T):
             step = Transition(*(field[:, :, t] for field in rollout))
-            before = algorithm.belief(memory)
-            _, memory = algorithm.act(state, memory, step.observation, noise)
-            memory = algorithm.observe(state, memory, step)
-            now = algorithm.belief(memory)
+            before = algorithm.belief(acting, memory)
+            _, memory = algorithm.act(acting, memory, step.observation, step.mask > 0, noise)
+            memory = algorithm.observe(acting, memory, step)
+            now = algorithm.belief(acting, memory)
             played = step.mask > 0
             assert torch.equal(now[0][~played], before[0][~played])
             assert (now[0][played] != before[0][played]).any(dim=1).all()
             torch.testing.assert_close(mean[:, :, k, t], now[0], rtol=0, atol=1e-5)
             torch.testing.assert_close(variance[:, :, k, t], now[1], rtol=1e-4, atol=1e-5)
-        held = algorithm.belief(memory)
+        held = algorithm.belief(acting, memory)
         memory = algorithm.adapt(state, memory, rollout)
-        assert same(list(held), list(algorithm.belief(memory)))
-    assert same(list(start), list(algorithm.belief(algorithm.begin(state, ADDRESSES, E))))  # a new trial
+        assert same(list(held), list(algorithm.belief(acting, memory)))
+    anew = algorithm.begin(acting, ADDRESSES, E)
+    assert same(list(start), list(algorithm.belief(acting, anew)))  # a new trial
 
 
 @pytest.mark.parametrize("told", [True, False])
@@ -104,7 +107,7 @@ def test_policy_and_encoder_are_told_where_episodes_start_and_end(told: bool) ->
     algorithm = small(episode_starts=told)
     state = lively(algorithm)
     trial = uneven(algorithm, state, K, T)
-    batch, _, _ = algorithm.batch(state, algorithm.stream(trial))
+    batch, _ = algorithm.batch(state, stream_of(trial, state, CPU))
     seen = batch.observation[batch.mask > 0]
     assert seen.shape[-1] == 2 + told + 2 * Z + 1
     assert state["model"]["encoder.embedding.weight"].shape == (5, 2 + 2 + 1 + told)
@@ -120,10 +123,11 @@ def test_policy_and_encoder_are_told_where_episodes_start_and_end(told: bool) ->
     timed = Trial([first._replace(terminated=ends[0], truncated=first.terminated), second, third])
     assert torch.equal(algorithm.beliefs(state, timed)[0], before)
     # Acting: with the same belief another action is likely when an episode starts.
-    memory = algorithm.adapt(state, algorithm.begin(state, ADDRESSES, E), first)
+    acting, live = algorithm.acting(state), torch.ones(N, E, dtype=torch.bool)
+    memory = algorithm.adapt(state, algorithm.begin(acting, ADDRESSES, E), first)
     observation, noise = torch.zeros(N, E, 2), torch.zeros(N, E, 2)
     later = memory if not told else memory._replace(first=torch.zeros_like(memory.first))
-    actions = [algorithm.act(state, each, observation, noise)[0].action for each in (memory, later)]
+    actions = [algorithm.act(acting, each, observation, live, noise)[0].action for each in (memory, later)]
     assert told == bool((actions[0] != actions[1]).all())
 
 
@@ -134,8 +138,8 @@ def test_what_is_remembered_of_episodes_comes_from_replay_as_it_was_played() -> 
     trial = uneven(algorithm, state, K, T)
     trial.rollouts[0].truncated.logical_or_(trial.rollouts[0].terminated)
     trial.rollouts[0].terminated.zero_()
-    learned, _ = algorithm.model.learn(state, algorithm.stream(trial), E, torch.Generator().manual_seed(0))
-    drawn = drawn_lanes(learned["replay"], torch.Size((N, E, K * T)), N * E, torch.Generator().manual_seed(0))
+    learned, _ = algorithm.model.learn(state, trial, torch.Generator().manual_seed(0))
+    drawn = drawn_lanes(learned["replay"], trial, N * E, torch.Generator().manual_seed(0))
     ours = algorithm.model.beliefs(state["model"], drawn).mean[:, -1]
     played = algorithm.beliefs(state, trial)[0][:, :, -1, -1].flatten(0, 1)
     assert sorted(ours.sum(dim=1).tolist()) == pytest.approx(sorted(played.sum(dim=1).tolist()), abs=1e-5)
@@ -219,7 +223,7 @@ def tiny_problem(actions: Discrete | None) -> tuple[Any, Params, Rollout, torch.
     state = lively(algorithm)
     trials = Rollout(*(x[:5] for x in streams(uneven(algorithm, state, 2, 3))))
     trials = Rollout(*(x.double() if x.is_floating_point() else x for x in trials))
-    trials = trials._replace(action=algorithm.model.as_input(trials.action).double()) if actions else trials
+    trials = trials._replace(action=action_as_input(trials.action, A).double()) if actions else trials
     random = torch.Generator().manual_seed(6)
     prefix = torch.rand(5, 7, generator=random).argsort(dim=1)[:, :4]
     model = {key: x.double() for key, x in state["model"].items()}
@@ -276,14 +280,14 @@ def test_the_model_learns_from_whole_lanes_of_the_last_trials() -> None:
     algorithm = small(Discrete(A))
     state = lively(algorithm)
     trial = uneven(algorithm, state, K, T)
-    stream = algorithm.stream(trial)
+    stream = stream_of(trial, state, CPU)
     updated, _ = algorithm.update(state, trial, UPDATE)
-    drawn = drawn_lanes(updated["replay"], torch.Size((N, E, K * T)), 1000, torch.Generator().manual_seed(0))
+    drawn = drawn_lanes(updated["replay"], trial, 1000, torch.Generator().manual_seed(0))
     assert drawn.mask.shape == (N * E, K * T)
 
     def played(steps: Rollout, lane: int) -> tuple[float, ...]:
         chosen = steps.mask[lane] > 0
-        facts = steps.next_observation, algorithm.model.as_input(steps.action), steps.reward[..., None]
+        facts = steps.next_observation, action_as_input(steps.action, A), steps.reward[..., None]
         return tuple(torch.cat([x[lane][chosen] for x in facts], dim=1).flatten().tolist())
 
     assert {played(drawn, lane) for lane in range(N * E)} == {played(stream, lane) for lane in range(N * E)}
@@ -299,7 +303,7 @@ def test_a_lane_that_diverged_is_left_out_of_the_whole_trial() -> None:
     state = algorithm.initial_state(START)
     trial = uneven(algorithm, state, K, T)
     trial.rollouts[1].mask[2, 1] = 0
-    mask = algorithm.batch(state, algorithm.stream(trial))[0].mask.reshape(N, E, -1)
+    mask = algorithm.batch(state, stream_of(trial, state, CPU))[0].mask.reshape(N, E, -1)
     assert not mask[2, 1].any() and mask.sum(dim=2).count_nonzero() == N * E - 1
     updated, _ = algorithm.update(state, trial, UPDATE)
     remembered = updated["replay"]["mask"][: N * E * K * T].reshape(N, E, -1)
@@ -315,14 +319,8 @@ def test_the_value_function_is_read_in_the_unit_that_it_was_fitted_in() -> None:
     policy = {key: torch.zeros_like(x) if key.startswith("critic") else x for key, x in state["policy"].items()}
     policy = {**policy, "critic.layers.1.bias": torch.full((1,), 4.0)}
     state = {**state, "policy": policy, "return_scale": torch.tensor(2.0)}
-    batch, scale, _ = algorithm.batch(state, algorithm.stream(trial))
-    assert scale == pytest.approx(0.9 * 2 + 0.1 * 8) and not batch.advantage.any()
-
-
-def test_the_replays_memory_is_stated() -> None:
-    algorithm = small(Discrete(A))
-    replay = algorithm.initial_state(START)["replay"]
-    assert algorithm.memory_bytes == sum(x.numel() * x.element_size() for x in tensors(replay))
+    batch, targets = algorithm.batch(state, stream_of(trial, state, CPU))
+    assert targets.scale == pytest.approx(0.9 * 2 + 0.1 * 8) and not batch.advantage.any()
 
 
 def test_the_belief_concentrates_on_the_goal_once_it_was_seen() -> None:

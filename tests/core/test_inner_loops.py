@@ -4,6 +4,7 @@ A quadratic task has the loss `½ (θ − c)ᵀ A (θ − c)`. A step at the rat
 `(I − RA)(θ − c)`, so that steps lead to `c + M (θ − c)` with `M = (I − R_K A) … (I − R_1 A)`, whose derivative is M.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -28,18 +29,20 @@ from metarl.core.inner_loops import (
     RATE,
     ContextSteps,
     GradientSteps,
-    HeadSteps,
     LearnedRates,
-    LearnedStepRates,
-    ProximalSteps,
 )
 from metarl.core.inner_step import for_tasks
 from metarl.core.meta_gradient import meta_gradient
 from metarl.core.networks import GaussianPolicy
+from metarl.core.proximal_steps import ProximalSteps
 from metarl.core.types import Batch, Params
 
 LR, STRENGTH, CONTEXT = 0.1, 0.7, "body.context"
 STEPS = pytest.mark.parametrize("inner_steps", [1, 2, 3])
+
+
+def adapt(loop: GradientSteps) -> Callable[[Params, Any], Params]:
+    return lambda meta, supports: loop.trail(meta, supports)[-1]
 
 
 def quadratic(params: Params, task: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
@@ -72,19 +75,19 @@ STEP_RATES = {
 # A loop, its meta-parameters, where it starts, and the diagonals of R_1 and of all later R.
 QUADRATIC_LOOPS = {
     "gradient steps": (GradientSteps(quadratic, LR), START, [1, -2, 0.5, 3], [LR] * 4, [LR] * 4),
-    "head": (HeadSteps(quadratic, LR, head=("b",)), START, [1, -2, 0.5, 3], [0, 0, LR, LR], [0, 0, LR, LR]),
+    "head": (GradientSteps(quadratic, LR, only=("b",)), START, [1, -2, 0.5, 3], [0, 0, LR, LR], [0, 0, LR, LR]),
     "learned": (
         LearnedRates(quadratic, LR), START | OWN_RATES, [1, -2, 0.5, 3], [0.3, -0.1, 0.05, 0.2], [0.3, -0.1, 0.05, 0.2]
     ),
     "of each step": (  # two steps have rates; a third takes the second's
-        LearnedStepRates(quadratic, LR, steps=2),
+        LearnedRates(quadratic, LR, steps=2),
         START | STEP_RATES,
         [1, -2, 0.5, 3],
         [0.3, 0.3, 0.05, 0.05],
         [-0.1, -0.1, 0.2, 0.2],
     ),
     "context": (
-        ContextSteps(quadratic, LR, context="b", size=2), {"a": START["a"]}, [1, -2, 0, 0], [0, 0, LR, LR],
+        ContextSteps(quadratic, LR, only=("b",), size=2), {"a": START["a"]}, [1, -2, 0, 0], [0, 0, LR, LR],
         [0, 0, LR, LR],
     ),
 }  # fmt: skip
@@ -102,9 +105,9 @@ def test_quadratic_tasks_are_adapted_to_and_differentiated_as_by_hand(
     inner, outer = quadratic_tasks(0), quadratic_tasks(1)
 
     def objective(meta: Params, inner: Any, outer: Any) -> torch.Tensor:
-        return quadratic(loop.adapt(meta, [inner] * inner_steps), outer)
+        return quadratic(loop.trail(meta, [inner] * inner_steps)[-1], outer)
 
-    adapted = for_tasks(loop.adapt, shared=[0])(meta, [inner] * inner_steps)
+    adapted = for_tasks(adapt(loop), shared=[0])(meta, [inner] * inner_steps)
     gradient, _ = meta_gradient(objective, meta, inner, outer)
     expected = []
     for n in range(N):
@@ -126,7 +129,7 @@ def test_the_meta_gradient_in_a_learned_rate_is_minus_inner_times_outer_gradient
     # θ' = θ − α ∘ g, so dL'/dα = −g ∘ ∇L'(θ'), for one step; g = A (θ − c).
     loop, meta, *_ = QUADRATIC_LOOPS["learned"]
     inner, outer = quadratic_tasks(0), quadratic_tasks(1)
-    gradient, _ = meta_gradient(lambda meta, x, y: quadratic(loop.adapt(meta, [x]), y), meta, inner, outer)
+    gradient, _ = meta_gradient(lambda meta, x, y: quadratic(loop.trail(meta, [x])[-1], y), meta, inner, outer)
     theta, alpha = flatten(START), flatten(OWN_RATES)
     g = torch.einsum("nij,nj->ni", inner[0], theta - inner[1])
     after = torch.einsum("nij,nj->ni", outer[0], theta - alpha * g - outer[1])
@@ -215,10 +218,10 @@ class PolicyProblem(Problem):
         loops: dict[str, GradientSteps] = {
             "gradient steps": GradientSteps(self.inner_loss, LR),
             "first order": GradientSteps(self.inner_loss, LR, first_order=True),
-            "head": HeadSteps(self.inner_loss, LR, head=("body.layers.1.weight", "body.layers.1.bias")),
+            "head": GradientSteps(self.inner_loss, LR, only=("body.layers.1.weight", "body.layers.1.bias")),
             "learned": LearnedRates(self.inner_loss, LR),
-            "of each step": LearnedStepRates(self.inner_loss, LR, steps=2),
-            "context": ContextSteps(self.inner_loss, 1.0, context=CONTEXT, size=3),
+            "of each step": LearnedRates(self.inner_loss, LR, steps=2),
+            "context": ContextSteps(self.inner_loss, 1.0, only=(CONTEXT,), size=3),
             "proximal": ProximalSteps(self.inner_loss, LR, strength=2.0, iterations=3),
         }
         return loops[kind]
@@ -243,10 +246,10 @@ DIFFERENTIABLE = ["gradient steps", "head", "learned", "of each step", "context"
 def test_all_tasks_at_once_are_a_loop_over_tasks_in_every_inner_loop(kind: str, inner_steps: int) -> None:
     problem = PolicyProblem(inner_steps)
     loop, meta = problem.loop(kind), problem.meta(kind)
-    together = for_tasks(loop.adapt, shared=[0])(meta, problem.support)
+    together = for_tasks(adapt(loop), shared=[0])(meta, problem.support)
     assert together.keys() == problem.model.keys()
     for number in range(N):
-        alone = loop.adapt(meta, problem.task(number)[0])
+        alone = loop.trail(meta, problem.task(number)[0])[-1]
         for name, value in alone.items():
             torch.testing.assert_close(together[name][number], value, rtol=1e-12, atol=1e-12)
 
@@ -259,7 +262,7 @@ def test_the_meta_gradient_of_every_inner_loop_is_the_slope_of_the_objective(kin
     loop, meta = problem.loop(kind), problem.meta(kind)
 
     def objective(meta: Params, support: tuple[Batch, ...], query: Batch) -> torch.Tensor:
-        return problem.inner_loss(loop.adapt(meta, support), query)
+        return problem.inner_loss(loop.trail(meta, support)[-1], query)
 
     def mean_objective(meta: Params) -> torch.Tensor:
         return torch.stack([objective(meta, *problem.task(number)) for number in range(N)]).mean()
@@ -277,7 +280,7 @@ def test_equal_learned_rates_are_gradient_steps(inner_steps: int) -> None:
     gradients = {}
     for kind in ("gradient steps", "learned", "of each step"):
         loop = problem.loop(kind)
-        objective = lambda meta, support, query, loop=loop: problem.inner_loss(loop.adapt(meta, support), query)  # noqa: E731
+        objective = lambda meta, support, query, loop=loop: problem.inner_loss(loop.trail(meta, support)[-1], query)  # noqa: E731
         gradients[kind] = meta_gradient(objective, loop.initial(problem.model), problem.support, problem.query)
     plain, value = gradients["gradient steps"]
     for kind in ("learned", "of each step"):
@@ -308,7 +311,7 @@ def test_shared_parameters_are_the_very_same_after_adaptation(kind: str, moved: 
     problem = PolicyProblem(2)
     loop, meta = problem.loop(kind), problem.meta(kind)
     start = loop.start(meta)
-    adapted = loop.adapt(meta, problem.task(0)[0])
+    adapted = loop.trail(meta, problem.task(0)[0])[-1]
     assert adapted.keys() == problem.model.keys()
     for name in adapted:
         if name in moved:
@@ -322,7 +325,7 @@ def test_the_head_moves_as_it_would_if_all_others_had_a_rate_of_zero() -> None:
     support, _ = problem.task(1)
     head, learned = problem.loop("head"), problem.loop("learned")
     rates = {RATE + name: torch.full_like(value, LR * ("layers.1" in name)) for name, value in problem.model.items()}
-    one, two = head.adapt(problem.model, support), learned.adapt(problem.model | rates, support)
+    one, two = head.trail(problem.model, support)[-1], learned.trail(problem.model | rates, support)[-1]
     for name in one:
         torch.testing.assert_close(one[name], two[name], rtol=1e-13, atol=1e-13)
 
@@ -369,7 +372,7 @@ def test_first_order_is_the_gradient_with_the_inner_gradient_held() -> None:
     constants = vmap(grad(problem.inner_loss), in_dims=(None, 0))(problem.model, problem.support[0])
     expected, _ = meta_gradient(held, problem.model, constants, problem.query)
     actual, _ = meta_gradient(
-        lambda meta, support, query: problem.inner_loss(loop.adapt(meta, support), query),
+        lambda meta, support, query: problem.inner_loss(loop.trail(meta, support)[-1], query),
         problem.model,
         problem.support,
         problem.query,

@@ -49,7 +49,7 @@ def test_the_meta_gradient_is_the_slope_of_the_objective(kind: str, inner_loss: 
     torch.testing.assert_close(value, mean_objective(problem.params), rtol=1e-12, atol=1e-12)
 
     # the same by way of the gradients at the adapted parameters
-    adaptation = differentiable_adaptation(problem.adapt, problem.params, problem.support)
+    adaptation = differentiable_adaptation(problem.adapt, problem.params, problem.support, N)
     at_adapted = for_tasks(grad(problem.inner_loss))(adaptation.adapted, problem.query)
     pulled_back = flatten(mean_over_tasks(adaptation.pullback(at_adapted)))
     assert relative_difference(pulled_back, slope) < 1e-7
@@ -61,7 +61,7 @@ def test_the_meta_gradient_is_the_slope_of_the_objective(kind: str, inner_loss: 
 @POLICIES
 def test_the_pullback_is_linear_and_may_be_used_again(kind: str) -> None:
     problem = Problem(kind, "log_likelihood", 2)
-    adaptation = differentiable_adaptation(problem.adapt, problem.params, problem.support)
+    adaptation = differentiable_adaptation(problem.adapt, problem.params, problem.support, N)
     vector = {name: torch.ones_like(value) for name, value in adaptation.adapted.items()}
     once = flatten(adaptation.pullback(vector))
     thrice = flatten(adaptation.pullback({name: 3 * value for name, value in vector.items()}))
@@ -150,7 +150,7 @@ def kl(problem: Problem):
 
 def curvature_of(problem: Problem):
     """The product under test, with the adapted policies of `problem.params` as the older ones."""
-    adaptation = differentiable_adaptation(problem.adapt, problem.params, problem.support)
+    adaptation = differentiable_adaptation(problem.adapt, problem.params, problem.support, N)
     older = apply(problem.policy, adaptation.adapted, problem.query.observation)
     return kl_curvature(adaptation, kl(problem), (problem.query, older))
 

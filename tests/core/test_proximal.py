@@ -6,17 +6,14 @@ import pytest
 import torch
 
 from metarl.core.distributions import Categorical
-from metarl.core.optimiser import adam_state
 from metarl.core.proximal import (
     Loss,
     minibatches,
     normalised,
-    proximal_descent,
     proximal_loss,
     trial_targets,
 )
-from metarl.core.types import Batch, Params
-from metarl.runtime.errors import NonFiniteError
+from metarl.core.types import Batch
 
 
 def test_normalised_advantages_look_at_played_steps_only() -> None:
@@ -92,62 +89,3 @@ def test_minibatches_share_the_lanes_out(lanes: int, count: int, sizes: list[int
     assert sorted(torch.cat(parts).tolist()) == list(range(lanes))
     assert torch.equal(torch.cat(parts), torch.cat(again))
     assert not torch.equal(torch.cat(parts), torch.cat(others)) or lanes == 2
-
-
-def regression(params: Params, batch: Batch) -> Loss:
-    """A loss with a long gradient: a least-squares fit."""
-    error = batch.observation @ params["w"] - batch.return_
-    total = 100 * (error.square() * batch.mask).mean()
-    return Loss(total, *(total.detach() for _ in range(5)))
-
-
-def lines(count: int = 6) -> Batch:
-    """Inputs and targets to fit."""
-    random = torch.Generator().manual_seed(0)
-    x, y = torch.randn(count, 4, 2, generator=random), torch.randn(count, 4, generator=random)
-    return Batch(x, y, y, y, y, torch.ones(count, 4))
-
-
-def test_the_descent_is_torchs_adam_on_shortened_gradients_of_the_same_minibatches() -> None:
-    batch, params = lines(), {"w": torch.tensor([1.0, -2.0])}
-    options = {"epochs": 3, "parts": 2, "learning_rate": 0.05, "decay": 1.0, "max_gradient_norm": 0.5}
-    found, memory, means = proximal_descent(
-        regression, params, adam_state(params), batch, torch.Generator().manual_seed(7), **options
-    )
-    leaf, random = params["w"].clone().requires_grad_(), torch.Generator().manual_seed(7)
-    optimiser = torch.optim.Adam([leaf], lr=0.05)
-    for _ in range(3):
-        losses = []
-        for lanes in torch.randperm(6, generator=random).split(3):
-            optimiser.zero_grad()
-            loss = regression({"w": leaf}, Batch(*(field[lanes] for field in batch))).total
-            loss.backward()
-            assert leaf.grad is not None and leaf.grad.norm() > 0.5
-            torch.nn.utils.clip_grad_norm_([leaf], 0.5)
-            optimiser.step()
-            losses.append(float(loss.detach()))
-    torch.testing.assert_close(found["w"], leaf.detach(), rtol=1e-5, atol=1e-6)
-    assert memory["step"] == 6 and means["total"] == pytest.approx(sum(losses) / 2, rel=1e-5)
-    assert torch.equal(params["w"], torch.tensor([1.0, -2.0])) and not found["w"].requires_grad
-
-
-def test_every_further_descent_multiplies_the_learning_rate_by_its_decay() -> None:
-    # Also where there are fewer lanes than parts were asked for: two here, in one step each.
-    batch, params = lines(2), {"w": torch.tensor([1.0, -2.0])}
-    options = {"epochs": 2, "parts": 5, "max_gradient_norm": 0.5}
-    memory = adam_state(params)
-    for rate in (0.1, 0.05, 0.025):
-        decaying, constant = (
-            proximal_descent(regression, params, memory, batch, torch.Generator().manual_seed(7), **options, **rates)
-            for rates in ({"learning_rate": 0.1, "decay": 0.5}, {"learning_rate": rate, "decay": 1.0})
-        )
-        assert torch.equal(decaying[0]["w"], constant[0]["w"]) and not torch.equal(decaying[0]["w"], params["w"])
-        params, memory, _ = decaying
-
-
-def test_a_broken_gradient_is_named() -> None:
-    batch, params = lines(), {"w": torch.tensor([1.0, -2.0])}
-    batch.return_[3, 1] = torch.inf
-    options = {"epochs": 1, "parts": 2, "learning_rate": 0.05, "decay": 1.0, "max_gradient_norm": 0.5}
-    with pytest.raises(NonFiniteError, match="^the gradient is not finite in w — "):
-        proximal_descent(regression, params, adam_state(params), batch, torch.Generator(), **options)

@@ -3,13 +3,14 @@
 import pytest
 import torch
 
-from metarl.core.replay import FIELDS, empty_replay, remembered, replay_bytes, slots_of, write_trial
+from metarl.core.replay import FIELDS, drawn_lanes, empty_replay, remembered, replay_bytes, slots_of, write_trial
 from metarl.core.types import Rollout, State, Trial
 from metarl.runtime.errors import InputError
 
 N, E, T, A, ROUNDS = 3, 2, 4, 1, 2
 SEEN = 2  # numbers of an observation
 S = ROUNDS * E * T
+REWARD = SEEN + A + 1  # where a transition as numbers has it: behind observation, action and log-probability
 CPU = torch.device("cpu")
 
 
@@ -24,11 +25,11 @@ def imagined(seed: int, rounds: int = ROUNDS, tasks: torch.Tensor | None = None)
             Rollout(
                 observation=torch.randn(N, E, T, SEEN, generator=random),
                 action=torch.randn(N, E, T, A, generator=random),
-                log_probability=torch.zeros(N, E, T),
+                log_probability=torch.randn(N, E, T, generator=random),
                 reward=torch.randn(N, E, T, generator=random),
                 terminated=torch.rand(N, E, T, generator=random) < 0.3,
-                truncated=flags,
-                first=flags,
+                truncated=flags | (torch.arange(T) == lengths - 1),
+                first=flags | (torch.arange(T) == 0),
                 mask=(torch.arange(T) < lengths).float(),
                 next_observation=torch.randn(N, E, T, SEEN, generator=random),
             )
@@ -101,16 +102,16 @@ def test_only_valid_steps_of_the_drawn_task_come_out_and_all_of_them_equally_oft
     draws = 4000
     drawn = slots.draw(meetings, draws, torch.Generator().manual_seed(0))
     for row, meeting in enumerate(meetings.tolist()):
-        rewards = [transition[SEEN + A] for transition in meetings_of(trial)[meeting]]
-        values, counts = drawn["reward"][row].unique(return_counts=True)
+        rewards = [transition[REWARD] for transition in meetings_of(trial)[meeting]]
+        values, counts = drawn.reward[row].unique(return_counts=True)
         assert sorted(values.tolist()) == sorted(rewards)
         # a count is binomial with p = 1 / len: five standard deviations
         expected = draws / len(rewards)
         assert (counts - expected).abs().max() < 5 * expected**0.5
         # and the fields of a drawn row belong together
-        wanted = {transition[SEEN + A]: transition[:SEEN] for transition in meetings_of(trial)[meeting]}
+        wanted = {transition[REWARD]: transition[:SEEN] for transition in meetings_of(trial)[meeting]}
         for k in range(20):
-            assert wanted[float(drawn["reward"][row, k])] == tuple(drawn["observation"][row, k].tolist())
+            assert wanted[float(drawn.reward[row, k])] == tuple(drawn.observation[row, k].tolist())
 
 
 def test_tasks_are_drawn_without_repetition_from_those_that_were_met() -> None:
@@ -139,8 +140,8 @@ def test_context_is_what_one_lane_has_seen_alone() -> None:
     for _ in range(20):
         drawn = slots.draw_context(torch.tensor([1, 2]), 200, random)
         for row, n in enumerate((1, 2)):
-            (lane,) = (e for e in range(E) if set(drawn["reward"][row].tolist()) <= seen_by[n][e])
-            assert set(drawn["reward"][row].tolist()) == seen_by[n][lane]
+            (lane,) = (e for e in range(E) if set(drawn.reward[row].tolist()) <= seen_by[n][e])
+            assert set(drawn.reward[row].tolist()) == seen_by[n][lane]
             lanes.add((n, lane))
     assert lanes == {(n, e) for n in (1, 2) for e in range(E)}
 
@@ -152,7 +153,7 @@ LISTED = [[[1.0], [7.0], [7.0]], [[2.0], [1.0], [3.0]], [[3.0], [2.0], [1.0]]]
 
 @pytest.mark.parametrize("kept", [9, 7])  # 7: the first two meetings are forgotten
 def test_a_tasks_meetings_teach_together_and_its_context_is_of_the_last_alone(kept: int) -> None:
-    replay = empty_replay((kept + N) * S, SEEN, A, CPU, by_task=True)
+    replay = empty_replay((kept + N) * S, SEEN, A, CPU)
     trials = [imagined(seed, tasks=torch.tensor(rows, dtype=torch.float64)) for seed, rows in enumerate(LISTED)]
     taught: dict[float, set[float]] = {}  # what is still remembered of each task
     last: dict[float, list[set[float]]] = {}
@@ -167,8 +168,8 @@ def test_a_tasks_meetings_teach_together_and_its_context_is_of_the_last_alone(ke
     random = torch.Generator().manual_seed(0)
     every = torch.arange(4)
     draws = 4000
-    batch = drawn_from.draw(every, draws, random)["reward"]
-    contexts = torch.stack([drawn_from.draw_context(every, 200, random)["reward"] for _ in range(20)])
+    batch = drawn_from.draw(every, draws, random).reward
+    contexts = torch.stack([drawn_from.draw_context(every, 200, random).reward for _ in range(20)])
     names = []
     for row in range(4):
         values, counts = batch[row].unique(return_counts=True)
@@ -182,18 +183,38 @@ def test_a_tasks_meetings_teach_together_and_its_context_is_of_the_last_alone(ke
     assert sorted(names) == sorted(taught)
 
 
-def test_tasks_that_are_not_known_are_never_the_same() -> None:
-    replay = empty_replay(12 * S, SEEN, A, CPU, by_task=True)
+def test_tasks_that_are_not_known_are_never_the_same_nor_are_meetings_that_are_not_drawn_by_task() -> None:
+    replay, named = empty_replay(12 * S, SEEN, A, CPU), empty_replay(12 * S, SEEN, A, CPU)
     for seed in range(3):
         replay = write_trial(replay, imagined(seed))
-    assert slots_of(replay, imagined(0)).tasks == 9
+        named = write_trial(named, imagined(seed, tasks=torch.zeros(N, 1, dtype=torch.float64)))
+    assert slots_of(replay, imagined(0)).tasks == slots_of(named, imagined(0), by_task=False).tasks == 9
+    assert slots_of(named, imagined(0)).tasks == 1
+
+
+def test_whole_lanes_come_out_as_they_were_played() -> None:
+    # Episodes keep their borders: in each lane what was played, in order, with every field.
+    trial = imagined(4)
+    replay = write_trial(empty_replay(6 * S, SEEN, A, CPU), trial)
+    drawn = drawn_lanes(replay, trial, 100, torch.Generator().manual_seed(0))
+    assert drawn.mask.shape == (N * E, ROUNDS * T)
+    lanes = []
+    for n in range(N):
+        for e in range(E):
+            joined = [torch.cat([getattr(r, name)[n, e] for r in trial.rollouts]) for name in FIELDS]
+            played = joined[FIELDS.index("mask")] > 0
+            lanes.append(torch.cat([x[played].float().reshape(int(played.sum()), -1) for x in joined], dim=1).tolist())
+    for lane in range(N * E):
+        length = int(drawn.mask[lane].sum())
+        assert drawn.mask[lane, :length].all() and int(drawn.first[lane, :length].sum()) == ROUNDS
+        parts = [x[lane, :length].float().reshape(length, -1) for x in drawn]
+        assert torch.cat(parts, dim=1).tolist() in lanes
+    assert len(drawn_lanes(replay, trial, 2, torch.Generator().manual_seed(0)).mask) == 2
 
 
 def test_its_memory_is_known_before_it_is_made() -> None:
-    for by_task in (False, True):
-        replay = empty_replay(1000, 7, 3, CPU, by_task)
-        taken = sum(value.numel() * value.element_size() for value in replay.values())
-        assert replay_bytes(1000, 7, 3, by_task) == taken
+    taken = sum(value.numel() * value.element_size() for value in empty_replay(1000, 7, 3, CPU).values())
+    assert replay_bytes(1000, 7, 3) == taken
 
 
 @pytest.mark.parametrize("slots", [3, 5])

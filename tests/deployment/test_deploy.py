@@ -19,9 +19,11 @@ from support.command import Command, assert_refused, snapshot, train_arguments
 import envs
 import metarl as library
 from envs.adapters.one_lane import lane_spaces
+from metarl.algorithms.algorithm import Traits
 from metarl.cli import main
 from metarl.core.types import Action
 from metarl.deployment.adapt import AdaptedPolicy, AdaptivePolicy, load
+from metarl.deployment.export import export_policy
 from metarl.runtime.errors import EnvironmentBroke, InputError, NonFiniteError
 from metarl.runtime.randomness import Address, Purpose
 from metarl.sampling import collect as sampling
@@ -94,6 +96,9 @@ class Recorder:
     def __init__(self, agent: Any) -> None:
         self.agent = agent
         self.memories: list[Any] = []
+
+    def acting(self, state: Any) -> Any:
+        return self.agent.acting(state)
 
     def begin(self, *arguments: Any) -> Any:
         return self.agent.begin(*arguments)
@@ -214,20 +219,26 @@ def test_what_an_environment_raises_is_its_own_fault(finished_run: Path) -> None
 class Memoriser:
     """An agent whose action is the number of steps it has observed; it learns from single episodes."""
 
-    adapts_after_each_episode = True
     rounds, device = 2, torch.device("cpu")
 
     def __init__(self) -> None:
         self.adapted_on: list[tuple[int, ...]] = []
 
-    def begin(self, state: Any, addresses: Any, lanes_per_task: int) -> Any:
+    @classmethod
+    def traits(cls, config: Any) -> Traits:
+        return Traits(adapts_after_each_episode=True)
+
+    def acting(self, state: Any) -> Any:
+        return {}
+
+    def begin(self, acting: Any, addresses: Any, lanes_per_task: int) -> Any:
         assert len(addresses) == lanes_per_task == 1
         return torch.zeros(1, 1, 2)
 
-    def act(self, state: Any, memory: Any, observation: torch.Tensor, noise: torch.Tensor) -> Any:
+    def act(self, acting: Any, memory: Any, observation: torch.Tensor, live: torch.Tensor, noise: torch.Tensor) -> Any:
         return Action(memory / 100, torch.zeros(1, 1)), memory
 
-    def observe(self, state: Any, memory: Any, transition: Any) -> Any:
+    def observe(self, acting: Any, memory: Any, transition: Any) -> Any:
         return memory + transition.mask[..., None]
 
     def adapt(self, state: Any, memory: Any, rollout: Any) -> Any:
@@ -283,10 +294,10 @@ assert not {"metarl", "envs"} & sys.modules.keys()
 def test_a_policy_that_remembers_steps_is_exported_with_its_memory(
     algorithm: str, options: dict[str, Any], environment: str, tmp_path: Path
 ) -> None:
-    sizes = {"tasks": 4, "episodes": 3, "iterations": 1, "threads": 1, "torch_threads": 1}
+    sizes = {"tasks": 4, "lanes": 3, "iterations": 1, "threads": 1, "torch_threads": 1}
     trained = library.train(environment, algorithm, out=tmp_path / "run", env={"horizon": 6}, algo=options, **sizes)
     (adapted,) = load(trained.path).practise(task=0, rounds=1)[-1:]
-    adapted.export(tmp_path / "policy")
+    export_policy(adapted, tmp_path / "policy")
     rows = np.random.default_rng(1).normal(size=(9, adapted.spaces.observation_size + 1)).astype(np.float32)
     np.save(tmp_path / "in.npy", rows)
     arguments = [str(tmp_path / name) for name in ("policy", "in.npy", "out.npy")]
@@ -305,10 +316,10 @@ def test_a_memory_that_grows_is_not_exported(
     finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     policy, agent = remembering(finished_run)
-    monkeypatch.setattr(agent, "observe", lambda state, memory, transition: torch.cat([memory, memory]))
-    monkeypatch.setattr(agent, "act", lambda state, memory, *seen: (Action(memory[:1], torch.zeros(1, 1)), memory))
+    monkeypatch.setattr(agent, "observe", lambda acting, memory, transition: torch.cat([memory, memory]))
+    monkeypatch.setattr(agent, "act", lambda acting, memory, *seen: (Action(memory[:1], torch.zeros(1, 1)), memory))
     with pytest.raises(InputError, match=r"remembers grows with each step.* — use metarl\.load"):
-        policy.adapt(Counting(), rounds=0).export(tmp_path / "policy")
+        export_policy(policy.adapt(Counting(), rounds=0), tmp_path / "policy")
     assert not (tmp_path / "policy").exists()
 
 
@@ -362,7 +373,7 @@ def test_the_exported_program_acts_alike_where_metarl_is_unknown(
     discrete = kind == "discrete"
     env = gymnasium.make("metarl/Bandit-v0", horizon=5) if discrete else plane()
     adapted = load(bandit_run if discrete else finished_run).adapt(env, episodes=3)
-    adapted.export(tmp_path / "policy")
+    export_policy(adapted, tmp_path / "policy")
     observations = np.random.default_rng(1).normal(size=(7, 1 if discrete else 2)).astype(np.float32)
     np.save(tmp_path / "in.npy", observations)
     arguments = [str(tmp_path / name) for name in ("policy/policy.pt2", "in.npy", "out.npy")]
@@ -393,7 +404,7 @@ def test_a_program_that_acts_otherwise_is_not_written(
     forward = export.Program.forward
     monkeypatch.setattr(export.Program, "forward", lambda self, observation: forward(self, observation) + 1e-5)
     with pytest.raises(RuntimeError, match="differ from the policy's"):
-        load(finished_run).adapt(plane(), rounds=0).export(tmp_path / "policy")
+        export_policy(load(finished_run).adapt(plane(), rounds=0), tmp_path / "policy")
     assert list(tmp_path.iterdir()) == []
 
 

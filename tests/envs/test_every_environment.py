@@ -1,4 +1,7 @@
-"""What every registered environment promises, in every variant: spaces, seeds, resets, ends, tasks."""
+"""What every registered environment promises: spaces, seeds, resets, ends, tasks.
+
+What a variant's own code can break is asked of every variant; what the base class sees to, of every family's default.
+"""
 
 from typing import Any
 
@@ -14,8 +17,12 @@ import envs
 from envs.registry import environment_class, names
 
 N, E, HORIZON = 3, 2, 6
-ALL = [(name, variant) for name in names() for variant in environment_class(name).variants]
-pytestmark = pytest.mark.parametrize(("name", "variant"), ALL, ids=["/".join(pair) for pair in ALL])
+VARIANTS = [(name, variant) for name in names() for variant in environment_class(name).variants]
+DEFAULTS = [(name, environment_class(name).Config().variant) for name in names()]
+every_variant, every_family = (
+    pytest.mark.parametrize(("name", "variant"), pairs, ids=["/".join(pair) for pair in pairs])
+    for pairs in (VARIANTS, DEFAULTS)
+)
 
 
 def make(name: str, variant: str, num_tasks: int = N, **fields: Any) -> envs.TaskEnv:
@@ -45,17 +52,13 @@ def assert_equal(first: list[tuple[np.ndarray, ...]], second: list[tuple[np.ndar
             np.testing.assert_array_equal(array[lanes], counterpart[lanes])
 
 
-def test_is_a_vector_environment_without_autoreset(name: str, variant: str) -> None:
+@every_variant
+def test_is_a_vector_environment_that_returns_arrays_of_the_announced_shapes_and_kinds(name: str, variant: str) -> None:
     env = make(name, variant)
-    assert isinstance(env, VectorEnv)
-    assert env.metadata["autoreset_mode"] is AutoresetMode.DISABLED
+    assert isinstance(env, VectorEnv) and env.metadata["autoreset_mode"] is AutoresetMode.DISABLED
     assert (env.num_envs, env.num_tasks, env.lanes_per_task, env.horizon) == (N * E, N, E, HORIZON)
     assert env.observation_space.shape == (N * E, *env.single_observation_space.shape)
     assert env.action_space.shape == (N * E, *env.single_action_space.shape)
-
-
-def test_returns_arrays_of_the_announced_shapes_and_kinds(name: str, variant: str) -> None:
-    env = make(name, variant)
     observation, info = env.reset(seed=0)
     assert observation in env.observation_space and observation.dtype == np.float64
     assert not info["diverged"].any()
@@ -67,6 +70,7 @@ def test_returns_arrays_of_the_announced_shapes_and_kinds(name: str, variant: st
     assert all(values.shape == (N * E,) for values in info.values())
 
 
+@every_variant
 def test_one_seed_gives_one_trajectory(name: str, variant: str) -> None:
     env, twin = make(name, variant), make(name, variant)
     actions = random_actions(env, HORIZON)
@@ -76,6 +80,7 @@ def test_one_seed_gives_one_trajectory(name: str, variant: str) -> None:
     np.testing.assert_array_equal(again, twin.reset(seed=5)[0])
 
 
+@every_variant
 def test_a_task_does_not_depend_on_the_others(name: str, variant: str) -> None:
     """Task 1 of three, task 1 among other companions, and the only task: the same bits."""
     crowd, others, alone = make(name, variant), make(name, variant), make(name, variant, num_tasks=1)
@@ -93,6 +98,7 @@ def test_a_task_does_not_depend_on_the_others(name: str, variant: str) -> None:
     assert_equal([tuple(array[middle] for array in step) for step in in_crowd], by_itself, slice(None))
 
 
+@every_family
 def test_sampled_tasks_do_not_depend_on_their_number(name: str, variant: str) -> None:
     env = make(name, variant)
     few, many = env.sample_tasks(3, num_tasks=4), env.sample_tasks(3, num_tasks=9)
@@ -103,6 +109,7 @@ def test_sampled_tasks_do_not_depend_on_their_number(name: str, variant: str) ->
         assert len(np.unique(env.sample_tasks(0, num_tasks=50)[parameter], axis=0)) > 1
 
 
+@every_variant
 def test_an_episode_is_truncated_at_the_horizon_and_then_stands_still(name: str, variant: str) -> None:
     env = make(name, variant)
     env.reset(seed=0)
@@ -121,6 +128,7 @@ def test_an_episode_is_truncated_at_the_horizon_and_then_stands_still(name: str,
     assert not reward.any() and not any(values.any() for values in info.values())
 
 
+@every_variant
 def test_a_masked_reset_leaves_the_other_lanes_alone(name: str, variant: str) -> None:
     env, undisturbed = make(name, variant), make(name, variant)
     actions = random_actions(env, HORIZON)
@@ -136,6 +144,7 @@ def test_a_masked_reset_leaves_the_other_lanes_alone(name: str, variant: str) ->
     np.testing.assert_array_equal(ended | expected[-1][2], ~mask | expected[-1][2])  # reset lanes have two steps left
 
 
+@every_variant
 def test_a_masked_reset_starts_an_episode_like_any_other(name: str, variant: str) -> None:
     env, fresh = make(name, variant), make(name, variant)
     actions = random_actions(env, HORIZON)
@@ -147,6 +156,7 @@ def test_a_masked_reset_starts_an_episode_like_any_other(name: str, variant: str
     assert_equal(play(env, actions), play(fresh, actions), mask)
 
 
+@every_family
 def test_arrays_once_returned_never_change(name: str, variant: str) -> None:
     env = make(name, variant)
     returned = [env.reset(seed=0)[0]]
@@ -160,6 +170,7 @@ def test_arrays_once_returned_never_change(name: str, variant: str) -> None:
         np.testing.assert_array_equal(array, copy)
 
 
+@every_family
 def test_tasks_round_trip_and_take_effect_at_the_next_reset(name: str, variant: str) -> None:
     env = make(name, variant)
     env.reset(seed=0)
@@ -178,6 +189,7 @@ def test_tasks_round_trip_and_take_effect_at_the_next_reset(name: str, variant: 
         np.testing.assert_array_equal(env.lane_tasks[parameter], expected)
 
 
+@every_family
 def test_impossible_tasks_are_refused_by_name(name: str, variant: str) -> None:
     env = make(name, variant)
     tasks = env.tasks
@@ -197,26 +209,17 @@ def test_impossible_tasks_are_refused_by_name(name: str, variant: str) -> None:
     np.testing.assert_array_equal(env.tasks[parameter], tasks[parameter])
 
 
-def test_a_non_finite_action_is_named(name: str, variant: str) -> None:
-    env = make(name, variant)
-    if is_discrete(env):
-        pytest.skip("whole numbers are finite; floating-point actions are refused below")
-    env.reset(seed=0)
-    actions = np.zeros(env.action_space.shape)
-    env.step(actions + 0.01)
-    actions[3, 1] = np.nan
-    with pytest.raises(envs.NonFiniteError, match=r"action\[1\] is nan at task 1, lane 1, step 1"):
-        env.step(actions)
-
-
-def test_a_discrete_action_of_another_kind_or_range_is_refused(name: str, variant: str) -> None:
-    env = make(name, variant)
-    if not is_discrete(env):
-        pytest.skip("its actions are continuous")
-    env.reset(seed=0)
-    untouched = make(name, variant)
-    untouched.reset(seed=0)
+@every_family
+def test_an_action_that_is_none_is_refused_by_name(name: str, variant: str) -> None:
+    env, untouched = make(name, variant), make(name, variant)
+    env.reset(seed=0), untouched.reset(seed=0)
     good, space = random_actions(env, 1)[0], env.single_action_space
+    if not is_discrete(env):
+        env.step(good)
+        good[3, 1] = np.nan
+        with pytest.raises(envs.NonFiniteError, match=r"action\[1\] is nan at task 1, lane 1, step 1"):
+            env.step(good)
+        return
     for wrong in (space.start - 1, space.start + space.n, np.iinfo(np.int64).min):
         actions = good.copy()
         actions[-1] = wrong
@@ -231,6 +234,7 @@ def test_a_discrete_action_of_another_kind_or_range_is_refused(name: str, varian
     assert_equal(play(env, good.astype(np.uint8)[None]), play(untouched, good[None]), slice(None))
 
 
+@every_family
 def test_impossible_calls_are_refused(name: str, variant: str) -> None:
     env = make(name, variant)
     with pytest.raises(gymnasium.error.ResetNeeded):
@@ -255,6 +259,7 @@ def test_impossible_calls_are_refused(name: str, variant: str) -> None:
         env.step(np.full(env.action_space.shape, "left"))
 
 
+@every_family
 def test_gymnasium_vector_wrapper_counts_its_episodes(name: str, variant: str) -> None:
     env = make(name, variant)
     wrapped = RecordEpisodeStatistics(env)
@@ -269,25 +274,8 @@ def test_gymnasium_vector_wrapper_counts_its_episodes(name: str, variant: str) -
     assert before.all()
 
 
-class OneLane(gymnasium.Env[np.ndarray, np.ndarray]):
-    """The only lane of a TaskEnv as a plain environment, for Gymnasium's own checker."""
-
-    def __init__(self, env: envs.TaskEnv) -> None:
-        self.env = env
-        self.observation_space, self.action_space = env.single_observation_space, env.single_action_space
-
-    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
-        super().reset(seed=seed)
-        observation, info = self.env.reset(seed=seed, options=options)
-        return observation[0], {key: values[0] for key, values in info.items()}
-
-    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        observation, reward, terminated, truncated, info = self.env.step(np.asarray(action)[None])
-        infos = {key: values[0] for key, values in info.items()}
-        return observation[0], float(reward[0]), bool(terminated[0]), bool(truncated[0]), infos
-
-
+@every_family
 @pytest.mark.filterwarnings("ignore::UserWarning")  # advice on unbounded spaces
 def test_passes_gymnasiums_checker(name: str, variant: str) -> None:
     env = envs.make(name, 1, 1, threads=1, variant=variant, horizon=HORIZON)
-    check_env(OneLane(env), skip_render_check=True)
+    check_env(envs.SingleTask(env), skip_render_check=True)

@@ -8,7 +8,7 @@ import pytest
 from support.command import Command, snapshot, train_arguments
 
 from metarl.evaluation.identity import EvaluationIdentity, best_known, identity_of, read_evaluations
-from metarl.runtime.strict_json import as_json
+from metarl.runtime.files import as_json
 
 
 def evaluate(metarl: Command, *options: Any) -> dict[str, Any]:

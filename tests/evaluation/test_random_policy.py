@@ -14,11 +14,13 @@ from metarl.evaluation.random_policy import RandomPolicy, random_returns
 from metarl.runtime.errors import EnvironmentBroke
 from metarl.runtime.randomness import Address
 
+EVERYWHERE = torch.ones(1, 1, dtype=torch.bool)
+
 
 def test_actions_are_uniform_over_a_box_that_is_not_symmetric() -> None:
     noise = torch.from_numpy(np.random.default_rng(0).standard_normal((4, 500, 2), dtype=np.float32))
     space = Box(np.array([-3.0, 1.0]), np.array([1.0, 1.5]), dtype=np.float64)
-    (action, _), _ = RandomPolicy(space).act({}, None, torch.zeros(4, 500, 3), noise)
+    (action, _), _ = RandomPolicy(space).act(None, None, torch.zeros(4, 500, 3), EVERYWHERE, noise)
     for index, (low, high) in enumerate(((-3.0, 1.0), (1.0, 1.5))):
         values = action[..., index].numpy().ravel()
         assert low <= values.min() and values.max() <= high
@@ -27,11 +29,11 @@ def test_actions_are_uniform_over_a_box_that_is_not_symmetric() -> None:
 
 def test_discrete_actions_are_equally_likely_and_none_lies_outside() -> None:
     noise = torch.from_numpy(np.random.default_rng(0).random((3, 1000), dtype=np.float32))
-    (action, _), _ = RandomPolicy(Discrete(5)).act({}, None, torch.zeros(3, 1000, 1), noise)
+    (action, _), _ = RandomPolicy(Discrete(5)).act(None, None, torch.zeros(3, 1000, 1), EVERYWHERE, noise)
     assert stats.chisquare(np.bincount(action.numpy().ravel(), minlength=5)).pvalue > 0.01
     # single precision rounds (1 - 2^-24) · 2^24 apart, but a large count times the largest noise up to the count itself
     largest = torch.full((1, 1), float(np.nextafter(np.float32(1), np.float32(0))))
-    (action, _), _ = RandomPolicy(Discrete(2**26)).act({}, None, torch.zeros(1, 1, 1), largest)
+    (action, _), _ = RandomPolicy(Discrete(2**26)).act(None, None, torch.zeros(1, 1, 1), EVERYWHERE, largest)
     assert action.item() < 2**26
 
 

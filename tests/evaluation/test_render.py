@@ -56,7 +56,8 @@ def test_the_returns_on_screen_are_those_of_the_paths(run: Path, drawn: list[str
 
 def test_the_tasks_are_those_that_evaluation_meets(run: Path) -> None:
     from metarl.runtime.randomness import Address, Purpose
-    from metarl.training.trainer import set_new_tasks, set_up
+    from metarl.training.loop import set_new_tasks
+    from metarl.training.setup import set_up
 
     policy = load(run)
     evaluated = set_up(policy.setup.config, num_tasks=3).env

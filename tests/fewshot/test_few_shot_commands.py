@@ -10,10 +10,10 @@ import pytest
 from support.command import Command, assert_refused, end_result, numbers, snapshot
 from support.drawings import draw
 
-from metarl.fewshot import LEARNERS, SOURCES
-from metarl.runs.config import options_from_dict
-from metarl.runs.presets import PRESETS
-from metarl.runs.worlds import algorithm_config, environment_config
+from metarl.algorithms import names_for
+from metarl.fewshot import SOURCES
+from metarl.runs.presets import PRESETS, default_config
+from metarl.runs.worlds import environment_config
 
 USER = Path(__file__).parents[1] / "support" / "user_sources.py"
 TINY = ("--tasks", "3", "--threads", "1", "--torch-threads", "1", "--checkpoint-every", "1", "--algo.hidden", "8")
@@ -31,7 +31,7 @@ def evaluated(metarl: Command, run: str, *more: Any) -> dict[str, Any]:
     return json.loads(result.out)
 
 
-@pytest.mark.parametrize("learner", LEARNERS)
+@pytest.mark.parametrize("learner", names_for("labels"))
 def test_every_learner_trains_resumes_bit_for_bit_and_evaluates(metarl: Command, tmp_path: Path, learner: str) -> None:
     assert metarl(*train("sinusoid", learner, "whole", 3)).code == 0
     assert metarl(*train("sinusoid", learner, "half", 1)).code == 0
@@ -41,7 +41,7 @@ def test_every_learner_trains_resumes_bit_for_bit_and_evaluates(metarl: Command,
     assert [line["iteration"] for line in lines] == [1, 2, 3]
     assert [line["examples"] for line in lines] == [60, 120, 180]  # 3 tasks of 10 shots and 10 queries
     steps = {"multitask": 1, "reptile": 3}.get(learner, 2)
-    assert [name for name in lines[0] if "/" in name] == [f"loss/step_{k}" for k in range(steps)]
+    assert [name for name in lines[0] if name.startswith("loss/")] == [f"loss/step_{k}" for k in range(steps)]
     before = snapshot(tmp_path / "whole" / "checkpoints")
     record = evaluated(metarl, "whole")
     assert np.shape(record["loss"]["per_task"]) == (7, 3) and "accuracy" not in record
@@ -84,7 +84,7 @@ def test_what_is_printed_shows_the_curve(metarl: Command, tmp_path: Path) -> Non
     table = metarl("evaluate", "run", "--tasks", "5", "--rounds", "1").out
     assert "mean loss" in table and "evaluation.json" in table
     listed = metarl("list").out
-    assert all(name in listed for name in (*SOURCES, *LEARNERS))
+    assert all(name in listed for name in (*SOURCES, *names_for("labels")))
 
 
 def test_the_names_alone_train_maml(metarl: Command, tmp_path: Path) -> None:
@@ -99,10 +99,10 @@ def test_a_users_source_and_learner_are_named_by_their_file(metarl: Command, tmp
 
 REFUSED = {
     "a typo in the source": ("sinusiod maml", ["sinusiod", "did you mean 'sinusoid'?"]),
-    "a method for policies": ("sinusoid maml-trpo", ["maml-trpo", "'maml'"]),
-    "a learner for a policy": ("point-nav maml", ["'maml'", "maml-trpo"]),
+    "a method for policies": ("sinusoid maml-trpo", ["maml-trpo", "labels", "maml, fomaml"]),
+    "a learner for a policy": ("point-nav maml", ["'maml'", "experience", "maml-trpo"]),
     "an attribute that is no source": (f"{USER}:SidesConfig", ["SidesConfig", "TaskEnv"]),
-    "an attribute that is no learner": (f"sinusoid {USER}:Sides", ["Sides", "Learner"]),
+    "an attribute that is no learner": (f"sinusoid {USER}:Sides", ["Sides", "no algorithm"]),
     "episodes of labelled data": ("sinusoid maml --lanes 3", ["--lanes", "--env.shots"]),
     "no shots": ("sinusoid maml --env.shots 0", ["env.shots is 0"]),
     "a rate below 0": ("sinusoid maml --algo.inner-lr=-1", ["algo.inner_lr is -1"]),
@@ -127,8 +127,8 @@ def test_what_labelled_data_do_not_have_is_refused(metarl: Command, tmp_path: Pa
 
 
 def test_presets_name_options_that_exist() -> None:
-    for preset in PRESETS:
-        if preset.environment in SOURCES:
-            for learner in preset.algorithms or LEARNERS:
-                options_from_dict(algorithm_config(preset.environment, learner), preset.algo)
+    for _, runs, *_ in PRESETS:
+        for source in SOURCES.keys() & set(runs.environments):
+            for learner in runs.algorithms or names_for("labels"):
+                assert default_config(source, learner)
     assert {environment_config(name) for name in SOURCES} == {entry.config for entry in SOURCES.values()}

@@ -1,16 +1,17 @@
 """The convolutional network against torch's own layers, and tasks at once against one after the other."""
 
+from typing import Any
+
 import torch
 from support.problems import generator, relative_difference
 from torch.func import functional_call, grad
 from torch.nn import functional
 
+from metarl.algorithms import config_class, make_algorithm
 from metarl.core.networks import initial_parameters
-from metarl.core.types import FewShot, Labelled
-from metarl.fewshot.configs import MAMLConfig
-from metarl.fewshot.learner import Problem
-from metarl.fewshot.learners import MAML
+from metarl.core.types import FewShot, Labelled, Params
 from metarl.fewshot.models import ConvolutionalNetwork, ConvolutionBlock, batch_norm
+from metarl.fewshot.problem import Problem
 from metarl.runtime.randomness import Address
 
 N, B, CLASSES = 3, 6, 3
@@ -50,16 +51,21 @@ def test_an_empty_context_leaves_the_network_as_it_is_and_a_full_one_does_not() 
 
 
 def test_a_second_order_step_of_all_tasks_is_the_mean_of_one_after_the_other() -> None:
-    learner = MAML(MAMLConfig(filters=4, inner_lr=0.4), Problem((28, 28, 1), CLASSES, True), torch.device("cpu"))
+    config = config_class("maml", labelled=True)(filters=4, inner_lr=0.4)
+    learner: Any = make_algorithm("maml", config, Problem((28, 28, 1), CLASSES, True), torch.device("cpu"))
+
+    def loss(meta: Params, task: FewShot) -> torch.Tensor:
+        return learner.learned.judge(learner.inner.trail(meta, (task.support,)), task.query)[0]
+
     meta = {name: value.double() for name, value in learner.initial_state(Address(0))["model"].items()}
     targets = torch.arange(B).remainder(CLASSES).expand(N, B)
     tasks = FewShot(*(Labelled(random(N, B, 28, 28, 1, seed=seed), targets) for seed in (1, 2)))
-    gradient, scores = learner.meta_gradient(meta, tasks)
+    gradient, (_, scores) = learner.inner.meta_gradient(learner.learned.judge, meta, (tasks.support,), tasks.query)
     for name in meta:
         alone = []
         for n in range(N):
             task = FewShot(*(Labelled(*(field[n] for field in side)) for side in tasks))
-            alone.append(grad(lambda meta, task=task: learner.objective(meta, task)[0])(meta)[name])
+            alone.append(grad(loss)(meta, task)[name])
         assert relative_difference(gradient[name], torch.stack(alone).mean(dim=0)) < 1e-9, name
     assert scores["loss"].shape == scores["accuracy"].shape == (N, 2)
 

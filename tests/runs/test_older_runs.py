@@ -1,6 +1,7 @@
 """Runs of older versions load, are evaluated and go on, with every option as it was then.
 
-`schema_1` holds runs of two iterations from before configs had a schema, and all options that there were.
+`schema_1` holds runs of two iterations from before configs had a schema, and all options that there were; `schema_2`
+one whose lanes were called episodes, and whose rounds episodes of a trial.
 """
 
 import dataclasses
@@ -16,9 +17,8 @@ from support.command import Command, assert_refused, numbers, snapshot, train_ar
 import metarl as library
 from envs.contract.errors import InputError
 from envs.registry import ENVIRONMENTS, environment_class
-from metarl.algorithms import ALGORITHMS, config_class
-from metarl.algorithms.configs import MAMLVPGConfig
-from metarl.fewshot import LEARNERS, SOURCES
+from metarl.algorithms import config_class, names_for
+from metarl.fewshot import SOURCES
 from metarl.runs import migrations
 from metarl.runs.config import TrainConfig, options_from_dict, read_yaml
 from metarl.runs.continuing import mismatch, taken_up
@@ -26,29 +26,34 @@ from metarl.runs.load import load_config
 from metarl.runs.migrations import CHANGES, SCHEMA, Change, renamed_options, values_of_then
 from metarl.runs.run_directory import RunDirectory
 
-OLD = Path(__file__).with_name("schema_1")
+VPG: Any = config_class("maml-vpg")
+HERE = Path(__file__).parent
 TRAINED = {
-    "point-nav-maml-trpo": ["train", "point-nav", "maml-trpo", "--env.horizon", "5"],
-    "grid-navi-varibad": [
+    "schema_1/point-nav-maml-trpo": ["train", "point-nav", "maml-trpo", "--env.horizon", "5"],
+    "schema_1/grid-navi-varibad": [
         *("train", "grid-navi", "varibad", "--env.horizon", "5", "--algo.memory-size", "4"),
         *("--algo.embedding-size", "4", "--algo.decoder-hidden", "4", "--algo.latent-size", "2"),
         *("--algo.model-updates", "1", "--algo.model-batch", "2", "--algo.replay-size", "100"),
         *("--algo.minibatches", "1", "--algo.epochs", "1", "--algo.rounds", "2"),
     ],
-    "sinusoid-maml": ["train", "sinusoid", "maml"],
+    "schema_1/sinusoid-maml": ["train", "sinusoid", "maml"],
+    "schema_2/point-nav-rl2": [
+        *("train", "point-nav", "rl2", "--env.horizon", "5", "--algo.memory-size", "4"),
+        *("--algo.minibatches", "1", "--algo.epochs", "1", "--algo.rounds", "2"),
+    ],
 }
 
 
 def resume_arguments(name: str, iterations: int = 3) -> list[str]:
     """What the old run was trained by, to go on with the copy in `old`."""
-    lanes = [] if name.startswith("sinusoid") else ["--lanes", "2"]
+    lanes = [] if "sinusoid" in name else ["--lanes", "2"]
     sizes = ["--tasks", "2", *lanes, "--algo.hidden", "4", "--threads", "1", "--device", "cpu"]
     return [*TRAINED[name], *sizes, "--iterations", str(iterations), "--out", "old", "--resume"]
 
 
 @pytest.fixture
 def old(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(OLD / request.param, tmp_path / "old"))
+    return Path(shutil.copytree(HERE / request.param, tmp_path / "old"))
 
 
 def values(run: Path) -> dict[str, Any]:
@@ -57,20 +62,23 @@ def values(run: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("name", "old"), [(name, name) for name in TRAINED], indirect=["old"], ids=TRAINED)
-def test_a_run_of_the_first_schema_is_evaluated_and_goes_on_with_its_options_as_they_were(
-    metarl: Command, name: str, old: Path
+def test_a_run_of_an_older_schema_is_evaluated_and_goes_on_with_its_options_as_they_were(
+    metarl: Command, name: str, old: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    before, lines = values(old), numbers(old)
-    assert "schema" not in before
+    before, lines = {"schema": 1} | values(old), numbers(old)
+    assert before["schema"] == int(name[len("schema_")])
     record = library.evaluate(old, tasks=3, rounds=1)
     assert record["iteration"] == 2 and record["tasks"] == 3
-    if not name.startswith("sinusoid"):
+    if "sinusoid" not in name:
         assert library.load(old).iteration == 2
     resumed = metarl(*resume_arguments(name))
     assert resumed.code == 0, resumed
+    told = [message for message in caplog.messages if "is older than" in message]
+    came_since = before["schema"] == 1 and "sinusoid" not in name
+    assert len(told) == came_since  # one line, whatever it was
     after = values(old)
     assert after["schema"] == SCHEMA
-    for room, was in renamed_options({"schema": 1, **before}).items():
+    for room, was in renamed_options(before).items():
         if room in ("env", "algo"):
             assert {option: after[room][option] for option in was} == was
     assert [line["iteration"] for line in numbers(old)] == [1, 2, 3]
@@ -82,12 +90,12 @@ def names_of(kind: type) -> set[str]:
 
 
 def test_every_option_that_came_since_the_first_schema_says_what_runs_before_it_did() -> None:
-    then = json.loads((OLD / "options.json").read_text())
+    then = json.loads((HERE / "schema_1/options.json").read_text())
     worlds = {
         "env": {name: environment_class(name).Config for name in ENVIRONMENTS}
         | {name: source.config for name, source in SOURCES.items()},
-        "algo": {name: config_class(name) for name in ALGORITHMS},
-        "learner": {name: learner.config for name, learner in LEARNERS.items()},
+        "algo": {name: config_class(name) for name in names_for("experience")},
+        "learner": {name: config_class(name, labelled=True) for name in names_for("labels")},
     }
     kinds = [("train", TrainConfig, then["train"])]
     kinds += [
@@ -98,7 +106,16 @@ def test_every_option_that_came_since_the_first_schema_says_what_runs_before_it_
     ]
     for name, kind, options in kinds:
         room = {"learner": "algo"}.get(name.split()[0], name.split()[0])
-        today = renamed_options({"schema": 1, "train": {}, "env": {}, "algo": {}, room: dict.fromkeys(options)})
+        today = renamed_options(
+            {
+                "schema": 1,
+                "algorithm": name.split()[-1],
+                "train": {},
+                "env": {},
+                "algo": {},
+                room: dict.fromkeys(options),
+            }
+        )
         options = list(today[room])
         came, went = names_of(kind) - set(options), set(options) - names_of(kind)
         filled = values_of_then(kind, dict.fromkeys(options), 1)
@@ -112,7 +129,7 @@ def test_changes_are_of_known_schemas() -> None:
 
 
 # An option that comes later, by example: the discount, as if runs of schema 1 had lived without it, at 0.5.
-LATER = Change(2, "InnerLoopConfig", "discount", 0.5)
+LATER = Change(2, "PolicyOptions", "discount", 0.5)
 
 
 @pytest.fixture
@@ -129,11 +146,11 @@ def later(monkeypatch: pytest.MonkeyPatch, run: Path) -> Path:
 def test_an_option_that_came_later_has_its_value_of_then(
     metarl: Command, later: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert MAMLVPGConfig().discount == 0.99
+    assert VPG().discount == 0.99
     assert load_config(RunDirectory(later)).algo.discount == 0.5
     assert metarl(*train_arguments("run", 5), "--resume").code == 0
     assert values(later)["algo"]["discount"] == 0.5 and values(later)["schema"] == SCHEMA
-    assert "run is older than the option algo.discount, which stays 0.5 for it" in caplog.text
+    assert "run is older than some options, which stay as they were: algo.discount 0.5" in caplog.messages
 
 
 def test_who_asks_for_another_value_of_it_asks_for_another_run(metarl: Command, later: Path) -> None:
@@ -150,11 +167,11 @@ def test_what_a_config_of_today_leaves_out_is_not_filled_from_then(later: Path) 
 
 
 def test_of_two_lines_about_an_option_the_later_one_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    derived = Change(2, "MAMLVPGConfig", "discount", 0.25)
+    derived = Change(2, VPG.__name__, "discount", 0.25)
     monkeypatch.setattr(migrations, "CHANGES", (LATER, derived, Change(2, "VariBADConfig", "clip", 1.0)))
-    assert values_of_then(MAMLVPGConfig, {"inner_lr": 0.1}, 1) == {"discount": 0.25}
-    assert values_of_then(MAMLVPGConfig, {"discount": 0.9}, 1) == {}
-    assert values_of_then(MAMLVPGConfig, {}, 2) == {}
+    assert values_of_then(VPG, {"inner_lr": 0.1}, 1) == {"discount": 0.25}
+    assert values_of_then(VPG, {"discount": 0.9}, 1) == {}
+    assert values_of_then(VPG, {}, 2) == {}
 
 
 @pytest.mark.parametrize(

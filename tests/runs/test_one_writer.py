@@ -12,12 +12,12 @@ import pytest
 from support.command import Command, assert_refused, end_result, numbers, snapshot, train_arguments
 from support.processes import Job
 
-from metarl.runs.checkpoint import write_atomic
 from metarl.runs.config import RunConfig
 from metarl.runs.presets import default_config
 from metarl.runs.run_directory import RunDirectory, make_run_path
 from metarl.runtime import lock
 from metarl.runtime.errors import InputError
+from metarl.runtime.files import write_atomic
 
 
 @pytest.fixture

@@ -204,6 +204,21 @@ def test_lost_metrics_are_said_and_do_not_stop_a_run(
     assert "metrics.jsonl has 0 of the 4 iterations done" in caplog.text
 
 
+def test_a_run_that_went_on_from_a_checkpoint_is_not_begun_again_whatever_its_metrics_say(
+    metarl: Command, tmp_path: Path
+) -> None:
+    # Six of six iterations are on record, and the first checkpoint would be due after the ninth; but it had others.
+    assert metarl(*train_arguments("run", iterations=4)).code == 0
+    often = metarl(*train_arguments("run", iterations=6), "--checkpoint-every", "9", "--resume")
+    assert often.code == 0
+    shutil.rmtree(tmp_path / "run/checkpoints")
+    (tmp_path / "run/checkpoints").mkdir()
+    before = snapshot(tmp_path)
+    for arguments in (["evaluate", "run"], [*train_arguments("run", iterations=7), "--resume"]):
+        assert_refused(metarl(*arguments), "run has lost its checkpoints, of 6 iterations", code=5)
+    assert snapshot(tmp_path) == before
+
+
 def test_a_folder_in_the_place_of_the_metrics_is_a_storage_error(metarl: Command, run: Path) -> None:
     (run / "metrics.jsonl").unlink()
     (run / "metrics.jsonl").mkdir()

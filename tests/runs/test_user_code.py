@@ -15,7 +15,7 @@ from envs.contract.errors import InputError
 MINE = Path(__file__).parents[1] / "support" / "user_environments.py"
 ENVIRONMENT, METHOD = "mine.py:Line", "method.py:Mine"
 MARK = "\nfrom pathlib import Path\nPath(__file__).with_name('executed').touch()\n"
-METHOD_CODE = "from metarl.algorithms.maml import MAMLVPG\n\n\nclass Mine(MAMLVPG):\n    pass\n"
+METHOD_CODE = "from metarl.algorithms.rl2 import RL2\n\n\nclass Mine(RL2):\n    pass\n"
 
 
 @pytest.fixture
@@ -152,6 +152,23 @@ def test_a_changed_file_is_said_when_the_run_is_opened_and_when_it_goes_on(
     caplog.clear()
     opened(metarl, "--trust")  # it was last trained with the file as it is
     assert caplog.messages == []
+
+
+@pytest.mark.parametrize("option", ["train", "test"])
+def test_a_changed_list_of_tasks_is_said(
+    metarl: Command, tmp_path: Path, caplog: pytest.LogCaptureFixture, option: str
+) -> None:
+    (tmp_path / "goals.json").write_text('{"goal": [[0.1, 0.1], [0.2, 0.2]]}')
+    arguments = [*train_arguments("run", 1), f"--env.{option}-list", "goals.json"]
+    assert metarl(*arguments).code == 0
+    assert metarl(*arguments, "--resume").code == 0
+    assert caplog.messages == []
+    said = subprocess.run(["sha256sum", "goals.json"], capture_output=True, text=True, check=True).stdout.split()[0]
+    assert code(tmp_path / "run")[f"{option}_list"]["sha256"] == said
+    (tmp_path / "goals.json").write_text('{"goal": [[0.1, 0.1], [0.3, 0.3]]}')
+    opened(metarl, run="run")
+    assert metarl(*arguments, "--resume").code == 0
+    assert caplog.messages == [f"{tmp_path / 'goals.json'} has changed since run was trained"] * 2
 
 
 def test_a_copy_with_the_same_content_stands_for_the_file_that_is_elsewhere(

@@ -11,6 +11,7 @@ from support.rank_programs import report, share, shares
 from support.ranked import free_port
 
 from metarl.algorithms import config_class, make_algorithm
+from metarl.algorithms.algorithm import Spaces
 from metarl.core.types import Rollout, Trial
 from metarl.runtime import ranks
 from metarl.runtime.randomness import Address, Purpose
@@ -92,7 +93,7 @@ def test_two_equal_ranks_update_like_one_and_send_what_the_cost_model_says(
     # A sum over two ranks with the same tasks is twice that of one: exact, so that no bit may change.
     config = config_class(name)(hidden=(6,))
     spaces = (Box(-1, 1, (3,)), Box(-1, 1, (2,)))
-    algorithm = make_algorithm(name, config, *spaces, torch.device("cpu"))
+    algorithm = make_algorithm(name, config, Spaces(*spaces), torch.device("cpu"))
     state, trial = algorithm.initial_state(Address(0)), imagined(algorithm)
     alone, metrics = algorithm.update(state, trial, Address(0).at(Purpose.UPDATE))
     sent = []

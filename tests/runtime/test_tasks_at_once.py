@@ -11,9 +11,10 @@ from support.trials import GRADIENT_BASED, copies, imagine, make, same, tensors
 from metarl.runtime.randomness import Address
 from metarl.runtime.tasks_at_once import WithinMemory, in_parts, size_of_parts, tasks_at_once
 
+SIZES = [(name, 2) for name in GRADIENT_BASED if name != "random-init"]  # of three tasks: the last part is smaller
 
-@pytest.mark.parametrize("name", [name for name in GRADIENT_BASED if name != "random-init"])
-@pytest.mark.parametrize("size", [1, 2])
+
+@pytest.mark.parametrize(("name", "size"), [*SIZES, ("maml-trpo", 1)])
 def test_no_number_of_an_update_depends_on_how_many_tasks_are_worked_on_at_once(name: str, size: int) -> None:
     algorithm = make(name)
     state = algorithm.initial_state(Address(0))
@@ -80,12 +81,13 @@ def test_other_errors_and_a_single_task_that_does_not_fit_are_raised() -> None:
 
 
 UPDATE_WITHIN_LIMIT = """
-import resource, sys
+import resource
 import torch
 from metarl.runtime.randomness import Address
+from metarl.runtime.tasks_at_once import WithinMemory
 from metarl.core.types import Rollout, Trial
 from metarl.runs.presets import default_config
-from metarl.training.trainer import set_up
+from metarl.training.setup import set_up
 
 torch.set_num_threads(1)
 setup = set_up(default_config("point-nav", "maml-trpo"), num_tasks=32)
@@ -99,23 +101,21 @@ def rollout():
     return Rollout(normal(2), normal(2), normal() - 3, normal(), no, no, no, torch.ones(shape), normal(2))
 
 trial = Trial([rollout(), rollout()])
-if sys.argv[1] == "little":
-    pages = int(open("/proc/self/statm").read().split()[0])
-    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 250 * 2**20, -1))
-policy = setup.within_memory(lambda: setup.algorithm.update(state, trial, Address(1)))[0]["policy"]
-print(setup.within_memory.at_once, sum(float(value.double().sum()) for value in policy.values()))
+pages = int(open("/proc/self/statm").read().split()[0])
+plenty = resource.getrlimit(resource.RLIMIT_AS)
+little = pages * resource.getpagesize() + 250 * 2**20, plenty[1]
+for limit in (little, plenty):
+    resource.setrlimit(resource.RLIMIT_AS, limit)
+    within_memory = WithinMemory(32)
+    policy = within_memory(lambda: setup.algorithm.update(state, trial, Address(1)))[0]["policy"]
+    print(within_memory.at_once, sum(float(value.double().sum()) for value in policy.values()))
 """
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a process's memory is limited as on Linux")
 def test_an_update_goes_on_in_parts_where_memory_is_short_and_finds_the_same() -> None:
-    def run(how_much: str) -> tuple[int, float]:
-        command = [sys.executable, "-c", UPDATE_WITHIN_LIMIT, how_much]
-        at_once, total = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-        return int(at_once), float(total)
-
-    all_at_once, total = run("plenty")
-    fewer, same_total = run("little")
-    assert all_at_once == 32
-    assert fewer < 32
-    assert same_total == pytest.approx(total, rel=1e-6)
+    command = [sys.executable, "-c", UPDATE_WITHIN_LIMIT]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    (fewer, same_total), (all_at_once, total) = (line.split() for line in said.splitlines())
+    assert int(all_at_once) == 32 and int(fewer) < 32
+    assert float(same_total) == pytest.approx(float(total), rel=1e-6)

@@ -10,6 +10,7 @@ from gymnasium.spaces import Box, Discrete
 from envs.contract.base import NoConfig, Outcome, TaskEnv
 from envs.contract.tasks import TaskDistribution, Uniform
 from metarl.algorithms import config_class, make_algorithm
+from metarl.algorithms.algorithm import Spaces
 from metarl.core.advantages import make_batch
 from metarl.core.types import Action, Rollout
 from metarl.runtime.errors import EnvironmentBroke, InputError, NonFiniteError
@@ -61,18 +62,22 @@ class Witness:
     def __init__(self, discrete: bool = False) -> None:
         self.discrete, self.calls, self.noise = discrete, [], []
 
-    def begin(self, state, addresses, lanes_per_task):
+    def acting(self, state):
+        self.calls.append(("acting", state))
+        return 0.5
+
+    def begin(self, acting, addresses, lanes_per_task):
         self.calls.append(("begin", [address.key for address in addresses], lanes_per_task))
         return 0
 
-    def act(self, state, memory, observation, noise):
+    def act(self, acting, memory, observation, live, noise):
         self.calls.append(("act", memory, tuple(observation.shape), torch.get_num_threads()))
         self.noise.append(noise.clone())
         if self.discrete:
             return Action((noise * 3).long(), noise), memory
-        return Action(noise + memory + 0.5 * observation[..., 1:], noise.squeeze(-1)), memory
+        return Action(noise + memory + acting * observation[..., 1:], noise.squeeze(-1)), memory
 
-    def observe(self, state, memory, transition):
+    def observe(self, acting, memory, transition):
         self.calls.append(("observe", transition.mask.tolist()))
         return memory
 
@@ -93,9 +98,9 @@ def test_agents_see_observations_in_memory_that_torch_allocated() -> None:
     starts = []
 
     class Locator(Witness):
-        def act(self, state, memory, observation, noise):
+        def act(self, acting, memory, observation, live, noise):
             starts.append(observation.data_ptr() % 64)
-            return super().act(state, memory, observation, noise)
+            return super().act(acting, memory, observation, live, noise)
 
     for tasks in range(1, 12):
         collect(Stairs([1.0] * tasks), Locator(), {}, 1, Address(0))
@@ -156,9 +161,9 @@ def test_rounds_adapt_in_between_and_go_on_with_the_new_memory() -> None:
     trial = collect(Stairs([1.0, 2.0]), agent, {}, 3, ADDRESS)
     names = [call[0] for call in agent.calls]
     one_round = ["act", "observe"] * HORIZON
-    assert names == ["begin", *one_round, "adapt", *one_round, "adapt", *one_round]
+    assert names == ["acting", "begin", *one_round, "adapt", *one_round, "adapt", *one_round]
     own = [ADDRESS.at(Purpose.AGENT, task).key for task in (0, 1)]
-    assert agent.calls[0] == ("begin", own, LANES)
+    assert agent.calls[1] == ("begin", own, LANES)
     acts = [call for call in agent.calls if call[0] == "act"]
     assert [memory for _, memory, _, _ in acts] == [0] * 4 + [1] * 4 + [2] * 4
     assert {shape for _, _, shape, _ in acts} == {(2, LANES, 2)}
@@ -171,7 +176,7 @@ def test_a_round_stops_when_no_lane_is_left(monkeypatch: pytest.MonkeyPatch) -> 
     everywhere = np.ones(LANES, bool)
     monkeypatch.setattr(env, "advance", lambda actions, live: Outcome(np.ones(LANES), everywhere, ~everywhere, {}))
     (rollout,) = collect(env, agent, {}, 1, ADDRESS).rollouts
-    assert [call[0] for call in agent.calls] == ["begin", "act", "observe"]
+    assert [call[0] for call in agent.calls] == ["acting", "begin", "act", "observe"]
     assert rollout.mask.sum() == LANES
 
 
@@ -234,7 +239,7 @@ def test_a_tasks_data_do_not_depend_on_the_tasks_beside_it() -> None:
 def test_with_likeliest_actions_an_agent_explores_as_ever_and_is_then_shown_without_noise() -> None:
     agent, usual = Witness(), Witness()
     explored = collect(Stairs([1.0, 2.0]), usual, {}, 3, ADDRESS)
-    trial = collect(Stairs([1.0, 2.0]), agent, {}, 3, ADDRESS, likeliest=True)
+    trial = collect(Stairs([1.0, 2.0]), agent, {}, 3, ADDRESS, likeliest=True, explores=True)
     # it learns from just what it would have learned from
     learned, as_ever = ([call[1] for call in each.calls if call[0] == "adapt"] for each in (agent, usual))
     assert len(learned) == 2 and all(equal(a, b) for a, b in zip(learned, as_ever, strict=True))
@@ -247,10 +252,7 @@ def test_with_likeliest_actions_an_agent_explores_as_ever_and_is_then_shown_with
 
 
 def test_what_an_agent_that_learns_from_single_episodes_does_without_noise_is_its_experience() -> None:
-    class Lonely(Witness):
-        adapts_after_each_episode = True
-
-    agent = Lonely()
+    agent = Witness()
     trial = collect(Stairs([1.0, 2.0]), agent, {}, 3, ADDRESS, likeliest=True)
     assert not torch.stack(agent.noise).any() and len(agent.noise) == 3 * HORIZON
     learned = [call[1] for call in agent.calls if call[0] == "adapt"]
@@ -259,7 +261,7 @@ def test_what_an_agent_that_learns_from_single_episodes_does_without_noise_is_it
 
 def test_the_likeliest_of_discrete_actions_is_asked_for_by_noise_of_one() -> None:
     agent = Witness(discrete=True)
-    agent.act = lambda state, memory, observation, noise: (Action((noise == 1).long(), noise), memory)
+    agent.act = lambda acting, memory, observation, live, noise: (Action((noise == 1).long(), noise), memory)
     (rollout,) = collect(Stairs([1.0, 2.0], Discrete(3)), agent, {}, 1, ADDRESS, likeliest=True).rollouts
     assert (rollout.action[rollout.mask > 0] == 1).all()
 
@@ -274,8 +276,7 @@ def test_nor_do_those_of_a_policy_that_adapts() -> None:
     agent = make_algorithm(
         "maml-vpg",
         config_class("maml-vpg")(hidden=(8,)),
-        env.single_observation_space,
-        env.single_action_space,
+        Spaces(env.single_observation_space, env.single_action_space),
         torch.device("cpu"),
     )
     state = agent.initial_state(Address(0))

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from envs.registry import environment_class
+from metarl.algorithms import algorithm_class, config_class
 from metarl.runs.config import RunConfig, TrainConfig
 from metarl.runs.presets import default_config
 from metarl.runtime import interruption
@@ -18,8 +19,9 @@ from metarl.runtime.interruption import Interrupted, interruptible_at_points
 from metarl.runtime.randomness import Address
 from metarl.sampling.collect import torch_threads
 from metarl.sampling.groups import Divisions, collect_in_groups, first_tasks
-from metarl.training.parallel import ways_to_group
-from metarl.training.trainer import Setup, set_up, train_iteration
+from metarl.training.loop import train_iteration
+from metarl.training.ranks import ways_to_group
+from metarl.training.setup import Setup, set_up
 
 
 def setup_in(groups: int, environment: str, algorithm: str = "maml-trpo", threads: int = 2, tasks: int = 5) -> Setup:
@@ -133,7 +135,8 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
 def test_one_group_or_two_is_tried_where_two_could_be_faster() -> None:
     def ways(environment: str, algorithm: str = "promp", lanes: int = 10, **train: int) -> list[list[int]]:
         options = TrainConfig(**{"tasks": 5, "lanes": lanes, "threads": 2, **train})  # type: ignore[arg-type]
-        return ways_to_group(environment_class(environment), algorithm, options)
+        traits = algorithm_class(algorithm).traits(config_class(algorithm)())
+        return ways_to_group(environment_class(environment), algorithm, traits, options)
 
     assert ways("half-cheetah-dir") == [[5], [3, 2]]
     assert ways("half-cheetah-dir", lanes=9) == [[5]]  # 45 lanes

@@ -1,11 +1,13 @@
 """Running moments of observations, against numpy's over everything seen, and what agents are shown."""
 
+from typing import Any
+
 import numpy as np
 import torch
 
 import envs
-from metarl.algorithms import config_class, make_algorithm
 from metarl.core.types import Rollout, Trial
+from metarl.evaluation.random_policy import RandomPolicy
 from metarl.runtime.randomness import Address
 from metarl.sampling.collect import collect
 from metarl.sampling.normalisation import (
@@ -13,6 +15,7 @@ from metarl.sampling.normalisation import (
     SMALLEST,
     Normaliser,
     initial_moments,
+    normalised,
     outweighed,
     standard_deviation,
     updated_moments,
@@ -22,11 +25,10 @@ N, E, T, SIZE = 2, 3, 4, 5
 CPU = torch.device("cpu")
 
 
-def shown(raw: torch.Tensor, moments: dict, mask: torch.Tensor) -> Trial:
-    """A trial of one round on `raw` observations `[N, E, T, O]`, recorded as `collect` does under `moments`."""
+def played(raw: torch.Tensor, mask: torch.Tensor) -> Trial:
+    """A trial of one round on observations `[N, E, T, O]`."""
     nothing, never = torch.zeros(N, E, T), torch.zeros(N, E, T, dtype=torch.bool)
-    seen = Normaliser({MOMENTS: moments})(raw)
-    return Trial([Rollout(seen, nothing, nothing, nothing, never, never, never, mask, seen)])
+    return Trial([Rollout(raw, nothing, nothing, nothing, never, never, never, mask, raw)])
 
 
 def test_moments_are_those_of_all_that_was_seen() -> None:
@@ -36,13 +38,12 @@ def test_moments_are_those_of_all_that_was_seen() -> None:
     for _ in range(3):
         raw = offset + scale * torch.randn(N, E, T, SIZE, generator=random)
         mask = (torch.rand(N, E, T, generator=random) < 0.7).float()
-        moments = updated_moments(moments, shown(raw, moments, mask))
+        moments = updated_moments(moments, played(raw, mask))
         everything.append(raw[mask.bool()])
     seen = torch.cat(everything).double().numpy()
     assert moments["count"] == len(seen)
-    # observations are recorded in single precision, in units of their deviation: seven digits of that
-    np.testing.assert_allclose(moments["mean"], seen.mean(axis=0), rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose((moments["squares"] / len(seen)).sqrt(), seen.std(axis=0), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(moments["mean"], seen.mean(axis=0), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose((moments["squares"] / len(seen)).sqrt(), seen.std(axis=0), rtol=1e-9, atol=1e-9)
 
 
 def test_before_anything_was_seen_observations_stay_as_they_are() -> None:
@@ -59,7 +60,7 @@ def test_outweighed_moments_say_the_same_and_give_way() -> None:
     light = outweighed(moments)
     assert standard_deviation(light) == standard_deviation(moments) == 3 and light["mean"] == 2 and light["count"] == 1
     raw = torch.tensor([0.0, 8.0] * (N * E * T // 2)).reshape(N, E, T, 1)
-    after = updated_moments(light, shown(raw, moments, torch.ones(N, E, T)))
+    after = updated_moments(light, played(raw, torch.ones(N, E, T)))
     mean = (2 + 24 * 4) / 25
     np.testing.assert_allclose(after["mean"], [mean], rtol=1e-6)
     np.testing.assert_allclose(standard_deviation(after) ** 2, [(13 + 24 * 32) / 25 - mean**2], rtol=1e-6)
@@ -69,27 +70,53 @@ def test_outweighed_moments_say_the_same_and_give_way() -> None:
 
 def test_a_constant_observation_becomes_zero_and_stays_finite() -> None:
     raw = torch.full((N, E, T, SIZE), 3.0)
-    moments = updated_moments(initial_moments(SIZE), shown(raw, initial_moments(SIZE), torch.ones(N, E, T)))
-    normalised = Normaliser({MOMENTS: moments})
-    assert torch.equal(normalised(raw), torch.zeros_like(raw))
-    np.testing.assert_allclose(normalised(raw + 1.0), 1.0 / SMALLEST, rtol=1e-4)
+    moments = updated_moments(initial_moments(SIZE), played(raw, torch.ones(N, E, T)))
+    seen = Normaliser({MOMENTS: moments})
+    assert torch.equal(seen(raw), torch.zeros_like(raw))
+    np.testing.assert_allclose(seen(raw + 1.0), 1.0 / SMALLEST, rtol=1e-4)
 
 
-def test_agents_are_shown_and_rollouts_hold_normalised_observations() -> None:
+def test_agents_are_shown_normalised_observations_and_rollouts_hold_them_as_they_were() -> None:
     # With the same actions the robot does the same, whatever the agent is shown of it.
     env = envs.make("half-cheetah-dir", num_tasks=N, lanes_per_task=E, horizon=T)
-    config = config_class("maml-trpo")(hidden=(4,), initial_std=1.0)
-    algorithm = make_algorithm("maml-trpo", config, env.single_observation_space, env.single_action_space, CPU)
-    state = algorithm.initial_state(Address(0))
-    for name in state["policy"]:
-        if name != "log_std":
-            state["policy"][name] = torch.zeros_like(state["policy"][name])  # actions are the noise
-    plain = collect(env, algorithm, state, 1, Address(1)).rollouts[0]
-    size = plain.observation.shape[-1]
+    agent = Listening(env.single_action_space)
+    plain = collect(env, agent, {}, 2, Address(1))
+    size = plain.rollouts[0].observation.shape[-1]
     mean, std = torch.arange(size).double(), torch.linspace(0.5, 2.0, size).double()
-    moments = {"count": torch.tensor(10.0).double(), "mean": mean, "squares": 10 * std**2}
-    normalised = collect(env, algorithm, {**state, MOMENTS: moments}, 1, Address(1)).rollouts[0]
-    assert torch.equal(plain.reward, normalised.reward)
-    for name in ("observation", "next_observation"):
-        expected = (getattr(plain, name).double() - mean) / std
-        torch.testing.assert_close(getattr(normalised, name).double(), expected, rtol=1e-5, atol=1e-5)
+    state = {MOMENTS: {"count": torch.tensor(10.0).double(), "mean": mean, "squares": 10 * std**2}}
+    agent.told.clear()
+    trial = collect(env, agent, state, 2, Address(1))
+    for rollout, other in zip(trial.rollouts, plain.rollouts, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(rollout, other, strict=True))
+    first, second = ([(x.double() - mean) / std for x in (r.observation, r.next_observation)] for r in plain.rollouts)
+    for t in range(T):
+        for told, expected in zip(agent.told[2 * t : 2 * t + 2], ([first[0]], first), strict=True):
+            for a, b in zip(told, expected, strict=True):
+                torch.testing.assert_close(a.double(), b[:, :, t], rtol=1e-5, atol=1e-5)
+    adapted = agent.told[2 * T]
+    batch = normalised(trial, state).rollouts[0]
+    for a, b, c in zip(adapted, first, (batch.observation, batch.next_observation), strict=True):
+        assert torch.equal(a, c)
+        torch.testing.assert_close(a.double(), b, rtol=1e-5, atol=1e-5)
+    assert normalised(plain, {}).rollouts[0].observation is plain.rollouts[0].observation
+    assert len(agent.told) == 4 * T + 1 and torch.equal(
+        agent.told[-1][1], normalised(trial, state).rollouts[1][-1][:, :, -1]
+    )
+
+
+class Listening(RandomPolicy):
+    """Remembers the observations that it is told of, by act, observe and adapt."""
+
+    def __init__(self, actions: Any) -> None:
+        super().__init__(actions)
+        self.told: list[list[torch.Tensor]] = []
+
+    def act(self, acting: None, memory: None, observation: torch.Tensor, *rest: torch.Tensor) -> Any:
+        self.told.append([observation.clone()])
+        return super().act(acting, memory, observation, *rest)
+
+    def observe(self, acting: None, memory: None, transition: Rollout) -> None:
+        self.told.append([transition.observation.clone(), transition.next_observation.clone()])
+
+    def adapt(self, state: Any, memory: None, rollout: Rollout) -> None:
+        self.told.append([rollout.observation.clone(), rollout.next_observation.clone()])

@@ -7,7 +7,7 @@ import pytest
 import torch
 from support.command import Command, assert_refused
 
-from metarl.algorithms import ALGORITHMS
+from metarl.algorithms import names_for
 
 SMALL = ("--tasks", "2", "--lanes", "2", "--horizon", "8", "--threads", "1", "--repeats", "1")
 
@@ -47,7 +47,7 @@ def test_environments_alone_are_measured_where_lanes_end_early_too(metarl: Comma
 def test_the_update_of_every_method_is_measured(metarl: Command) -> None:
     result = metarl("benchmark", "speed", "half-cheetah-dir", "--every-update", *SMALL, "--json")
     rows = json.loads(result.out)["rows"]
-    assert [row["what"] for row in rows] == [f"{name}: update" for name in ALGORITHMS]
+    assert [row["what"] for row in rows] == [f"{name}: update" for name in names_for("experience")]
     assert all(row["seconds"] > 0 and row["ratio_to_physics"] > 0 for row in rows)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from envs.registry import ENVIRONMENTS
 from metarl.algorithms import ALGORITHMS
-from metarl.fewshot import LEARNERS, SOURCES
+from metarl.fewshot import SOURCES
 
 Words = list[str]
 
@@ -63,7 +63,6 @@ KNOWN = {
     *ENVIRONMENTS,
     *SOURCES,
     *ALGORITHMS,
-    *LEARNERS,
     *COMMANDS,
     "speed",
     "learn",

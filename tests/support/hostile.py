@@ -179,16 +179,13 @@ def laughs() -> str:
 
 # fmt: off
 CONFIG, METRICS, EVALUATION = "config.yaml", "metrics.jsonl", "evaluation.json"
-OPENED = (CONFIG, MANIFEST, WEIGHTS)
-CLOSED: dict[str, Damage] = {  # cannot be opened
-    **{f"a pipe for {name}": in_place_of(name, os.mkfifo) for name in (*OPENED, "checkpoints")},
-    **{f"an endless device for {name}": in_place_of(name, an_endless_device) for name in OPENED},
-    **{f"a link to itself for {name}": in_place_of(name, a_loop) for name in (*OPENED, "checkpoints")},
-    **{f"a folder for {name}": in_place_of(name, Path.mkdir) for name in OPENED},
-    **{f"a terabyte for {name}": in_place_of(name, sparse) for name in OPENED},
-    "a socket for config.yaml": in_place_of("config.yaml", a_socket),
-    "a file for checkpoints": in_place_of("checkpoints", of(b"x")),
-    # config.yaml
+UNREADABLE_CONFIGS: dict[str, Damage] = {
+    f"a pipe for {CONFIG}": in_place_of(CONFIG, os.mkfifo),
+    f"an endless device for {CONFIG}": in_place_of(CONFIG, an_endless_device),
+    f"a link to itself for {CONFIG}": in_place_of(CONFIG, a_loop),
+    f"a folder for {CONFIG}": in_place_of(CONFIG, Path.mkdir),
+    f"a terabyte for {CONFIG}": in_place_of(CONFIG, sparse),
+    f"a socket for {CONFIG}": in_place_of(CONFIG, a_socket),
     "an object's tag": config_line("seed:", f"  seed: !!python/object/apply:os.system ['touch {MARKER}']"),
     "a name's tag": config_line("seed:", "  seed: !!python/name:os.system"),
     "an unknown tag": config_line("seed:", "  seed: !seed 3"),
@@ -221,7 +218,14 @@ CLOSED: dict[str, Damage] = {  # cannot be opened
     "lists in lists for hidden layers": config(algo={"hidden": [[8], [8]]}),
     "an infinity": config(train={"tasks": float("inf")}),
     "a negative horizon": config(env={"horizon": -1}),
-    # the last checkpoint, whose SHA-256 is right
+}
+UNREADABLE_CHECKPOINTS: dict[str, Damage] = {  # the last one, whose SHA-256 is right
+    **{f"a pipe for {name}": in_place_of(name, os.mkfifo) for name in (MANIFEST, WEIGHTS, "checkpoints")},
+    **{f"an endless device for {name}": in_place_of(name, an_endless_device) for name in (MANIFEST, WEIGHTS)},
+    **{f"a link to itself for {name}": in_place_of(name, a_loop) for name in (MANIFEST, WEIGHTS, "checkpoints")},
+    **{f"a folder for {name}": in_place_of(name, Path.mkdir) for name in (MANIFEST, WEIGHTS)},
+    **{f"a terabyte for {name}": in_place_of(name, sparse) for name in (MANIFEST, WEIGHTS)},
+    "a file for checkpoints": in_place_of("checkpoints", of(b"x")),
     "a header of a terabyte": weights(lambda old: struct.pack("<Q", 2**40) + old[8:]),
     "a header longer than any number": weights(lambda old: b"\xff" * 8 + old[8:]),
     "a header that is no JSON": weights(lambda old: struct.pack("<Q", 64) + b"{" * 64),
@@ -251,6 +255,7 @@ CLOSED: dict[str, Damage] = {  # cannot be opened
     "a word for a manifest": in_place_of(MANIFEST, of(b'"iteration"')),
     "a manifest of null": in_place_of(MANIFEST, of(b"null")),
 }
+CLOSED = UNREADABLE_CONFIGS | UNREADABLE_CHECKPOINTS
 BESIDE: dict[str, Damage] = {  # opens, and holds what those who report or resume it come across
     **{f"a pipe for {name}": in_place_of(name, os.mkfifo)
        for name in (METRICS, EVALUATION, f".{CONFIG}.partial", f".{METRICS}.partial")},

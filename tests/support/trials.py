@@ -7,10 +7,15 @@ import torch
 from gymnasium.spaces import Box, Discrete
 
 import envs
-from metarl.algorithms import ALGORITHMS, algorithm_class, config_class, make_algorithm
-from metarl.algorithms.gradient_based import GradientBased
+from metarl.algorithms import ALGORITHMS, config_class, make_algorithm
+from metarl.algorithms.adam_updates import Clipped, Reptile
+from metarl.algorithms.algorithm import Spaces
+from metarl.algorithms.promp import ProMP
+from metarl.algorithms.trust_region_update import TrustRegion
+from metarl.core.inner_step import for_tasks
+from metarl.core.meta_gradient import meta_gradient
 from metarl.core.replay import by_slot, remembered
-from metarl.core.types import Rollout, State, Transition, Trial
+from metarl.core.types import Batch, Params, Rollout, State, Transition, Trial
 from metarl.runtime.randomness import Address
 from metarl.sampling.collect import collect
 
@@ -18,13 +23,29 @@ N, E, T = 3, 6, 8
 CPU = torch.device("cpu")
 ADDRESSES = [Address(3, task) for task in range(N)]
 OBSERVATIONS = Box(-np.inf, np.inf, (2,), np.float64)
-GRADIENT_BASED = [name for name in ALGORITHMS if issubclass(algorithm_class(name), GradientBased)]
+GRADIENT_BASED = [name for name, entry in ALGORITHMS.items() if entry.pair]
 
 
 def make(name: str, actions: Box | Discrete | None = None, **options: Any) -> Any:
     """A method with a policy of 8 hidden units; two observations and, by default, two continuous actions."""
     config = config_class(name)(**{"hidden": (8,), **options})
-    return make_algorithm(name, config, OBSERVATIONS, actions or Box(-1, 1, (2,), np.float64), CPU)
+    return make_algorithm(name, config, Spaces(OBSERVATIONS, actions or Box(-1, 1, (2,), np.float64)), CPU)
+
+
+def descended(algorithm: Any, meta: Params, support: tuple[Batch, ...], query: Batch, penalty: float = 0.1) -> Params:
+    """What an update of a gradient method goes down, before it is shortened or made a trust-region step."""
+    outer = algorithm.outer
+    if isinstance(outer, TrustRegion):
+        return outer.gradient(meta, algorithm.inner.adaptation(meta, support, len(query.mask)), support, query)[0]
+    if isinstance(outer, Reptile):
+        return outer.direction(meta, support, query)
+    if isinstance(outer, ProMP):  # whose penalty needs what the rounds were sampled from
+        sampled = for_tasks(outer.sampled_from, shared=[0])(meta, support)
+        coefficients = torch.full((len(query.mask),), penalty, dtype=query.mask.dtype)
+        return meta_gradient(outer.penalised, meta, sampled, query, coefficients)[0]
+    if isinstance(outer, Clipped):
+        return meta_gradient(outer.objective, meta, support, query)[0]
+    return algorithm.inner.meta_gradient(algorithm.learned.judge, meta, support, query)[0]
 
 
 def navigate(algorithm: Any, state: State) -> Trial:
@@ -42,12 +63,13 @@ def wander(algorithm: Any, state: State) -> Trial:
 def imagine(algorithm: Any, state: State) -> Trial:
     """A trial on random observations and rewards; its actions may be discrete."""
     random = torch.Generator().manual_seed(0)
-    memory, rollouts = algorithm.begin(state, ADDRESSES, E), []
+    acting = algorithm.acting(state)
+    memory, rollouts = algorithm.begin(acting, ADDRESSES, E), []
     for _ in range(algorithm.rounds):
         observation = torch.randn(N, E * T, 2, generator=random)
-        discrete = not hasattr(algorithm.policy, "log_std")
+        discrete = not hasattr(algorithm.learned.model, "log_std")
         noise = torch.rand(N, E * T, *([] if discrete else [2]), generator=random)
-        action, memory = algorithm.act(state, memory, observation, noise)
+        action, memory = algorithm.act(acting, memory, observation, torch.ones(N, E * T, dtype=torch.bool), noise)
         flags = torch.zeros(N, E, T, dtype=torch.bool)
         rollout = Rollout(
             observation=observation.reshape(N, E, T, 2),
@@ -68,7 +90,8 @@ def imagine(algorithm: Any, state: State) -> Trial:
 def uneven(algorithm: Any, state: State, rounds: int, horizon: int) -> Trial:
     """A trial on random observations and rewards, whose episodes have any length; for methods with an `actor`."""
     random = torch.Generator().manual_seed(0)
-    memory, rollouts = algorithm.begin(state, ADDRESSES, E), []
+    acting = algorithm.acting(state)
+    memory, rollouts = algorithm.begin(acting, ADDRESSES, E), []
     for _ in range(rounds):
         length = torch.randint(1, horizon + 1, (N, E), generator=random)
         steps = []
@@ -76,14 +99,14 @@ def uneven(algorithm: Any, state: State, rounds: int, horizon: int) -> Trial:
             observation = torch.randn(N, E, 2, generator=random)
             continuous = hasattr(algorithm.actor, "log_std")
             noise = torch.randn(N, E, 2, generator=random) if continuous else torch.rand(N, E, generator=random)
-            action, memory = algorithm.act(state, memory, observation, noise)
             live = t < length
+            action, memory = algorithm.act(acting, memory, observation, live, noise)
             ended = t == length - 1
             reward = torch.randn(N, E, generator=random) * live
             first = live & torch.tensor(t == 0)
             following = torch.randn(N, E, 2, generator=random)
             step = Transition(observation, *action, reward, ended, ended & False, first, live.float(), following)
-            memory = algorithm.observe(state, memory, step)
+            memory = algorithm.observe(acting, memory, step)
             steps.append(step)
         rollouts.append(Rollout(*(torch.stack(field, dim=2) for field in zip(*steps, strict=True))))
         memory = algorithm.adapt(state, memory, rollouts[-1])

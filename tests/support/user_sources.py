@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from metarl.fewshot.learners import MAML
+from metarl.algorithms.rnn import RNN
 from metarl.fewshot.sources import Examples, Task
 
 
@@ -32,5 +32,5 @@ class Sides:
         return Task(*(Examples(x, (x @ normal > 0).astype(np.int64)) for x in points))
 
 
-class Mine(MAML):
+class Mine(RNN):
     """A learner of the user's own."""

@@ -100,7 +100,7 @@ def test_a_users_environment_trains_by_file_and_by_module(
 
 
 def test_an_algorithm_by_module_and_attribute_trains_as_by_its_name(metarl: Command, tmp_path: Path) -> None:
-    for algorithm, out in (("maml-vpg", "by-name"), ("metarl.algorithms.maml:MAMLVPG", "by-module")):
+    for algorithm, out in (("rl2", "by-name"), ("metarl.algorithms.rl2:RL2", "by-module")):
         done = metarl("train", "point-nav", algorithm, *TINY, "--iterations", "2", "--out", out)
         assert done.code == 0, done
     assert end_result(tmp_path / "by-name") == end_result(tmp_path / "by-module")

@@ -11,10 +11,9 @@ import torch
 from safetensors.torch import load_file
 from support.command import Command, assert_refused, end_result, numbers, train_arguments
 
-from metarl.algorithms import ALGORITHMS, algorithm_class
-from metarl.algorithms.gradient_based import GradientBased
+from metarl.algorithms import ALGORITHMS, config_class, names_for
 
-EVERY_METHOD = pytest.mark.parametrize("name", ALGORITHMS)
+EVERY_METHOD = pytest.mark.parametrize("name", names_for("experience"))
 CHEAP = {
     "cg-iterations": "2",
     "epochs": "2",
@@ -31,7 +30,7 @@ SIZES = {"point-nav": (2, 2), "bandit": (1, 5), "half-cheetah-vel": (20, 1)}
 
 def cheaply(name: str) -> list[str]:
     """Options that make a method's updates short."""
-    fields = {field.name.replace("_", "-") for field in dataclasses.fields(ALGORITHMS[name].config)}
+    fields = {field.name.replace("_", "-") for field in dataclasses.fields(config_class(name))}
     return [word for option, value in CHEAP.items() if option in fields for word in (f"--algo.{option}", value)]
 
 
@@ -173,7 +172,7 @@ OWN = {
     "promp": ADAM | {"epochs", "clip", "kl-coefficient", "adaptive-kl", "target-kl"},
     "random-init": set(),
     "rl2": PROXIMAL | {"memory", "previous-observation"},
-    "varibad": PROXIMAL | {"latent-size", "replay-size", "model-updates", "bound-terms", "transition-weight"},
+    "varibad": PROXIMAL | {"memory", "latent-size", "replay-size", "model-updates", "bound-terms", "transition-weight"},
     "pearl": {
         "hidden",
         "latent-size",
@@ -189,7 +188,7 @@ OWN = {
 
 def options_of(name: str) -> set[str]:
     """Those of the options above that a method has."""
-    return OWN[name] | (SHARED if issubclass(algorithm_class(name), GradientBased) else set())
+    return OWN[name] | (SHARED if ALGORITHMS[name].pair else set())
 
 
 @EVERY_METHOD
@@ -241,20 +240,14 @@ def test_a_bad_value_of_a_methods_option_is_refused_by_name(
     assert not any(tmp_path.iterdir())
 
 
-SIGN_DESCENT = '''
+OWN_PAIR = '''
 from dataclasses import dataclass
 
 from torch.func import grad
 
-from metarl.algorithms.configs import InnerLoopConfig, number
-from metarl.algorithms.gradient_based import GradientBased
+from metarl.algorithms.options import StepOptions
 from metarl.core.inner_loops import GradientSteps
-
-
-@dataclass(frozen=True)
-class SignConfig(InnerLoopConfig):
-    pace: float = number(0.5, above=0, most=1)
-    """How far to go towards the adapted parameters."""
+from metarl.runtime.options import number
 
 
 class SignSteps(GradientSteps):
@@ -263,29 +256,46 @@ class SignSteps(GradientSteps):
         return {name: value - scale * self.rate * gradient[name].sign() for name, value in params.items()}
 
 
-class SignDescent(GradientBased):
-    Config = SignConfig
+def inner(loss, model, config):
+    return SignSteps(loss, config.inner_lr)
 
-    def inner_loop(self):
-        return SignSteps(self.inner_loss, self.config.inner_lr)
 
-    def update(self, state, trial, address):
-        support, query = self.batches(trial)
-        adapted = self.adapt_all(state["policy"], support)
-        policy = {name: x.lerp(adapted[name].mean(dim=0), self.config.pace) for name, x in state["policy"].items()}
-        return {**state, "policy": policy}, self.policy_metrics(policy, adapted, query)
+inner.Options = StepOptions
+
+
+@dataclass(frozen=True)
+class PaceOptions:
+    pace: float = number(0.5, above=0, most=1)
+    """How far to go towards the adapted parameters."""
+
+
+class Towards:
+    Options = PaceOptions
+
+    def __init__(self, method):
+        self.method, self.pace = method, method.config.pace
+
+    def initial_state(self, meta):
+        return {}
+
+    def update(self, state, support, query):
+        adapted = self.method.adapted(state["policy"], support, query)
+        policy = {name: x.lerp(adapted[name].mean(dim=0), self.pace) for name, x in state["policy"].items()}
+        return {**state, "policy": policy}, self.method.learned.metrics(policy, lambda: adapted, query, {})
 '''
 
 
-@pytest.mark.parametrize("target", ["sign_descent.py:SignDescent", "sign_descent:SignDescent"])
-def test_a_method_of_the_users_own_needs_no_edit_here(
+@pytest.mark.parametrize("target", ["own_pair.py", "own_pair"])
+def test_an_inner_loop_and_a_meta_update_of_the_users_own_need_no_edit_here(
     metarl: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
 ) -> None:
-    (tmp_path / "sign_descent.py").write_text(SIGN_DESCENT)
+    (tmp_path / "own_pair.py").write_text(OWN_PAIR)
     monkeypatch.syspath_prepend(tmp_path)
 
+    pair = "--algo.inner", f"{target}:inner", "--algo.outer", f"{target}:Towards"
+
     def train(run: str, iterations: int, *more: Any) -> None:
-        arguments = train_arguments(run, iterations, algorithm=target)
+        arguments = [*train_arguments(run, iterations), *pair]
         result = metarl(*arguments, "--tasks", "1", "--algo.pace", "1.0", "--algo.inner-lr", "0.125", *more)
         assert result.code == 0, result
 
@@ -300,6 +310,6 @@ def test_a_method_of_the_users_own_needs_no_edit_here(
     assert (steps > 0.06).float().mean() > 0.5
     assert np.isfinite(evaluated(metarl, "half", "--trust")).all()
 
-    assert "--algo.pace" in metarl("train", "point-nav", target, "--help").out
-    refused = metarl(*train_arguments("bad", algorithm=target), "--algo.pace", "1.5")
+    assert "--algo.pace" in metarl("train", "point-nav", "maml-trpo", *pair, "--help").out
+    refused = metarl(*train_arguments("bad"), *pair, "--algo.pace", "1.5")
     assert_refused(refused, "algo.pace is 1.5 — it must be at most 1")

@@ -19,8 +19,9 @@ from metarl.runs.config import RunConfig, TrainConfig
 from metarl.runs.presets import default_config
 from metarl.runtime.randomness import Address
 from metarl.sampling.collect import collect
-from metarl.training.parallel import threads_of_rank
-from metarl.training.trainer import set_new_tasks, set_up
+from metarl.training.loop import set_new_tasks
+from metarl.training.ranks import threads_of_rank
+from metarl.training.setup import set_up
 
 __all__ = ["metarl"]
 ROOT = Path(__file__).parents[2]
@@ -156,7 +157,7 @@ def test_only_training_is_divided(metarl: Command, monkeypatch: pytest.MonkeyPat
 
 def test_the_ranks_of_a_machine_share_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     assert threads_of_rank(16) == 16
-    monkeypatch.setattr("metarl.training.parallel.world_size", lambda: 8)
+    monkeypatch.setattr("metarl.training.ranks.world_size", lambda: 8)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")  # two such machines
     assert [threads_of_rank(threads) for threads in (16, 6, 1)] == [4, 1, 1]
 

@@ -151,15 +151,15 @@ def test_lines_after_an_older_checkpoint_wait_until_their_iterations_are_done_ag
     lines = (run / "metrics.jsonl").read_text().splitlines()
     waiting = run / "metrics.again.jsonl"
 
-    from metarl.training import trainer
+    from metarl.training import setup
 
-    real = trainer.train_iteration
+    real = setup.train_iteration
 
     def breaks_at_once(*given: Any) -> Any:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as broken:
-        broken.setattr(trainer, "train_iteration", breaks_at_once)
+        broken.setattr(setup, "train_iteration", breaks_at_once)
         stopped = metarl(*train_arguments("run", iterations=4), "--resume")
     assert stopped.code == 130
     assert "again: iterations 3 to 4, of which there is no sound checkpoint" in stopped.out
@@ -173,7 +173,7 @@ def test_lines_after_an_older_checkpoint_wait_until_their_iterations_are_done_ag
         seen.append([json.loads(line)["iteration"] for line in waiting.read_text().splitlines()])
         return real(*given)
 
-    monkeypatch.setattr(trainer, "train_iteration", looked_at)
+    monkeypatch.setattr(setup, "train_iteration", looked_at)
     assert metarl(*train_arguments("run", iterations=4), "--resume").code == 0
     assert seen == [[3, 4], [3, 4]]
     assert not waiting.exists()

@@ -17,220 +17,142 @@ VariBAD's published AntGoal: `contact_cost=0`, and a blind part of the observati
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
-import gymnasium
-import mujoco
 import numpy as np
 
 from envs.contract.config import OTHER_TASKS, SAME_TASKS
-from envs.contract.tasks import Choice, TaskDistribution, Uniform
-from envs.engine.mujoco_tasks import MujocoTasks, load_model
-from envs.families.locomotion.ant_variants import (
-    ANGLE_VARIANTS,
-    DIR_VARIANTS,
-    GOAL_VARIANTS,
-    VEL_VARIANTS,
-    AntConfig,
-    AntDirConfig,
-    AntGoalConfig,
-    AntVelConfig,
-    resolve_ant,
-)
-
-XML = Path(gymnasium.__file__).parent / "envs/mujoco/assets/ant.xml"
+from envs.contract.tasks import TaskDistribution, Uniform
+from envs.engine.mujoco_tasks import MujocoTasks
+from envs.families.locomotion import ant_variants, robot
+from envs.families.locomotion.robot import Reward, TaskReward, left_its_heights, planar_velocity
 
 
-class Ant(MujocoTasks):
-    """What the families share: all but the tasks and what they reward.
+def ant(options: Any, **tasks: Any) -> dict[str, Any]:
+    """The definition of an ant with these tasks."""
+    return robot.definition(
+        options,
+        "ant.xml",
+        mass_center=options.mass_center,
+        forces=options.observe_contacts or options.contact_cost > 0,
+        fields=["xmat"] * options.observe_frame,
+        **tasks,
+    )
 
-    Observation: the torso's x and y (2), the other positions (13), velocities (14), clipped contact forces (84), and
-    the torso's rotation matrix (9) and place (3); the first and the last two only if asked for.
-    """
 
-    def __init__(
-        self,
-        num_tasks: int,
-        lanes_per_task: int,
-        options: Any,
-        *,
-        threads: int,
-        **tasks: Any,
-    ) -> None:
-        """`options` is a config from `resolve_ant`; `tasks` are MujocoTasks' arguments that say what tasks are."""
-        self._sees_forces = options.observe_contacts or options.contact_cost > 0
+def start(env: MujocoTasks, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Noise around the first pose, and around rest."""
+    return robot.start_around(
+        env, rng, env.model.numeric("init_qpos").data if env.config.bent_legs else env.model.qpos0
+    )
 
-        def add_sensors(spec: mujoco.MjSpec) -> None:
-            torso = {"objtype": mujoco.mjtObj.mjOBJ_BODY, "objname": "torso"}
-            if options.mass_center:
-                spec.add_sensor(name="velocity", type=mujoco.mjtSensor.mjSENS_SUBTREELINVEL, **torso)
-            if self._sees_forces:  # MuJoCo computes cfrc_ext only where a sensor needs what is computed with it
-                spec.add_sensor(name="acceleration", type=mujoco.mjtSensor.mjSENS_FRAMELINACC, **torso)
 
-        model = load_model(XML, timestep=options.timestep, edit=add_sensors)
-        kept_positions = model.nq if options.observe_place else model.nq - 2
-        size = kept_positions + model.nv + 6 * model.nbody * options.observe_contacts + 12 * options.observe_frame
-        super().__init__(
-            num_tasks,
-            lanes_per_task,
-            options,
-            model=model,
-            frame_skip=options.frame_skip,
-            horizon=options.horizon,
-            observation_size=size,
-            action_scale=options.action_scale,
-            clip_actions=options.clip_actions,
-            threads=threads,
-            **tasks,
-        )
-        torso = model.body("torso").id
-        self._start = model.numeric("init_qpos").data if options.bent_legs else model.qpos0
-        if options.mass_center:
-            self._mass_center = self.batch.bind("subtree_com")[:, torso]  # [num_envs, 3]
-            self._mass_center_velocity = self.batch.bind("sensordata")[:, :3]  # the first sensor
-        if options.observe_frame:
-            self._rotation = self.batch.bind("xmat").reshape(self.num_envs, model.nbody, 9)[:, torso]
-        if self._sees_forces:
-            self._forces = self.batch.bind("cfrc_ext").reshape(self.num_envs, -1)  # [num_envs, nbody * 6]
+def place(env: MujocoTasks) -> np.ndarray:
+    """Where the ants are, [num_envs, 3] (m)."""
+    return env.fields["subtree_com"][:, robot.TORSO] if env.config.mass_center else env.qpos[:, :3]
 
-    def task_reward(self, velocity: np.ndarray) -> np.ndarray:
-        """The task's part of the reward, [num_envs], at the given velocities in the plane, [num_envs, 2]."""
-        raise NotImplementedError
 
-    def place(self) -> np.ndarray:
-        """Where the ants are, [num_envs, 3] (m)."""
-        return self._mass_center if self.config.mass_center else self.qpos[:, :3]
+def clipped_forces(env: MujocoTasks) -> np.ndarray:
+    """What contacts exert on the bodies, [num_envs, 84]."""
+    return np.clip(env.fields["cfrc_ext"].reshape(env.num_envs, -1), -1.0, 1.0)
 
-    def initial_state(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Noise around the first pose, and around rest."""
-        width, shape = self.config.reset_position, (self.lanes_per_task, self.model.nq)
-        uniform = self.config.reset_law == "uniform"
-        noise = rng.uniform(-width, width, shape) if uniform else rng.normal(0.0, width, shape)
-        return self._start + noise, rng.normal(0.0, self.config.reset_velocity, (self.lanes_per_task, self.model.nv))
 
-    def observe(self) -> np.ndarray:
-        """Positions, velocities, contact forces, and the torso's frame."""
-        parts = [self.qpos if self.config.observe_place else self.qpos[:, 2:], self.qvel]
-        if self.config.observe_contacts:
-            parts.append(np.clip(self._forces, -1.0, 1.0))
-        if self.config.observe_frame:
-            parts += [self._rotation, self.place()]
-        return np.concatenate(parts, axis=1)
+def see(env: MujocoTasks) -> np.ndarray:
+    """The torso's x and y (2), the other positions (13), velocities (14), clipped contact forces (84), and the torso's
+    rotation matrix (9) and place (3); the first and the last two only if asked for."""
+    parts = [env.qpos if env.config.observe_place else env.qpos[:, 2:], env.qvel]
+    if env.config.observe_contacts:
+        parts.append(clipped_forces(env))
+    if env.config.observe_frame:
+        parts += [env.fields["xmat"].reshape(env.num_envs, -1, 9)[:, robot.TORSO], place(env)]
+    return np.concatenate(parts, axis=1)
 
-    def reward(self, controls: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """The task's reward and the bonus, less the costs of the controls and of the contacts."""
-        if self.config.mass_center:
-            velocity = self._mass_center_velocity[:, :2]
-        else:
-            velocity = (self.qpos[:, :2] - self.qpos_before[:, :2]) / self.dt
-        task_reward = self.task_reward(velocity)
-        control_cost = self.config.control_cost * np.einsum("na,na->n", controls, controls)
-        reward = task_reward + self.config.survive_bonus - control_cost
+
+def earning(task_reward: TaskReward) -> Any:
+    """A family's `reward`: that of its task and the bonus, less the costs of the controls and of the contacts."""
+
+    def reward(env: MujocoTasks, controls: np.ndarray) -> Reward:
+        velocity, cost = planar_velocity(env), robot.control_cost(env, controls)
+        earned = task_reward(env, velocity)
         terms = {"x_velocity": velocity[:, 0], "y_velocity": velocity[:, 1]}
-        terms |= {"task_reward": task_reward, "control_cost": control_cost}
-        if self.config.contact_cost > 0:
-            forces = np.clip(self._forces, -1.0, 1.0)
-            terms["contact_cost"] = self.config.contact_cost * np.einsum("nf,nf->n", forces, forces)
-            reward -= terms["contact_cost"]
-        return reward, terms
+        terms |= {"task_reward": earned, "control_cost": cost}
+        total = earned + env.config.survive_bonus - cost
+        if env.config.contact_cost > 0:
+            forces = clipped_forces(env)
+            terms["contact_cost"] = env.config.contact_cost * np.einsum("nf,nf->n", forces, forces)
+            total -= terms["contact_cost"]
+        return total, terms
 
-    def terminated(self) -> np.ndarray:
-        """Whether the torso is too low or too high."""
-        if not self.config.terminates:
-            return super().terminated()
-        height = self.qpos[:, 2]
-        return (height < self.config.min_height) | (height > self.config.max_height)
+    return reward
 
 
-class AntDir(Ant):
+def in_direction(env: MujocoTasks, velocity: np.ndarray) -> np.ndarray:
+    """The velocity in the task's direction."""
+    radians = env.config.direction_in_radians
+    return robot.along(env.lane_tasks["direction"], velocity) if radians else robot.in_direction(env, velocity)
+
+
+def along_angle(env: MujocoTasks, velocity: np.ndarray) -> np.ndarray:
+    """The velocity along the task's angle."""
+    return robot.along(env.lane_tasks["angle"], velocity)
+
+
+def at_velocity(env: MujocoTasks, velocity: np.ndarray) -> np.ndarray:
+    """1 less the distance to the task's velocity."""
+    return 1.0 + robot.at_velocity(env, velocity)
+
+
+def near_goal(env: MujocoTasks, velocity: np.ndarray) -> np.ndarray:
+    """Minus the distance to the goal: the sum of that along x and that along y."""
+    away = np.abs(place(env)[:, :2] - env.lane_tasks["goal"])
+    return env.config.goal_reward - away[:, 0] - away[:, 1]
+
+
+class AntDir(MujocoTasks):
     """Run forwards or backwards. Task parameter: `direction`, 1 or -1; in the variant `varibad`, an angle in rad."""
 
-    Config = AntDirConfig
-    variants = DIR_VARIANTS
-    remarks: ClassVar = {"pearl": SAME_TASKS}
+    Config, variants, remarks = ant_variants.AntDirConfig, ant_variants.DIR_VARIANTS, {"pearl": SAME_TASKS}
+    initial_state, observe, reward, terminated = start, see, earning(in_direction), left_its_heights
 
-    def __init__(
-        self, num_tasks: int, lanes_per_task: int, config: AntDirConfig | None = None, *, threads: int = 0
-    ) -> None:
-        """Raises: InputError on an impossible option."""
-        options = resolve_ant(config or AntDirConfig(), DIR_VARIANTS)
-        tasks = TaskDistribution(direction=Choice((-1.0, 1.0)))
-        super().__init__(num_tasks, lanes_per_task, options, task_distribution=tasks, threads=threads)
-
-    def task_reward(self, velocity: np.ndarray) -> np.ndarray:
-        """Velocity in the task's direction."""
-        direction = self.lane_tasks["direction"]
-        return _along(direction, velocity) if self.config.direction_in_radians else direction * velocity[:, 0]
+    def define(self, options: Any) -> dict[str, Any]:
+        return ant(options, **robot.DIRECTIONS)
 
 
-class AntAngle(Ant):
+class AntAngle(MujocoTasks):
     """Run along an angle. Task parameter: `angle` from the x axis, rad."""
 
-    Config = AntConfig
-    variants = ANGLE_VARIANTS
+    Config, variants = ant_variants.AntConfig, ant_variants.ANGLE_VARIANTS
     remarks: ClassVar = {"pearl": f"{SAME_TASKS}; {OTHER_TASKS}"}
+    initial_state, observe, reward, terminated = start, see, earning(along_angle), left_its_heights
 
-    def __init__(
-        self, num_tasks: int, lanes_per_task: int, config: AntConfig | None = None, *, threads: int = 0
-    ) -> None:
-        """Raises: InputError on an impossible option."""
-        options = resolve_ant(config or AntConfig(), ANGLE_VARIANTS)
-        tasks = TaskDistribution(angle=Uniform(0.0, 2 * np.pi))
-        super().__init__(num_tasks, lanes_per_task, options, task_distribution=tasks, threads=threads)
-
-    def task_reward(self, velocity: np.ndarray) -> np.ndarray:
-        """Velocity along the task's angle."""
-        return _along(self.lane_tasks["angle"], velocity)
+    def define(self, options: Any) -> dict[str, Any]:
+        return ant(options, task_distribution=TaskDistribution(angle=Uniform(0.0, 2 * np.pi)))
 
 
-class AntVel(Ant):
+class AntVel(MujocoTasks):
     """Run along x at a velocity. Task parameter: `velocity`, m/s; outside the training range up to 1 m/s faster."""
 
-    Config = AntVelConfig
-    variants = VEL_VARIANTS
+    Config, variants = ant_variants.AntVelConfig, ant_variants.VEL_VARIANTS
+    initial_state, observe, reward, terminated = start, see, earning(at_velocity), left_its_heights
 
-    def __init__(
-        self, num_tasks: int, lanes_per_task: int, config: AntVelConfig | None = None, *, threads: int = 0
-    ) -> None:
-        """Raises: InputError on an impossible option."""
-        options = resolve_ant(config or AntVelConfig(), VEL_VARIANTS)
-        low, high = options.min_velocity, options.max_velocity
-        tasks = TaskDistribution(velocity=Uniform(low, high))
-        faster = TaskDistribution(velocity=Uniform(high, high + 1.0))
-        super().__init__(
-            num_tasks, lanes_per_task, options, task_distribution=tasks, outside_distribution=faster, threads=threads
-        )
-
-    def task_reward(self, velocity: np.ndarray) -> np.ndarray:
-        """1 less the distance to the task's velocity."""
-        return 1.0 - np.abs(velocity[:, 0] - self.lane_tasks["velocity"])
+    def define(self, options: Any) -> dict[str, Any]:
+        return ant(options, **robot.velocities(options))
 
 
-class AntGoal(Ant):
+class AntGoal(MujocoTasks):
     """Run to a place. Task parameter: `goal` [2], m; outside the training range up to 1 m farther than any."""
 
-    Config = AntGoalConfig
-    variants = GOAL_VARIANTS
-    remarks: ClassVar = {"pearl": OTHER_TASKS}
+    Config, variants, remarks = ant_variants.AntGoalConfig, ant_variants.GOAL_VARIANTS, {"pearl": OTHER_TASKS}
+    initial_state, observe, reward, terminated = start, see, earning(near_goal), left_its_heights
 
-    def __init__(
-        self, num_tasks: int, lanes_per_task: int, config: AntGoalConfig | None = None, *, threads: int = 0
-    ) -> None:
-        """Raises: InputError on an impossible option."""
-        options = resolve_ant(config or AntGoalConfig(), GOAL_VARIANTS)
+    def define(self, options: Any) -> dict[str, Any]:
         size, disk = options.goal_range, options.goal_shape == "disk"
-        tasks = TaskDistribution(goal=Ring(0.0, size) if disk else Uniform(-size, size, (2,)))
         farthest = size if disk else np.sqrt(2.0) * size
-        farther = TaskDistribution(goal=Ring(farthest, farthest + 1.0))
-        super().__init__(
-            num_tasks, lanes_per_task, options, task_distribution=tasks, outside_distribution=farther, threads=threads
+        return ant(
+            options,
+            task_distribution=TaskDistribution(goal=Ring(0.0, size) if disk else Uniform(-size, size, (2,))),
+            outside_distribution=TaskDistribution(goal=Ring(farthest, farthest + 1.0)),
         )
-
-    def task_reward(self, velocity: np.ndarray) -> np.ndarray:
-        """Minus the distance to the goal: the sum of that along x and that along y."""
-        away = np.abs(self.place()[:, :2] - self.lane_tasks["goal"])
-        return self.config.goal_reward - away[:, 0] - away[:, 1]
 
 
 @dataclass(frozen=True)
@@ -244,14 +166,8 @@ class Ring:
         return f"in the plane, {self.inner:g} to {self.outer:g} from the origin"
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
-        """One task's value, [2]."""
         angle, radius = rng.uniform(0.0, 2 * np.pi), np.sqrt(rng.uniform(self.inner**2, self.outer**2))
         return radius * np.array([np.cos(angle), np.sin(angle)])
 
     def check(self, name: str, values: Any) -> np.ndarray:
-        """Pairs of finite numbers."""
         return Uniform(-self.outer, self.outer, (2,)).check(name, values)
-
-
-def _along(angle: np.ndarray, velocity: np.ndarray) -> np.ndarray:
-    return np.cos(angle) * velocity[:, 0] + np.sin(angle) * velocity[:, 1]

@@ -8,80 +8,47 @@ With v the velocity along x (m/s), a the controls in [-1, 1]^8 and f the contact
 Sources: rand_param_envs for the factors, GrBAL (Nagabandi et al. 2019) for the leg, on rllab's simulation.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from envs.contract.tasks import Choice, TaskDistribution, Tasks
-from envs.engine.dynamics import RandomParametersConfig, random_parameters, require_number
-from envs.families.locomotion.ant import Ant
-from envs.families.locomotion.ant_variants import DEFAULT, MAML_REWARD, RLLAB, AntConfig, resolve_ant
+from envs.contract.tasks import Choice, TaskDistribution, Tasks, require_number
+from envs.engine.mujoco_tasks import MujocoTasks
+from envs.families.locomotion.ant import ant, earning, see, start
+from envs.families.locomotion.ant_variants import CRIPPLE_VARIANTS, PARAMS_VARIANTS, AntConfig, AntParamsConfig
+from envs.families.locomotion.random_parameters import random_parameters
+from envs.families.locomotion.robot import forwards, left_its_heights
 
 
-@dataclass(frozen=True)
-class AntParamsConfig(AntConfig, RandomParametersConfig):
-    """The options of AntParams; what is None comes from the variant."""
-
-
-# MAML's small bonus: with the usual one of 1, an ant learns first of all to stand still.
-FORWARD = DEFAULT | MAML_REWARD
-PARAMS_VARIANTS: dict[str, dict[str, Any]] = {"metarl": FORWARD | {"largest_exponent": 3.0, "set_const": True}}
-CRIPPLE_VARIANTS: dict[str, dict[str, Any]] = {
-    "metarl": FORWARD,
-    "grbal": RLLAB
-    | {"horizon": 1000, "control_cost": 0.0, "contact_cost": 0.0, "observe_contacts": False, "terminates": False},
-}
-
-
-class AntForward(Ant):
-    """What both families share: the faster, the better."""
-
-    def task_reward(self, velocity: np.ndarray) -> np.ndarray:
-        """The velocity along x."""
-        return velocity[:, 0]
-
-
-class AntParams(AntForward):
+class AntParams(MujocoTasks):
     """Task parameters: the factors `mass` [14], `inertia` [14, 3], `damping` [14] and `friction` [14, 3]."""
 
-    Config = AntParamsConfig
-    variants = PARAMS_VARIANTS
+    Config, variants = AntParamsConfig, PARAMS_VARIANTS
+    initial_state, observe, reward, terminated = start, see, earning(forwards), left_its_heights
 
-    def __init__(
-        self, num_tasks: int, lanes_per_task: int, config: AntParamsConfig | None = None, *, threads: int = 0
-    ) -> None:
-        """Raises: InputError on an impossible option."""
-        options = resolve_ant(config or AntParamsConfig(), PARAMS_VARIANTS)
-        super().__init__(num_tasks, lanes_per_task, options, threads=threads, **random_parameters(options))
+    def define(self, options: Any) -> dict[str, Any]:
+        return ant(options, **random_parameters(options))
 
 
-class AntCripple(AntForward):
+class AntCripple(MujocoTasks):
     """Task parameter: `leg`, the number of the crippled one; leg 3 is held out for tests.
 
     Its two motors are dead; the capsules of its upper and lower part have half their size, and the lower one lies where
     the upper one would in the ankle's frame. Its masses stay.
     """
 
-    Config = AntConfig
-    variants = CRIPPLE_VARIANTS
+    Config, variants = AntConfig, CRIPPLE_VARIANTS
+    initial_state, observe, reward, terminated = start, see, earning(forwards), left_its_heights
 
-    def __init__(
-        self, num_tasks: int, lanes_per_task: int, config: AntConfig | None = None, *, threads: int = 0
-    ) -> None:
-        """Raises: InputError on an impossible option."""
-        options = resolve_ant(config or AntConfig(), CRIPPLE_VARIANTS)
-        super().__init__(
-            num_tasks,
-            lanes_per_task,
-            options,
-            task_distribution=TaskDistribution(leg=Choice((0, 1, 2))),
-            test_distribution=TaskDistribution(leg=Choice((3,))),
-            threads=threads,
-        )
+    def define(self, options: Any) -> dict[str, Any]:
+        train, test = TaskDistribution(leg=Choice((0, 1, 2))), TaskDistribution(leg=Choice((3,)))
+        return ant(options, task_distribution=train, test_distribution=test)
+
+    def build(self) -> None:
+        """The geometry and the living motors by crippled leg."""
         model = self.model
         self._size, self._place = (np.tile(field, (4, 1, 1)) for field in (model.geom_size, model.geom_pos))
-        self._alive = np.ones((4, model.nu))  # factors of the controls by crippled leg
+        self._alive = np.ones((4, model.nu))  # factors of the controls
         for leg in range(4):
             joints = [model.joint(f"{joint}_{leg + 1}").id for joint in ("hip", "ankle")]
             upper, lower = model.body_geomadr[model.jnt_bodyid[joints]]
@@ -90,7 +57,6 @@ class AntCripple(AntForward):
             self._alive[leg] = ~np.isin(model.actuator_trnid[:, 0], joints)
 
     def prepare_tasks(self, tasks: Tasks) -> None:
-        """Refuse legs that the ant does not have."""
         super().prepare_tasks(tasks)
         require_number("leg", tasks["leg"], 4)
 

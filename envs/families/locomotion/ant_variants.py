@@ -8,93 +8,66 @@ is ours: their ant without contact forces. What the letters of the reward mean s
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from envs.contract.config import RAW_COST, RobotConfig, resolve
+from envs.contract.config import FamilyConfig, option
+from envs.families.locomotion.random_parameters import RandomParametersConfig
+from envs.families.locomotion.robot import RAW_COST, RobotConfig, SurvivalConfig, TorsoConfig, VelocityConfig
 
 
 @dataclass(frozen=True)
-class AntConfig(RobotConfig):
-    """The options of every Ant; what is None comes from the variant."""
+class AntOptions:
+    """What an Ant sees, and how it stands at first."""
 
-    survive_bonus: float | None = None
-    """Reward of every step."""
-    contact_cost: float | None = None
-    """Weight of the squared contact forces in the reward."""
-    terminates: bool | None = None
-    """Whether an episode ends where the torso leaves the heights below."""
-    min_height: float | None = None
-    """Lowest healthy height of the torso (m)."""
-    max_height: float | None = None
-    """Highest healthy height of the torso (m)."""
-    observe_place: bool | None = None
+    observe_place: bool | None = option()
     """Whether the observation begins with the torso's x and y."""
-    observe_contacts: bool | None = None
+    observe_contacts: bool | None = option()
     """Whether the observation has the clipped contact forces."""
-    observe_frame: bool | None = None
+    observe_frame: bool | None = option()
     """Whether the observation ends with the torso's rotation matrix and place (x, y, z)."""
-    mass_center: bool | None = None
-    """Whether velocity and place are those of the centre of mass; otherwise they are the torso's, whose velocity is
-    its displacement in the step over the step's duration."""
-    bent_legs: bool | None = None
+    bent_legs: bool | None = option()
     """Whether an episode starts from the file's `init_qpos` (torso at 0.55 m, legs bent) and not from its bodies'
     places (0.75 m, legs straight)."""
-    reset_law: Literal["uniform", "normal"] | None = None
-    """Law of the initial positions around that pose."""
-    reset_position: float | None = None
-    """Bound, or standard deviation, of the initial positions (m, rad, parts of a quaternion)."""
-    reset_velocity: float | None = None
-    """Standard deviation of the initial velocities (m/s, rad/s), which are normal."""
 
 
 @dataclass(frozen=True)
-class AntDirConfig(AntConfig):
+class AntConfig(AntOptions, SurvivalConfig, TorsoConfig, RobotConfig, FamilyConfig):
+    """The options of most Ants; what is None comes from the variant."""
+
+
+@dataclass(frozen=True)
+class AntDirConfig(AntOptions, SurvivalConfig, TorsoConfig, RobotConfig, FamilyConfig):
     """The options of AntDir; what is None comes from the variant."""
 
-    direction_in_radians: bool | None = None
+    direction_in_radians: bool | None = option()
     """Whether the direction ±1 is an angle of ±1 rad from the x axis, as VariBAD's code has it."""
 
 
 @dataclass(frozen=True)
-class AntVelConfig(AntConfig):
+class AntVelConfig(VelocityConfig, AntOptions, SurvivalConfig, TorsoConfig, RobotConfig, FamilyConfig):
     """The options of AntVel; what is None comes from the variant."""
-
-    min_velocity: float | None = None
-    """Lowest velocity of a task (m/s)."""
-    max_velocity: float | None = None
-    """Highest velocity of a task (m/s)."""
 
 
 @dataclass(frozen=True)
-class AntGoalConfig(AntConfig):
+class AntGoalConfig(AntOptions, SurvivalConfig, TorsoConfig, RobotConfig, FamilyConfig):
     """The options of AntGoal; what is None comes from the variant."""
 
-    goal_reward: float | None = None
+    goal_reward: float | None = option()
     """Reward of a step on the goal, from which the distance is subtracted."""
-    goal_shape: Literal["disk", "square"] | None = None
+    goal_shape: Literal["disk", "square"] | None = option()
     """Where goals are uniform."""
-    goal_range: float | None = None
+    goal_range: float | None = option(above=0)
     """Radius of the disk, or half the side of the square, of the goals (m)."""
 
 
-GYM: dict[str, Any] = {
-    "horizon": 200,
-    "timestep": 0.01,
-    "frame_skip": 5,
-    "action_scale": 1.0,
-    "survive_bonus": 1.0,
-    "control_cost": 0.5,
-    "contact_cost": 0.0005,
-    "terminates": True,
-    "min_height": 0.2,
-    "max_height": 1.0,
-    "observe_place": False,
-    "observe_contacts": True,
-    "observe_frame": False,
-    "mass_center": False,
-    "bent_legs": False,
-    "reset_law": "uniform",
-    "reset_position": 0.1,
-    "reset_velocity": 0.1,
-}
+@dataclass(frozen=True)
+class AntParamsConfig(RandomParametersConfig, AntOptions, SurvivalConfig, TorsoConfig, RobotConfig, FamilyConfig):
+    """The options of AntParams; what is None comes from the variant."""
+
+
+GYM: dict[str, Any] = {"horizon": 200, "timestep": 0.01, "frame_skip": 5, "action_scale": 1.0}
+GYM |= {"survive_bonus": 1.0, "control_cost": 0.5, "contact_cost": 0.0005}
+GYM |= {"terminates": True, "min_height": 0.2, "max_height": 1.0}
+GYM |= {"observe_place": False, "observe_contacts": True, "observe_frame": False, "mass_center": False}
+GYM |= {"bent_legs": False, "reset_law": "uniform", "reset_position": 0.1, "reset_velocity": 0.1}
 MAML_REWARD: dict[str, Any] = {"survive_bonus": 0.05, "control_cost": 0.005}
 GOAL_REWARD: dict[str, Any] = {"survive_bonus": 0.0, "control_cost": 0.1, "terminates": False, "observe_place": True}
 # Actions in ±10 divided by 10: a policy with standard deviation 1 then explores with 0.1.
@@ -141,13 +114,11 @@ GOAL_VARIANTS: dict[str, dict[str, Any]] = {
     "pearl": GYM | GOAL_REWARD | DISK | {"train_tasks": 150, "test_tasks": 30},
     "varibad": GYM | GOAL_REWARD | DISK | RAW_COST,
 }
-
-
-def resolve_ant(config: AntConfig, variants: dict[str, dict[str, Any]]) -> Any:
-    """The config with every option filled. Raises: InputError on an impossible one."""
-    return resolve(
-        config,
-        variants,
-        positive=("timestep", "frame_skip", "action_scale", "goal_range"),
-        nonnegative=("control_cost", "contact_cost", "reset_position", "reset_velocity"),
-    )
+# MAML's small bonus: with the usual one of 1, an ant learns first of all to stand still.
+FORWARD = DEFAULT | MAML_REWARD
+PARAMS_VARIANTS: dict[str, dict[str, Any]] = {"metarl": FORWARD | {"largest_exponent": 3.0, "set_const": True}}
+CRIPPLE_VARIANTS: dict[str, dict[str, Any]] = {
+    "metarl": FORWARD,
+    "grbal": RLLAB
+    | {"horizon": 1000, "control_cost": 0.0, "contact_cost": 0.0, "observe_contacts": False, "terminates": False},
+}

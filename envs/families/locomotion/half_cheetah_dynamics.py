@@ -9,19 +9,29 @@ an episode never terminates. Sources: rand_param_envs for the factors, GrBAL (Na
 motor; the three families with one factor are the simplest there are.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from envs.contract.tasks import Choice, TaskDistribution, Tasks, Uniform
-from envs.engine.dynamics import RandomParametersConfig, Scale, random_parameters, require_number
-from envs.families.locomotion.half_cheetah import RLLAB, SCALED, HalfCheetah, HalfCheetahConfig, resolve_half_cheetah
+from envs.contract.config import FamilyConfig
+from envs.contract.tasks import Choice, TaskDistribution, Tasks, Uniform, require_number
+from envs.engine.dynamics import Scale
+from envs.engine.mujoco_tasks import MujocoTasks
+from envs.families.locomotion.half_cheetah import (
+    RLLAB,
+    SCALED,
+    HalfCheetahConfig,
+    HalfCheetahOptions,
+    half_cheetah,
+    see,
+)
+from envs.families.locomotion.random_parameters import RandomParametersConfig, random_parameters
+from envs.families.locomotion.robot import RobotConfig, TorsoConfig, earning, forwards, start
 
 
 @dataclass(frozen=True)
-class HalfCheetahParamsConfig(HalfCheetahConfig, RandomParametersConfig):
+class HalfCheetahParamsConfig(RandomParametersConfig, HalfCheetahOptions, TorsoConfig, RobotConfig, FamilyConfig):
     """The options of HalfCheetahParams; what is None comes from the variant."""
 
 
@@ -30,50 +40,27 @@ PARAMS_VARIANTS: dict[str, dict[str, Any]] = {"metarl": SCALED | {"largest_expon
 CRIPPLE_VARIANTS: dict[str, dict[str, Any]] = {"metarl": SCALED, "grbal": RLLAB | {"horizon": 1000}}
 
 
-class HalfCheetahForward(HalfCheetah):
-    """What the families share: the faster, the better."""
-
-    def task_reward(self, velocity: np.ndarray) -> np.ndarray:
-        """The velocity."""
-        return velocity
-
-
-class HalfCheetahParams(HalfCheetahForward):
+class HalfCheetahParams(MujocoTasks):
     """Task parameters: the factors `mass` [8], `inertia` [8, 3], `damping` [9] and `friction` [9, 3]."""
 
-    Config = HalfCheetahParamsConfig
-    variants = PARAMS_VARIANTS
+    Config, variants = HalfCheetahParamsConfig, PARAMS_VARIANTS
+    initial_state, observe, reward = start, see, earning(forwards)
 
-    def __init__(
-        self, num_tasks: int, lanes_per_task: int, config: HalfCheetahParamsConfig | None = None, *, threads: int = 0
-    ) -> None:
-        """Raises: InputError on an impossible option."""
-        options = resolve_half_cheetah(config or HalfCheetahParamsConfig(), PARAMS_VARIANTS)
-        super().__init__(num_tasks, lanes_per_task, options, threads=threads, **random_parameters(options))
+    def define(self, options: Any) -> dict[str, Any]:
+        return half_cheetah(options, **random_parameters(options))
 
 
-class HalfCheetahCripple(HalfCheetahForward):
+class HalfCheetahCripple(MujocoTasks):
     """Task parameter: `joint`, the number of the dead motor's joint; 0, the back thigh, is held out for tests."""
 
-    Config = HalfCheetahConfig
-    variants = CRIPPLE_VARIANTS
+    Config, variants = HalfCheetahConfig, CRIPPLE_VARIANTS
+    initial_state, observe, reward = start, see, earning(forwards)
 
-    def __init__(
-        self, num_tasks: int, lanes_per_task: int, config: HalfCheetahConfig | None = None, *, threads: int = 0
-    ) -> None:
-        """Raises: InputError on an impossible option."""
-        options = resolve_half_cheetah(config or HalfCheetahConfig(), CRIPPLE_VARIANTS)
-        super().__init__(
-            num_tasks,
-            lanes_per_task,
-            options,
-            task_distribution=TaskDistribution(joint=Choice((1, 2, 3, 4, 5))),
-            test_distribution=TaskDistribution(joint=Choice((0,))),
-            threads=threads,
-        )
+    def define(self, options: Any) -> dict[str, Any]:
+        train, test = TaskDistribution(joint=Choice((1, 2, 3, 4, 5))), TaskDistribution(joint=Choice((0,)))
+        return half_cheetah(options, task_distribution=train, test_distribution=test)
 
     def prepare_tasks(self, tasks: Tasks) -> None:
-        """Refuse joints that the cheetah does not have."""
         super().prepare_tasks(tasks)
         require_number("joint", tasks["joint"], self.model.nu)
 
@@ -83,48 +70,40 @@ class HalfCheetahCripple(HalfCheetahForward):
         return np.where(dead, 0.0, super().controls(actions))
 
 
-class HalfCheetahScaled(HalfCheetahForward):
-    """What the families with one factor share: `dynamics`, and the factor's law `outside` of the training range."""
-
-    Config = HalfCheetahConfig
-    variants = FORWARD_VARIANTS
-    dynamics: ClassVar[Mapping[str, Scale]]
-    outside: ClassVar[TaskDistribution]
-
-    def __init__(
-        self, num_tasks: int, lanes_per_task: int, config: HalfCheetahConfig | None = None, *, threads: int = 0
-    ) -> None:
-        """Raises: InputError on an impossible option."""
-        options = resolve_half_cheetah(config or HalfCheetahConfig(), FORWARD_VARIANTS)
-        super().__init__(
-            num_tasks,
-            lanes_per_task,
-            options,
-            dynamics=self.dynamics,
-            outside_distribution=self.outside,
-            threads=threads,
-        )
+def with_factor(options: Any, name: str, scale: Scale, beyond: Uniform) -> dict[str, Any]:
+    """A cheetah whose only task parameter is a factor, by another law outside of training."""
+    return half_cheetah(options, dynamics={name: scale}, outside_distribution=TaskDistribution({name: beyond}))
 
 
-class HalfCheetahPayload(HalfCheetahScaled):
+class HalfCheetahPayload(MujocoTasks):
     """Task parameter: `payload`, the factor of the torso's density: of its mass and, about its centre, of its inertia.
 
     So the load is spread over the torso as its own mass is.
     """
 
-    dynamics: ClassVar = {"payload": Scale(("body_mass", "body_inertia"), Uniform(1.0, 3.0), names=("torso",))}
-    outside = TaskDistribution(payload=Uniform(3.0, 4.0))
+    Config, variants = HalfCheetahConfig, FORWARD_VARIANTS
+    initial_state, observe, reward = start, see, earning(forwards)
+
+    def define(self, options: Any) -> dict[str, Any]:
+        load = Scale(("body_mass", "body_inertia"), Uniform(1.0, 3.0), names=("torso",))
+        return with_factor(options, "payload", load, beyond=Uniform(3.0, 4.0))
 
 
-class HalfCheetahFriction(HalfCheetahScaled):
+class HalfCheetahFriction(MujocoTasks):
     """Task parameter: `friction`, the factor of all friction; beyond the training range it is slippery."""
 
-    dynamics: ClassVar = {"friction": Scale("geom_friction", Uniform(0.5, 2.0))}
-    outside = TaskDistribution(friction=Uniform(0.25, 0.5))
+    Config, variants = HalfCheetahConfig, FORWARD_VARIANTS
+    initial_state, observe, reward = start, see, earning(forwards)
+
+    def define(self, options: Any) -> dict[str, Any]:
+        return with_factor(options, "friction", Scale("geom_friction", Uniform(0.5, 2.0)), beyond=Uniform(0.25, 0.5))
 
 
-class HalfCheetahGravity(HalfCheetahScaled):
+class HalfCheetahGravity(MujocoTasks):
     """Task parameter: `gravity`, in units of the Earth's."""
 
-    dynamics: ClassVar = {"gravity": Scale("opt.gravity", Uniform(0.5, 1.5))}
-    outside = TaskDistribution(gravity=Uniform(1.5, 2.0))
+    Config, variants = HalfCheetahConfig, FORWARD_VARIANTS
+    initial_state, observe, reward = start, see, earning(forwards)
+
+    def define(self, options: Any) -> dict[str, Any]:
+        return with_factor(options, "gravity", Scale("opt.gravity", Uniform(0.5, 1.5)), beyond=Uniform(1.5, 2.0))

@@ -1,65 +1,57 @@
 """Walker2d tasks: walk in a direction (`WalkerDir`), at a velocity (`WalkerVel`), or with random dynamics
-(`WalkerParams`).
+(`WalkerParams`); and a hopper with random dynamics (`HopperParams`).
 
 With v the root's displacement along x in a step over the step's duration (m/s) and a the controls in [-1, 1]^A,
 the reward is
 
     direction * v + bonus - cost * Σ a²      bonus - |v - velocity| - cost * Σ a²      v + bonus - cost * Σ a²
 
-and the episode ends when the walker falls. Sources: ProMP (Rothfuss et al. 2019) for all three, rand_param_envs
-for the third, on which PEARL and VariBAD also reported. The model is Gymnasium's older walker2d.xml, whose right
-foot has half the friction of its left: the field published on that one.
+and the episode ends when the robot falls. Sources: ProMP (Rothfuss et al. 2019) for all, rand_param_envs for random
+dynamics, on which PEARL and VariBAD also reported. The models are Gymnasium's hopper.xml and older walker2d.xml, whose
+right foot has half the friction of its left: the field published on that one.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-import gymnasium
 import numpy as np
 
-from envs.contract.config import OTHER_TASKS, RAW_COST, RobotConfig, resolve
-from envs.contract.tasks import Choice, TaskDistribution, Uniform
-from envs.engine.dynamics import RandomParametersConfig, random_parameters
-from envs.engine.mujoco_tasks import MujocoTasks, load_model
-
-ASSETS = Path(gymnasium.__file__).parent / "envs/mujoco/assets"
+from envs.contract.config import OTHER_TASKS, FamilyConfig, option
+from envs.contract.tasks import TaskDistribution, Uniform
+from envs.engine.mujoco_tasks import MujocoTasks
+from envs.families.locomotion import robot
+from envs.families.locomotion.random_parameters import RandomParametersConfig, random_parameters
+from envs.families.locomotion.robot import RAW_COST, RobotConfig, TaskReward, VelocityConfig, start_uniform
 
 
 @dataclass(frozen=True)
-class WalkerConfig(RobotConfig):
-    """The options of every walker; what is None comes from the variant."""
+class WalkerOptions:
+    """What a walker gets, and how it starts."""
 
-    bonus: float | None = None
+    bonus: float | None = option(least=0)
     """What every step adds to the reward."""
-    reset_noise: float | None = None
+    reset_noise: float | None = option(least=0)
     """Bound of the uniform noise on the initial joint positions (m, rad) and velocities (m/s, rad/s)."""
 
 
 @dataclass(frozen=True)
-class WalkerVelConfig(WalkerConfig):
-    """The options of WalkerVel; what is None comes from the variant."""
-
-    min_velocity: float | None = None
-    """Lowest velocity of a task (m/s)."""
-    max_velocity: float | None = None
-    """Highest velocity of a task (m/s)."""
+class WalkerConfig(WalkerOptions, RobotConfig, FamilyConfig):
+    """The options of WalkerDir; what is None comes from the variant."""
 
 
 @dataclass(frozen=True)
-class WalkerParamsConfig(WalkerConfig, RandomParametersConfig):
+class WalkerVelConfig(VelocityConfig, WalkerOptions, RobotConfig, FamilyConfig):
+    """The options of WalkerVel; what is None comes from the variant."""
+
+
+@dataclass(frozen=True)
+class WalkerParamsConfig(RandomParametersConfig, WalkerOptions, RobotConfig, FamilyConfig):
     """The options of WalkerParams and HopperParams; what is None comes from the variant."""
 
 
-PROMP: dict[str, Any] = {
-    "horizon": 200,
-    "timestep": 0.002,
-    "frame_skip": 8,
-    "action_scale": 10.0,  # actions in ±10 divided by 10: a policy of standard deviation 1 explores with 0.1
-    "control_cost": 0.001,
-    "bonus": 1.0,
-    "reset_noise": 0.005,
-}
+PROMP: dict[str, Any] = {"horizon": 200, "timestep": 0.002, "frame_skip": 8}
+# Actions in ±10 divided by 10: a policy of standard deviation 1 explores with 0.1.
+PROMP |= {"action_scale": 10.0, "control_cost": 0.001, "bonus": 1.0, "reset_noise": 0.005}
 DIR_VARIANTS: dict[str, dict[str, Any]] = {"metarl": PROMP, "promp": PROMP}
 VEL_VARIANTS: dict[str, dict[str, Any]] = {
     # ProMP's 10 m/s is beyond any walker. The bonus exceeds what standing loses, or else falling would pay.
@@ -76,120 +68,72 @@ PARAMS_VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-class Walker(MujocoTasks):
-    """What all families of planar walkers share: all but the tasks and what they reward.
-
-    Observation: joint positions but for x, and joint velocities clipped at 10.
-    """
-
-    xml: ClassVar[Path] = ASSETS / "walker2d.xml"
-
-    def __init__(self, num_tasks: int, lanes_per_task: int, options: Any, *, threads: int, **tasks: Any) -> None:
-        """`options` is a resolved config; `tasks` are MujocoTasks' arguments that say what tasks are."""
-        model = load_model(self.xml, timestep=options.timestep)
-        super().__init__(
-            num_tasks,
-            lanes_per_task,
-            options,
-            model=model,
-            frame_skip=options.frame_skip,
-            horizon=options.horizon,
-            observation_size=model.nq - 1 + model.nv,
-            action_scale=options.action_scale,
-            clip_actions=options.clip_actions,
-            threads=threads,
-            **tasks,
-        )
-
-    def task_reward(self, velocity: np.ndarray) -> np.ndarray:
-        """The reward but for bonus and control cost, [num_envs], at the given velocities along x: they themselves."""
-        return velocity
-
-    def initial_state(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Uniform noise around the model's positions, and around rest; nv = nq."""
-        noise = self.config.reset_noise
-        qpos, qvel = rng.uniform(-noise, noise, (2, self.lanes_per_task, self.model.nq))
-        return self.model.qpos0 + qpos, qvel
-
-    def observe(self) -> np.ndarray:
-        """Positions and velocities."""
-        return np.concatenate([self.qpos[:, 1:], np.clip(self.qvel, -10.0, 10.0)], axis=1)
-
-    def reward(self, controls: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """The task's reward for the velocity and the bonus, less the cost of the controls."""
-        velocity = (self.qpos[:, 0] - self.qpos_before[:, 0]) / self.dt
-        cost = self.config.control_cost * np.einsum("na,na->n", controls, controls)
-        return self.task_reward(velocity) + self.config.bonus - cost, {"velocity": velocity, "control_cost": cost}
-
-    def terminated(self) -> np.ndarray:
-        """Whether the torso left its heights or leans over."""
-        height, pitch = self.qpos[:, 1], self.qpos[:, 2]
-        return ~((height > 0.8) & (height < 2.0) & (np.abs(pitch) < 1.0))
+def see(env: MujocoTasks) -> np.ndarray:
+    """Joint positions but for x, and joint velocities clipped at 10."""
+    return np.concatenate([env.qpos[:, 1:], np.clip(env.qvel, -10.0, 10.0)], axis=1)
 
 
-class WalkerDir(Walker):
+def earning(task_reward: TaskReward) -> Any:
+    """A family's `reward`: that of its task and the bonus, less the cost of the controls."""
+    return robot.earning(lambda env, velocity: task_reward(env, velocity) + env.config.bonus)
+
+
+def has_fallen(env: MujocoTasks) -> np.ndarray:
+    """Whether the torso left its heights or leans over."""
+    height, pitch = env.qpos[:, 1], env.qpos[:, 2]
+    return ~((height > 0.8) & (height < 2.0) & (np.abs(pitch) < 1.0))
+
+
+class WalkerDir(MujocoTasks):
     """Walk forwards or backwards. Task parameter: `direction`, 1 or -1."""
 
-    Config = WalkerConfig
-    variants = DIR_VARIANTS
+    Config, variants = WalkerConfig, DIR_VARIANTS
+    initial_state, observe, reward, terminated = start_uniform, see, earning(robot.in_direction), has_fallen
 
-    def __init__(
-        self, num_tasks: int, lanes_per_task: int, config: WalkerConfig | None = None, *, threads: int = 0
-    ) -> None:
-        """Raises: InputError on an impossible option."""
-        options = resolve_walker(config or WalkerConfig(), DIR_VARIANTS)
-        tasks = TaskDistribution(direction=Choice((-1.0, 1.0)))
-        super().__init__(num_tasks, lanes_per_task, options, task_distribution=tasks, threads=threads)
-
-    def task_reward(self, velocity: np.ndarray) -> np.ndarray:
-        """Velocity in the task's direction."""
-        return self.lane_tasks["direction"] * velocity
+    def define(self, options: Any) -> dict[str, Any]:
+        return robot.definition(options, "walker2d.xml", **robot.DIRECTIONS)
 
 
-class WalkerVel(Walker):
+class WalkerVel(MujocoTasks):
     """Walk at a velocity. Task parameter: `velocity`, m/s."""
 
-    Config = WalkerVelConfig
-    variants = VEL_VARIANTS
+    Config, variants = WalkerVelConfig, VEL_VARIANTS
+    initial_state, observe, reward, terminated = start_uniform, see, earning(robot.at_velocity), has_fallen
 
-    def __init__(
-        self, num_tasks: int, lanes_per_task: int, config: WalkerVelConfig | None = None, *, threads: int = 0
-    ) -> None:
-        """Raises: InputError on an impossible option."""
-        options = resolve_walker(config or WalkerVelConfig(), VEL_VARIANTS)
-        low, high = options.min_velocity, options.max_velocity
-        tasks = TaskDistribution(velocity=Uniform(low, high))
-        super().__init__(num_tasks, lanes_per_task, options, task_distribution=tasks, threads=threads)
-
-    def task_reward(self, velocity: np.ndarray) -> np.ndarray:
-        """Minus the distance to the task's velocity."""
-        return -np.abs(velocity - self.lane_tasks["velocity"])
+    def define(self, options: Any) -> dict[str, Any]:
+        velocities = TaskDistribution(velocity=Uniform(options.min_velocity, options.max_velocity))
+        return robot.definition(options, "walker2d.xml", task_distribution=velocities)
 
 
-class WalkerParams(Walker):
+class WalkerParams(MujocoTasks):
     """Walk forwards with mass, inertia, damping and friction of one's own.
 
     Task parameters: the factors `mass` [8], `inertia` [8, 3], `damping` [9] and `friction` [8, 3], 65 in all; those
     of the world's mass and the root's damping multiply 0.
     """
 
-    Config = WalkerParamsConfig
-    variants = PARAMS_VARIANTS
-    remarks: ClassVar = {"pearl": OTHER_TASKS}
+    Config, variants, remarks = WalkerParamsConfig, PARAMS_VARIANTS, {"pearl": OTHER_TASKS}
+    initial_state, observe, reward, terminated = start_uniform, see, earning(robot.forwards), has_fallen
 
-    def __init__(
-        self, num_tasks: int, lanes_per_task: int, config: WalkerParamsConfig | None = None, *, threads: int = 0
-    ) -> None:
-        """Raises: InputError on an impossible option."""
-        options = resolve_walker(config or WalkerParamsConfig(), PARAMS_VARIANTS)
-        super().__init__(num_tasks, lanes_per_task, options, threads=threads, **random_parameters(options))
+    def define(self, options: Any) -> dict[str, Any]:
+        return robot.definition(options, "walker2d.xml", **random_parameters(options))
 
 
-def resolve_walker(config: WalkerConfig, variants: dict[str, dict[str, Any]]) -> Any:
-    """The config with every option filled. Raises: InputError on an impossible one."""
-    return resolve(
-        config,
-        variants,
-        positive=("timestep", "frame_skip", "action_scale"),
-        nonnegative=("control_cost", "bonus", "reset_noise", "largest_exponent"),
-    )
+class HopperParams(MujocoTasks):
+    """Hop forwards with mass, inertia, damping and friction of one's own: the walker's tasks on another body.
+
+    Task parameters: the factors `mass` [5], `inertia` [5, 3], `damping` [6] and `friction` [5, 3], 41 in all; those
+    of the world's mass and the root's damping multiply 0.
+    """
+
+    Config, variants, remarks = WalkerParamsConfig, PARAMS_VARIANTS, {"pearl": OTHER_TASKS}
+    initial_state, observe, reward = start_uniform, see, earning(robot.forwards)
+
+    def define(self, options: Any) -> dict[str, Any]:
+        return robot.definition(options, "hopper.xml", **random_parameters(options))
+
+    def terminated(self) -> np.ndarray:
+        """Whether the torso fell or leans over, or a joint's angle or velocity is beyond all measure."""
+        height, pitch = self.qpos[:, 1], self.qpos[:, 2]
+        state = np.concatenate([self.qpos[:, 2:], self.qvel], axis=1)
+        return ~((height > 0.7) & (np.abs(pitch) < 0.2) & (np.abs(state) < 100.0).all(axis=1))

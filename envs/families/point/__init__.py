@@ -1,0 +1,1 @@
+"""A point in the plane that looks for its goal."""

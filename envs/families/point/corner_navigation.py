@@ -21,8 +21,9 @@ from typing import Any, Literal
 import numpy as np
 from gymnasium.spaces import Box
 
-from envs.contract.base import Outcome, TaskEnv
-from envs.contract.config import FamilyConfig, resolve
+from envs.contract.base import TaskEnv
+from envs.contract.config import FamilyConfig, option
+from envs.contract.definition import Outcome
 from envs.contract.tasks import Choice, Law, TaskDistribution, Tasks, Uniform
 from envs.engine.rendering import NO_PATHS, draw_plane
 from envs.families.point.navigation import mean_distance
@@ -37,32 +38,24 @@ class PointCornersConfig(FamilyConfig):
     """The options of PointCorners; what is None comes from the variant."""
 
     variant: str = "promp-sparse"
-    reward: Literal["progress", "near", "dense", "dense-squared"] | None = None
+    reward: Literal["progress", "near", "dense", "dense-squared"] | None = option()
     """What a step pays."""
-    sparse_radius: float | None = None
+    sparse_radius: float | None = option(least=0)
     """Radius of the reward: what "progress" ignores around the origin (L1), how far "near" sees around the goal."""
-    step_size: float | None = None
+    step_size: float | None = option(above=0)
     """Bound of an action along each axis: a move or, with momentum, a change of velocity in a step."""
-    momentum: bool | None = None
+    momentum: bool | None = option()
     """Whether actions change the velocity, which is then seen, instead of the position."""
-    walls: bool | None = None
+    walls: bool | None = option()
     """Whether the two rings stand in the way."""
-    start_range: float | None = None
+    start_range: float | None = option(above=0)
     """Half the side of the square in which an episode starts, uniformly."""
-    start_velocity: float | None = None
+    start_velocity: float | None = option(least=0)
     """Half the side of the square of the initial velocity, with momentum (a step)."""
 
 
-CORNER: dict[str, Any] = {
-    "horizon": 100,
-    "reward": "progress",
-    "sparse_radius": 0.5,
-    "step_size": 0.2,
-    "momentum": False,
-    "walls": False,
-    "start_range": 0.2,
-    "start_velocity": 0.1,
-}
+CORNER: dict[str, Any] = {"horizon": 100, "reward": "progress", "sparse_radius": 0.5, "step_size": 0.2}
+CORNER |= {"momentum": False, "walls": False, "start_range": 0.2, "start_velocity": 0.1}
 VARIANTS: dict[str, dict[str, Any]] = {
     "promp-sparse": CORNER,
     "promp-dense": CORNER | {"reward": "dense"},
@@ -81,35 +74,19 @@ class PointCorners(TaskEnv):
     Observation: position (2) and, with momentum, velocity (2).
     """
 
-    Config = PointCornersConfig
-    variants = VARIANTS
+    Config, variants = PointCornersConfig, VARIANTS
 
-    def __init__(
-        self, num_tasks: int, lanes_per_task: int, config: PointCornersConfig | None = None, *, threads: int = 0
-    ) -> None:
-        """`threads` is there for the families that simulate: numpy moves all points at once."""
-        options = resolve(
-            config or PointCornersConfig(),
-            VARIANTS,
-            positive=("step_size", "start_range"),
-            nonnegative=("sparse_radius", "start_velocity"),
-        )
+    def define(self, options: Any) -> dict[str, Any]:
         laws: dict[str, Law] = {"goal": Choice(CORNERS)}
         if options.walls:
             laws |= {gap: Uniform(0.0, 2 * np.pi) for gap in RINGS}
-        super().__init__(
-            num_tasks,
-            lanes_per_task,
-            options,
-            horizon=options.horizon,
-            task_distribution=TaskDistribution(laws),
-            observation_size=4 if options.momentum else 2,
-            action_space=Box(-options.step_size, options.step_size, (2,), np.float64),
-        )
+        box = Box(-options.step_size, options.step_size, (2,), np.float64)
+        return {"task_distribution": TaskDistribution(laws), "action_space": box}
+
+    def build(self) -> None:
         self.position, self.velocity = np.zeros((2, self.num_envs, 2))
 
     def reset_lanes(self, mask: np.ndarray) -> None:
-        """Place the points around the origin and, with momentum, push them."""
         bound = np.array([self.config.start_range, self.config.start_velocity])[:, None, None]
         for lanes, copies, rng in self.tasks_to_reset(mask):
             start = bound * rng.uniform(-1.0, 1.0, (2, self.lanes_per_task, 2))
@@ -125,15 +102,12 @@ class PointCorners(TaskEnv):
             position = self._held_back(self.position, position)
         self.position = np.where(live[:, None], position, self.position)
         self.velocity = np.where(live[:, None], velocity, self.velocity)
-        none = np.zeros(self.num_envs, bool)
-        return Outcome(reward, none, none, {})
+        return Outcome(reward)
 
     def observe(self) -> np.ndarray:
-        """The position and, with momentum, the velocity."""
         return np.concatenate([self.position, self.velocity], axis=1) if self.config.momentum else self.position
 
     def render_lane(self, lane: int = 0, paths: Mapping[str, np.ndarray] = NO_PATHS) -> np.ndarray:
-        """The point, its goal and the walls, and paths `[points, 2]` by name, uint8 `[height, width, 3]`."""
         walls = []
         for gap, radius in RINGS.items() if self.config.walls else ():
             # Who stands within 1 of the gap passes: on the ring, that is this angle to either side of it.
@@ -167,7 +141,6 @@ class PointCorners(TaskEnv):
         return (integral((goal + start)[..., None]) - integral((goal - start)[..., None])) / (2 * start)
 
     def _reward(self, before: np.ndarray, after: np.ndarray) -> np.ndarray:
-        """[num_envs]"""
         goal, radius = self.lane_tasks["goal"], self.config.sparse_radius
         distance = np.linalg.norm(after - goal, axis=1)
         if self.config.reward == "near":

@@ -16,8 +16,9 @@ from typing import Any, Literal
 import numpy as np
 from gymnasium.spaces import Box
 
-from envs.contract.base import Outcome, TaskEnv
-from envs.contract.config import FamilyConfig, resolve
+from envs.contract.base import TaskEnv
+from envs.contract.config import FamilyConfig, option
+from envs.contract.definition import Outcome
 from envs.contract.published_lists import pearl_uniform
 from envs.contract.tasks import Choice, TaskDistribution, Tasks, Uniform
 from envs.engine.rendering import NO_PATHS, draw_plane
@@ -28,39 +29,30 @@ class PointNavConfig(FamilyConfig):
     """The options of PointNav; what is None comes from the variant."""
 
     variant: str = "maml"
-    goals: Literal["square", "left-right", "pearl"] | None = None
+    goals: Literal["square", "left-right", "pearl"] | None = option()
     """Law of the goals: uniform in the square of goal_range; (-goal_range, 0) or (goal_range, 0); or one of the 100
     that PEARL's code draws from that square, 80 to train with and the other 20 to test with."""
-    goal_range: float | None = None
+    goal_range: float | None = option(above=0)
     """Half the side of the square of the goals."""
-    start_range: float | None = None
+    start_range: float | None = option(least=0)
     """Half the side of the square in which an episode starts, uniformly; 0: at the origin."""
-    action_bound: float | None = None
+    action_bound: float | None = option(above=0)
     """Half the side of the action box: the action that moves by step_size."""
-    step_size: float | None = None
+    step_size: float | None = option(above=0)
     """Longest move along an axis in one step."""
-    position_bound: float | None = None
+    position_bound: float | None = option(least=0)
     """Half the side of the square that the point cannot leave; 0: the plane has no border."""
-    ends: Literal["at-goal", "near-goal", "at-origin", "never"] | None = None
+    ends: Literal["at-goal", "near-goal", "at-origin", "never"] | None = option()
     """What ends an episode: the point within 0.01 of the goal along both axes, within a diagonal move of the
     goal, within 0.01 of the origin along both axes (a slip of ProMP's, kept), or nothing."""
-    observes: Literal["position", "goal", "distance"] | None = None
+    observes: Literal["position", "goal", "distance"] | None = option()
     """What is seen: the position alone, or with the goal (an oracle), or with the distance to the goal."""
 
 
-MAML: dict[str, Any] = {
-    "horizon": 100,
-    "goals": "square",
-    "goal_range": 0.5,
-    "start_range": 0.0,
-    "action_bound": 1.0,  # rllab's normalisation: the policy acts in ±1
-    "step_size": 0.1,
-    "position_bound": 0.0,
-    "ends": "at-goal",
-    "observes": "position",
-}
-END_RADIUS = 0.01  # of the ends "at-goal" and "at-origin", along each axis
-
+# rllab's normalisation: the policy acts in ±1.
+MAML: dict[str, Any] = {"horizon": 100, "goals": "square", "goal_range": 0.5, "start_range": 0.0, "action_bound": 1.0}
+MAML |= {"step_size": 0.1, "position_bound": 0.0, "ends": "at-goal", "observes": "position"}
+WIDE = MAML | {"goal_range": 2.0, "action_bound": 0.1}
 VARIANTS: dict[str, dict[str, Any]] = {
     "maml": MAML,
     "maml-two-goals": MAML | {"goals": "left-right"},
@@ -71,24 +63,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     # The environment takes raw actions, as Deleu's; its examples rescale them to ±1, as MAML does.
     "l2l": MAML,
     # The source sets no horizon; 100 is what the others use. The distance that it shows leaks the task.
-    "garage": MAML
-    | {
-        "goal_range": 2.0,
-        "action_bound": 0.1,
-        "position_bound": 5.0,
-        "ends": "near-goal",
-        "observes": "distance",
-    },
-    "pearl": MAML
-    | {
-        "horizon": 20,
-        "goals": "pearl",
-        "goal_range": 1.0,
-        "start_range": 1.0,
-        "ends": "never",
-    },
-    "promp": MAML | {"goal_range": 2.0, "action_bound": 0.1, "ends": "at-origin"},
+    "garage": WIDE | {"position_bound": 5.0, "ends": "near-goal", "observes": "distance"},
+    "pearl": MAML | {"horizon": 20, "goals": "pearl", "goal_range": 1.0, "start_range": 1.0, "ends": "never"},
+    "promp": WIDE | {"ends": "at-origin"},
 }
+END_RADIUS = 0.01  # of the ends "at-goal" and "at-origin", along each axis
 
 
 @dataclass(frozen=True)
@@ -99,7 +78,6 @@ class SquareRing(Uniform):
         return f"{super().__str__()} but for ±{self.high / 2:g}"
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
-        """One task's value."""
         while True:
             value = super().draw(rng)
             if np.abs(value).max() > self.high / 2:
@@ -113,19 +91,9 @@ class PointNav(TaskEnv):
     Observation: position (2) and, where seen, the goal (2) or its distance (1).
     """
 
-    Config = PointNavConfig
-    variants = VARIANTS
+    Config, variants = PointNavConfig, VARIANTS
 
-    def __init__(
-        self, num_tasks: int, lanes_per_task: int, config: PointNavConfig | None = None, *, threads: int = 0
-    ) -> None:
-        """`threads` is there for the families that simulate: numpy moves all points at once."""
-        options = resolve(
-            config or PointNavConfig(),
-            VARIANTS,
-            positive=("goal_range", "action_bound", "step_size"),
-            nonnegative=("start_range", "position_bound"),
-        )
+    def define(self, options: Any) -> dict[str, Any]:
         reach, square = options.goal_range, Uniform(-options.goal_range, options.goal_range, (2,))
         train, test = TaskDistribution(goal=square), None
         beyond: TaskDistribution | None = TaskDistribution(goal=SquareRing(-2 * reach, 2 * reach, (2,)))
@@ -133,35 +101,29 @@ class PointNav(TaskEnv):
             train, beyond = TaskDistribution(goal=Choice(((-reach, 0.0), (reach, 0.0)))), None
         elif options.goals == "pearl":
             train, test = pearl_uniform("goal", square, train=80, test=20)
-        super().__init__(
-            num_tasks,
-            lanes_per_task,
-            options,
-            horizon=options.horizon,
-            task_distribution=train,
-            test_distribution=test,
-            outside_distribution=beyond,
-            observation_size={"position": 2, "goal": 4, "distance": 3}[options.observes],
-            action_space=Box(-options.action_bound, options.action_bound, (2,), np.float64),
-        )
+        return {
+            "task_distribution": train,
+            "test_distribution": test,
+            "outside_distribution": beyond,
+            "action_space": Box(-options.action_bound, options.action_bound, (2,), np.float64),
+        }
+
+    def build(self) -> None:
         self.position = np.zeros((self.num_envs, 2))
 
     def reset_lanes(self, mask: np.ndarray) -> None:
-        """Place the points, at the origin or around it."""
         reach, shape = self.config.start_range, (self.lanes_per_task, 2)
         for lanes, copies, rng in self.tasks_to_reset(mask):
             self.position[lanes] = rng.uniform(-reach, reach, shape)[copies]
 
     def advance(self, actions: np.ndarray, live: np.ndarray) -> Outcome:
-        """Move the points and measure their distance to the goal."""
         step, border = self.config.step_size, self.config.position_bound
         move = np.clip(actions * (step / self.config.action_bound), -step, step)
         position = np.where(live[:, None], self.position + move, self.position)
         self.position = np.clip(position, -border, border) if border else position
-        return Outcome(-self._distance(), self._ended(), np.zeros(self.num_envs, bool), {})
+        return Outcome(-self._distance(), self._ended())
 
     def observe(self) -> np.ndarray:
-        """The position and, where it is seen, the goal or its distance."""
         seen = [self.position]
         if self.config.observes == "goal":
             seen.append(self.lane_tasks["goal"])
@@ -170,10 +132,8 @@ class PointNav(TaskEnv):
         return np.concatenate(seen, axis=1)
 
     def render_lane(self, lane: int = 0, paths: Mapping[str, np.ndarray] = NO_PATHS) -> np.ndarray:
-        """The point and its goal, and paths `[points, 2]` by name, uint8 `[height, width, 3]`."""
-        return draw_plane(
-            self.position[lane], self.lane_tasks["goal"][[lane]], 1.5 * self.config.goal_range, paths=paths
-        )
+        reach = 1.5 * self.config.goal_range
+        return draw_plane(self.position[lane], self.lane_tasks["goal"][[lane]], reach, paths=paths)
 
     def informed_return(self, tasks: Tasks) -> np.ndarray | None:
         """What the greedy path is worth, `[N]`; where starts are random, its exact mean over them.

@@ -16,8 +16,9 @@ from typing import Any, Literal
 import numpy as np
 from gymnasium.spaces import Box
 
-from envs.contract.base import Outcome, TaskEnv
-from envs.contract.config import FamilyConfig, resolve
+from envs.contract.base import TaskEnv
+from envs.contract.config import FamilyConfig, option
+from envs.contract.definition import Outcome
 from envs.contract.published_lists import pearl_semicircle
 from envs.contract.tasks import TaskDistribution, Tasks, Uniform
 from envs.engine.rendering import NO_PATHS, draw_plane
@@ -31,12 +32,12 @@ class SparsePointNavConfig(FamilyConfig):
     """The options of SparsePointNav; what is None comes from the variant."""
 
     variant: str = "varibad"
-    goals: Literal["semicircle", "circle", "spaced"] | None = None
+    goals: Literal["semicircle", "circle", "spaced"] | None = option()
     """Law of the goals on the unit circle: uniform in its upper half, uniform in all of it, or PEARL's 100 equally
     spaced goals of the upper half, those 80 of them that its code trains with and the other 20 to test with."""
-    goal_radius: float | None = None
+    goal_radius: float | None = option(above=0)
     """Distance up to which the goal pays."""
-    reward: Literal["sparse", "dense"] | None = None
+    reward: Literal["sparse", "dense"] | None = option()
     """What a step pays."""
 
 
@@ -57,47 +58,37 @@ class SparsePointNav(TaskEnv):
     split "outside" lie in the lower one.
     """
 
-    Config = SparsePointNavConfig
-    variants = VARIANTS
+    Config, variants = SparsePointNavConfig, VARIANTS
 
-    def __init__(
-        self, num_tasks: int, lanes_per_task: int, config: SparsePointNavConfig | None = None, *, threads: int = 0
-    ) -> None:
-        """`threads` is there for the families that simulate: numpy moves all points at once."""
-        options = resolve(config or SparsePointNavConfig(), VARIANTS, positive=("goal_radius",))
-        train, test = _goals(options.goals)
-        super().__init__(
-            num_tasks,
-            lanes_per_task,
-            options,
-            horizon=options.horizon,
-            task_distribution=train,
-            test_distribution=test,
-            outside_distribution=None if options.goals == "circle" else TaskDistribution(angle=Uniform(-np.pi, 0.0)),
-            observation_size=2,
-            action_space=Box(-1.0, 1.0, (2,), np.float64),
-        )
+    def define(self, options: Any) -> dict[str, Any]:
+        half = options.goals != "circle"
+        train, test = TaskDistribution(angle=Uniform(0.0, np.pi if half else 2 * np.pi)), None
+        if options.goals == "spaced":
+            train, test = pearl_semicircle(train=80, test=20)
+        return {
+            "task_distribution": train,
+            "test_distribution": test,
+            "outside_distribution": TaskDistribution(angle=Uniform(-np.pi, 0.0)) if half else None,
+            "action_space": Box(-1.0, 1.0, (2,), np.float64),
+        }
+
+    def build(self) -> None:
         self.position = np.zeros((self.num_envs, 2))
 
     def reset_lanes(self, mask: np.ndarray) -> None:
-        """Place the points at the origin."""
         self.position[mask] = 0.0
 
     def advance(self, actions: np.ndarray, live: np.ndarray) -> Outcome:
-        """Move the points and measure their distance to the goal."""
         self.position = np.where(live[:, None], self.position + STEP_SIZE * np.clip(actions, -1.0, 1.0), self.position)
         distance = np.linalg.norm(self.position - _place(self.lane_tasks["angle"]), axis=1)
         rewards = {"sparse": self._sparse_reward(distance), "dense": -distance}
-        none = np.zeros(self.num_envs, bool)
         terms = {f"{name}_reward": values for name, values in rewards.items()}
-        return Outcome(rewards[self.config.reward], none, none, terms)
+        return Outcome(rewards[self.config.reward], terms=terms)
 
     def observe(self) -> np.ndarray:
-        """The position."""
         return self.position
 
     def render_lane(self, lane: int = 0, paths: Mapping[str, np.ndarray] = NO_PATHS) -> np.ndarray:
-        """The point and its goal, and paths `[points, 2]` by name, uint8 `[height, width, 3]`."""
         return draw_plane(self.position[lane], _place(self.lane_tasks["angle"][[lane]]), 1.4, paths=paths)
 
     def informed_return(self, tasks: Tasks) -> np.ndarray:
@@ -114,10 +105,3 @@ class SparsePointNav(TaskEnv):
 def _place(angle: np.ndarray) -> np.ndarray:
     """[..., 2]: on the unit circle."""
     return np.stack([np.cos(angle), np.sin(angle)], axis=-1)
-
-
-def _goals(law: str) -> tuple[TaskDistribution, TaskDistribution | None]:
-    """What training tasks come from, and test tasks where they are held out."""
-    if law == "spaced":
-        return pearl_semicircle(train=80, test=20)
-    return TaskDistribution(angle=Uniform(0.0, np.pi if law == "semicircle" else 2 * np.pi)), None

@@ -1,0 +1,1 @@
+"""Families small enough to be solved exactly."""

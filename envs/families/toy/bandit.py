@@ -13,8 +13,9 @@ from typing import Any, Literal
 import numpy as np
 from gymnasium.spaces import Discrete
 
-from envs.contract.base import Outcome, TaskEnv
-from envs.contract.config import FamilyConfig, resolve
+from envs.contract.base import TaskEnv
+from envs.contract.config import FamilyConfig, option
+from envs.contract.definition import Outcome
 from envs.contract.errors import InputError
 from envs.contract.tasks import TaskDistribution, Tasks, Uniform
 
@@ -24,13 +25,13 @@ class BanditConfig(FamilyConfig):
     """The options of Bandit; what is None comes from the variant."""
 
     variant: str = "rl2"
-    arms: int | None = None
+    arms: int | None = option(above=0)
     """Number of arms K; the papers have 5, 10 and 50."""
-    rewards: Literal["bernoulli", "gaussian"] | None = None
+    rewards: Literal["bernoulli", "gaussian"] | None = option()
     """Law of a pull's reward around the arm's mean."""
-    reward_std: float | None = None
+    reward_std: float | None = option(least=0)
     """Standard deviation of gaussian rewards."""
-    ends: Literal["each-pull", "never"] | None = None
+    ends: Literal["each-pull", "never"] | None = option()
     """What ends an episode before the horizon."""
 
 
@@ -46,23 +47,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
 class Bandit(TaskEnv):
     """An action is the number of an arm. Task parameter: `means` [K]. Observation: 0, always (1)."""
 
-    Config = BanditConfig
-    variants = VARIANTS
+    Config, variants = BanditConfig, VARIANTS
 
-    def __init__(
-        self, num_tasks: int, lanes_per_task: int, config: BanditConfig | None = None, *, threads: int = 0
-    ) -> None:
-        """`threads` is there for the families that simulate: numpy pulls all arms at once."""
-        options = resolve(config or BanditConfig(), VARIANTS, positive=("arms",), nonnegative=("reward_std",))
-        super().__init__(
-            num_tasks,
-            lanes_per_task,
-            options,
-            horizon=options.horizon,
-            task_distribution=TaskDistribution(means=Uniform(0.0, 1.0, (options.arms,))),
-            observation_size=1,
-            action_space=Discrete(options.arms),
-        )
+    def define(self, options: Any) -> dict[str, Any]:
+        means = Uniform(0.0, 1.0, (options.arms,))
+        return {"task_distribution": TaskDistribution(means=means), "action_space": Discrete(options.arms)}
+
+    def build(self) -> None:
         self.noise = np.zeros((self.num_envs, self.horizon))
         """An episode's chances, drawn at its reset: no other lane's resets can shift them."""
 
@@ -75,23 +66,19 @@ class Bandit(TaskEnv):
             raise InputError(f"task parameter 'means' of task {task} has {means[task, arm]} — give numbers from 0 to 1")
 
     def reset_lanes(self, mask: np.ndarray) -> None:
-        """Draw what the episode's pulls will meet."""
         shape = (self.lanes_per_task, self.horizon)
         for lanes, copies, rng in self.tasks_to_reset(mask):
             noise = rng.random(shape) if self.config.rewards == "bernoulli" else rng.standard_normal(shape)
             self.noise[lanes] = noise[copies]
 
     def advance(self, actions: np.ndarray, live: np.ndarray) -> Outcome:
-        """Pull an arm in each lane."""
         lanes, pull = np.arange(self.num_envs), np.minimum(self._steps, self.horizon - 1)
         mean, noise = self.lane_tasks["means"][lanes, actions], self.noise[lanes, pull]
         gaussian = self.config.rewards == "gaussian"
         reward = mean + self.config.reward_std * noise if gaussian else (noise < mean).astype(np.float64)
-        ended = np.full(self.num_envs, self.config.ends == "each-pull")
-        return Outcome(reward, ended, np.zeros(self.num_envs, bool), {})
+        return Outcome(reward, terminated=self.config.ends == "each-pull")
 
     def observe(self) -> np.ndarray:
-        """Nothing: a constant."""
         return np.zeros((self.num_envs, 1))
 
     def informed_return(self, tasks: Tasks) -> np.ndarray:

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from gymnasium.spaces import Discrete
 
-from envs.contract.base import Outcome, TaskEnv
-from envs.contract.config import FamilyConfig, resolve
+from envs.contract.base import TaskEnv
+from envs.contract.config import FamilyConfig, option
+from envs.contract.definition import Outcome
 from envs.contract.errors import InputError
 from envs.contract.tasks import Choice, TaskDistribution, Tasks
 from envs.engine.rendering import NO_PATHS, draw_plane
@@ -30,7 +31,7 @@ class GridNaviConfig(FamilyConfig):
     """The options of GridNavi; what is None comes from the variant."""
 
     variant: str = "varibad"
-    size: int | None = None
+    size: int | None = option(above=0)
     """Cells along a side."""
 
 
@@ -40,29 +41,16 @@ VARIANTS: dict[str, dict[str, Any]] = {"varibad": {"horizon": 15, "size": 5}}
 class GridNavi(TaskEnv):
     """Task parameter: `goal` [2], a cell (x, y). Observation: the cell of the agent, (x, y)."""
 
-    Config = GridNaviConfig
-    variants = VARIANTS
+    Config, variants = GridNaviConfig, VARIANTS
 
-    def __init__(
-        self, num_tasks: int, lanes_per_task: int, config: GridNaviConfig | None = None, *, threads: int = 0
-    ) -> None:
-        """`threads` is there for the families that simulate: numpy moves all agents at once.
-
-        Raises: InputError on a grid without a cell that does not touch the start.
-        """
-        options = resolve(config or GridNaviConfig(), VARIANTS, positive=("size",))
+    def define(self, options: Any) -> dict[str, Any]:
         if options.size < 3:
             raise InputError(f"env.size is {options.size} — give 3 or more: goals do not touch the start")
         cells = itertools.product(range(options.size), repeat=2)
-        super().__init__(
-            num_tasks,
-            lanes_per_task,
-            options,
-            horizon=options.horizon,
-            task_distribution=TaskDistribution(goal=Choice(tuple(cell for cell in cells if max(cell) > 1))),
-            observation_size=2,
-            action_space=Discrete(len(MOVES)),
-        )
+        goal = Choice(tuple(cell for cell in cells if max(cell) > 1))
+        return {"task_distribution": TaskDistribution(goal=goal), "action_space": Discrete(len(MOVES))}
+
+    def build(self) -> None:
         self.cell = np.zeros((self.num_envs, 2), np.int64)
 
     @property
@@ -79,7 +67,6 @@ class GridNavi(TaskEnv):
             raise InputError(f"task parameter 'goal' of task {task} is {goal[task]} — give cells from 0 to {size - 1}")
 
     def reset_lanes(self, mask: np.ndarray) -> None:
-        """Put the agents into the corner."""
         self.cell[mask] = 0
 
     def advance(self, actions: np.ndarray, live: np.ndarray) -> Outcome:
@@ -87,18 +74,14 @@ class GridNavi(TaskEnv):
         moved = np.clip(self.cell + MOVES[actions], 0, self.config.size - 1)
         self.cell = np.where(live[:, None], moved, self.cell)
         found = (self.cell == self.lane_tasks["goal"]).all(axis=1)
-        none = np.zeros(self.num_envs, bool)
-        return Outcome(np.where(found, ON_GOAL, ELSEWHERE), none, none, {})
+        return Outcome(np.where(found, ON_GOAL, ELSEWHERE))
 
     def observe(self) -> np.ndarray:
-        """The cell."""
         return self.cell
 
     def render_lane(self, lane: int = 0, paths: Mapping[str, np.ndarray] = NO_PATHS) -> np.ndarray:
-        """The agent, the goal and the cells, and paths `[points, 2]` by name, uint8 `[height, width, 3]`."""
-        return draw_plane(
-            self.cell[lane], self.lane_tasks["goal"][[lane]], self.config.size - 0.5, cells=True, paths=paths
-        )
+        goal, reach = self.lane_tasks["goal"][[lane]], self.config.size - 0.5
+        return draw_plane(self.cell[lane], goal, reach, cells=True, paths=paths)
 
     def informed_return(self, tasks: Tasks) -> np.ndarray:
         """Walk straight to the goal and stay there, `[N]`."""

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from gymnasium.spaces import Discrete
 
-from envs.contract.base import Outcome, TaskEnv
-from envs.contract.config import FamilyConfig, resolve
+from envs.contract.base import TaskEnv
+from envs.contract.config import FamilyConfig, option
+from envs.contract.definition import Outcome
 from envs.contract.tasks import Dirichlet, Normal, TaskDistribution, Tasks
 
 
@@ -23,9 +24,9 @@ class TabularConfig(FamilyConfig):
     """The options of TabularMDP; what is None comes from the variant."""
 
     variant: str = "rl2"
-    states: int | None = None
+    states: int | None = option(above=0)
     """Number of states S."""
-    actions: int | None = None
+    actions: int | None = option(above=0)
     """Number of actions A."""
 
 
@@ -36,31 +37,19 @@ VARIANTS: dict[str, dict[str, Any]] = {"rl2": RL2, "deleu": RL2}
 class TabularMDP(TaskEnv):
     """Task parameters: `mean_reward` [S, A], `transition` [S, A, S]. Observation: the state, one-hot (S)."""
 
-    Config = TabularConfig
-    variants = VARIANTS
+    Config, variants = TabularConfig, VARIANTS
 
-    def __init__(
-        self, num_tasks: int, lanes_per_task: int, config: TabularConfig | None = None, *, threads: int = 0
-    ) -> None:
-        """`threads` is there for the families that simulate: numpy moves all lanes at once."""
-        options = resolve(config or TabularConfig(), VARIANTS, positive=("states", "actions"))
+    def define(self, options: Any) -> dict[str, Any]:
         S, A = options.states, options.actions
         laws = TaskDistribution(mean_reward=Normal(1.0, 1.0, (S, A)), transition=Dirichlet(1.0, (S, A, S)))
-        super().__init__(
-            num_tasks,
-            lanes_per_task,
-            options,
-            horizon=options.horizon,
-            task_distribution=laws,
-            observation_size=S,
-            action_space=Discrete(A),
-        )
+        return {"task_distribution": laws, "action_space": Discrete(A)}
+
+    def build(self) -> None:
         self.state = np.zeros(self.num_envs, np.int64)
         # An episode's chances, drawn at its reset: no other lane's resets can shift them.
         self.reward_noise, self.chance = np.zeros((2, self.num_envs, self.horizon))
 
     def reset_lanes(self, mask: np.ndarray) -> None:
-        """Put the lanes into state 0 and draw what the episode's steps will meet."""
         self.state[mask] = 0
         shape = (self.lanes_per_task, self.horizon)
         for lanes, copies, rng in self.tasks_to_reset(mask):
@@ -68,18 +57,15 @@ class TabularMDP(TaskEnv):
             self.chance[lanes] = rng.random(shape)[copies]
 
     def advance(self, actions: np.ndarray, live: np.ndarray) -> Outcome:
-        """Pay for the state and the action, and move on."""
         lanes, step = np.arange(self.num_envs), np.minimum(self._steps, self.horizon - 1)
         reward = self.lane_tasks["mean_reward"][lanes, self.state, actions] + self.reward_noise[lanes, step]
         # The next state is the number of states whose cumulative probability chance has passed.
         passed = self.lane_tasks["transition"][lanes, self.state, actions, :-1].cumsum(axis=1)  # [num_envs, S - 1]
         following = (self.chance[lanes, step, None] >= passed).sum(axis=1)
         self.state = np.where(live, following, self.state)
-        none = np.zeros(self.num_envs, bool)
-        return Outcome(reward, none, none, {})
+        return Outcome(reward)
 
     def observe(self) -> np.ndarray:
-        """The state, one-hot."""
         return np.eye(self.config.states)[self.state]
 
     def informed_return(self, tasks: Tasks) -> np.ndarray:

@@ -1,16 +1,14 @@
 """The base class with a family small enough to know everything about it."""
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from gymnasium.spaces import Discrete
 
 from envs.contract.base import Outcome, TaskEnv
-from envs.contract.config import resolve
-from envs.contract.errors import InputError, NonFiniteError, nearest
-from envs.contract.seeding import RUN_LANES, SAMPLE_TASKS, generators
+from envs.contract.config import FamilyConfig
+from envs.contract.errors import InputError, NonFiniteError
 from envs.contract.tasks import Choice, TaskDistribution, Uniform
 
 
@@ -177,85 +175,38 @@ def test_without_a_seed_the_generators_run_on() -> None:
     assert str(env.rngs[0].bit_generator.state) == str(before)  # task 0 has no lane to reset
 
 
-def test_streams_differ_by_seed_purpose_and_task() -> None:
-    streams = [
-        *generators(0, 2, SAMPLE_TASKS),
-        *generators(0, 2, RUN_LANES),
-        *generators([0, 1], 2, RUN_LANES),
-    ]
-    assert len({rng.random() for rng in streams}) == len(streams)
+class Echo(TaskEnv):
+    """Says everything in `define`; the observation is three times the same number."""
+
+    variants: ClassVar = {"metarl": {"horizon": 7}}
+    Config = FamilyConfig
+
+    def define(self, options: Any) -> dict[str, Any]:
+        tasks = TaskDistribution(gain=Uniform(0.0, options.horizon))
+        return {"task_distribution": tasks, "action_space": Discrete(2)}
+
+    def build(self) -> None:
+        self.place = np.zeros((self.num_envs, 3))
+
+    def observe(self) -> np.ndarray:
+        return self.place
 
 
-def test_uniform_fills_its_box() -> None:
-    # Mean 1 ± 4 standard errors of 4 / sqrt(12 * 4000) = 0.018; 4,000 draws come close to the bounds.
-    law = Uniform(-1.0, 3.0, (2,))
-    draws = np.stack([law.draw(rng) for rng in generators(0, 4000, SAMPLE_TASKS)])
-    assert draws.shape == (4000, 2)
-    np.testing.assert_allclose(draws.mean(axis=0), 1.0, atol=0.075)
-    np.testing.assert_allclose([draws.min(), draws.max()], [-1.0, 3.0], atol=0.01)
+def test_a_family_is_built_from_its_definition_at_the_options_of_its_variant() -> None:
+    env = Echo(2, 2)
+    assert (env.horizon, env.config.horizon, env.observation_size) == (7, 7, 3)
+    assert env.single_observation_space.shape == (3,) and env.splits["train"] == {"gain": Uniform(0.0, 7)}
+    assert Echo(1, 1, FamilyConfig(horizon=2)).splits["train"] == {"gain": Uniform(0.0, 2)}
 
 
-def test_choice_draws_every_value_equally_often() -> None:
-    # Binomial(4000, 1/2): standard deviation 31.6, so 2000 ± 4 of them.
-    law = Choice(((-0.5, 0.0), (0.5, 0.0)))
-    draws = np.stack([law.draw(rng) for rng in generators(0, 4000, SAMPLE_TASKS)])
-    assert set(map(tuple, draws)) == {(-0.5, 0.0), (0.5, 0.0)}
-    assert abs((draws[:, 0] > 0).sum() - 2000) < 127
+def test_what_a_constructor_is_given_counts_instead_of_the_definition() -> None:
+    given = TaskDistribution(gain=Choice((1.0, 2.0)))
+    env = Echo(2, 2, horizon=3, task_distribution=given)
+    assert env.horizon == 3 and env.splits["train"] is given
 
 
-def test_a_law_refuses_what_no_task_can_have() -> None:
-    np.testing.assert_array_equal(Uniform(0.0, 1.0).check("mass", [5.0]), [5.0])  # outside is allowed
-    assert Choice((0, 1, 2)).check("leg", [2.0, 3.0]).dtype == np.int64
-    with pytest.raises(InputError, match="'leg' of task 1 is 0.5 — give a whole number"):
-        Choice((0, 1, 2)).check("leg", [0, 0.5])
-    with pytest.raises(InputError, match="'mass' of task 0 is inf — give a finite number"):
-        Uniform(0.0, 1.0).check("mass", [np.inf])
-    with pytest.raises(InputError, match=r"Uniform\(2.0, 1.0\)"):
-        Uniform(2.0, 1.0)
-
-
-@dataclass(frozen=True)
-class Options:
-    variant: str = "slow"
-    horizon: int | None = None
-    speed: float | None = None
-    law: Literal["normal", "uniform"] | None = None
-    noisy: bool | None = None
-
-
-OPTIONS = {
-    "slow": {"horizon": 10, "speed": 0.0, "law": "normal", "noisy": False},
-    "fast": {"horizon": 10, "speed": 2.0, "law": "normal", "noisy": True},
-}
-
-
-def test_a_variant_fills_what_the_user_left_open() -> None:
-    assert resolve(Options(), OPTIONS) == Options("slow", 10, 0.0, "normal", False)
-    assert resolve(Options("fast", horizon=3, noisy=False), OPTIONS) == Options("fast", 3, 2.0, "normal", False)
-
-
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
-        ({"variant": "fats"}, "unknown env.variant 'fats' — did you mean 'fast'?"),
-        ({"horizon": 0}, "env.horizon is 0 — give a whole number above 0"),
-        ({"horizon": 10**19}, "env.horizon is 10000000000000000000 — give a whole number of at most 1e+09"),
-        ({"horizon": 2.5}, "env.horizon is 2.5 — give a whole number above 0"),
-        ({"horizon": True}, "env.horizon is True — give a whole number above 0"),
-        ({"speed": -1.0}, "env.speed is -1.0 — give a finite number, 0 or above"),
-        ({"speed": np.nan}, "env.speed is nan — give a finite number, 0 or above"),
-        ({"speed": "1"}, "env.speed is '1' — give a finite number, 0 or above"),
-        ({"law": "unifrom"}, "env.law is 'unifrom' — give one of: normal, uniform"),
-        ({"noisy": 1}, "env.noisy is 1 — give true or false"),
-    ],
-)
-def test_an_impossible_option_is_refused_by_name(fields: dict[str, Any], message: str) -> None:
-    with pytest.raises(InputError) as error:
-        resolve(Options(**fields), OPTIONS, positive=("horizon",), nonnegative=("speed",))
-    assert str(error.value) == message
-
-
-def test_nearest_suggests_one_name_or_lists_a_few() -> None:
-    assert nearest("horzon", ["horizon", "variant"]) == " — did you mean 'horizon'?"
-    assert nearest("zzz", ["horizon", "variant"]) == " — choose one of: horizon, variant"
-    assert nearest("zzz", map(str, range(400))) == " — check the name"
+def test_a_definition_that_lacks_or_adds_something_is_refused_by_its_name() -> None:
+    with pytest.raises(TypeError, match="observation_sise"):
+        Echo(1, 1, observation_sise=3)
+    with pytest.raises(TypeError, match="'task_distribution' and 'action_space'"):
+        TaskEnv(1, 1)

@@ -11,7 +11,7 @@ from gymnasium.spaces import Discrete
 import envs
 from envs.contract.base import TaskEnv
 from envs.contract.config import FamilyConfig
-from envs.contract.tasks import Choice, LogUniform, TaskDistribution, TaskList, Uniform
+from envs.contract.tasks import Choice, TaskDistribution, TaskList, Uniform
 
 
 class Goals(TaskEnv):
@@ -254,15 +254,3 @@ def test_an_unknown_split_is_refused_with_the_ones_there_are() -> None:
 def test_an_impossible_list_is_refused_by_name(size: Any) -> None:
     with pytest.raises(envs.InputError, match=f"env.train_tasks is {size} — give a whole number, 0 or above"):
         envs.make("point-nav", 1, 1, train_tasks=size)
-
-
-def test_log_uniform_draws_uniform_exponents() -> None:
-    law = LogUniform(1.5, -3.0, 3.0, (4,))
-    factors = np.stack([law.draw(np.random.default_rng(seed)) for seed in range(2000)])
-    exponents = np.log(factors) / np.log(1.5)
-    # 8,000 draws of U(-3, 3): mean 0 and standard deviation √3, each within 5 standard errors.
-    assert abs(exponents.mean()) < 5 * np.sqrt(3 / 8000) and abs(exponents.std() - np.sqrt(3)) < 0.05
-    assert 1.5**-3 <= factors.min() < 0.31 and 3.2 < factors.max() <= 1.5**3
-    for base, low, high in ((0.0, 0.0, 1.0), (2.0, 1.0, 0.0), (2.0, 0.0, np.inf)):
-        with pytest.raises(envs.InputError, match="LogUniform"):
-            LogUniform(base, low, high)

@@ -17,8 +17,9 @@ import pytest
 
 import envs
 from envs.contract.tasks import Choice, LogUniform, TaskDistribution, TaskList, Uniform
-from envs.engine.dynamics import LogUniformBeyond, RandomParametersConfig, Scale, random_parameters
+from envs.engine.dynamics import Scale
 from envs.engine.mujoco_tasks import MujocoTasks, load_model
+from envs.families.locomotion.random_parameters import RandomParametersConfig, random_parameters
 
 ASSETS = Path(gymnasium.__file__).parent / "envs/mujoco/assets"
 ROBOT = """
@@ -298,13 +299,6 @@ def test_a_list_joins_dynamics_with_other_parameters_and_lacks_none(robot: mujoc
         Dynamic(robot, dynamics, 2, 1, task_distribution=TaskList({"velocity": [1.0, 4.0]}))
     with pytest.raises(envs.InputError, match="a list of tasks lacks 'velocity' — list it too, one row per task"):
         Dynamic(robot, dynamics, 2, 1, task_distribution=listed, test_distribution=TaskList({"load": [1.0, 4.0]}))
-
-
-def test_the_law_beyond_leaves_the_training_range_out_on_both_sides() -> None:
-    law, rng = LogUniformBeyond(1.5, 3.0, 4.0, (4000,)), np.random.default_rng(0)
-    exponents = np.log(law.draw(rng)) / np.log(1.5)
-    assert np.abs(exponents).min() >= 3.0 - 1e-12 and np.abs(exponents).max() <= 4.0 + 1e-12
-    assert abs(np.sign(exponents).sum()) < 4 * np.sqrt(4000)  # the sum of 4000 fair signs
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ acceleration a gives after n steps of h seconds the velocity n h a and the displ
 """
 
 from pathlib import Path
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -31,7 +32,8 @@ CART = """
   <actuator><motor joint="rail" gear="6" ctrlrange="-1 3"/></actuator>
 </mujoco>
 """
-# The user's own robot, as a user would write it: about thirty lines, found by its path.
+# The user's own robot, as a user would write it: found by its path, and with what it is in a constructor of its own, as
+# in the files of earlier versions, or in `define`.
 CART_FILE = """
 from pathlib import Path
 import numpy as np
@@ -58,6 +60,16 @@ class Cart(MujocoTasks):
 
     def terminated(self):
         return np.abs(self.qpos[:, 0]) > 0.15
+"""
+
+CONSTRUCTOR = CART_FILE[CART_FILE.index("    def __init__") : CART_FILE.index("    def initial_state")]
+DEFINE = """
+    def define(self, options):
+        return {
+            "model": load_model(Path(__file__).parent / "cart.xml"), "frame_skip": 2, "horizon": 10,
+            "task_distribution": TaskDistribution(velocity=Uniform(0.0, 2.0)),
+        }
+
 """
 
 
@@ -91,10 +103,11 @@ def cart(tmp_path: Path) -> mujoco.MjModel:
     return load_model(path)
 
 
-def test_a_users_robot_drives_as_newton_says(cart: mujoco.MjModel, tmp_path: Path) -> None:
+@pytest.mark.parametrize("file", [CART_FILE, CART_FILE.replace(CONSTRUCTOR, DEFINE)], ids=["constructor", "define"])
+def test_a_users_robot_drives_as_newton_says(cart: mujoco.MjModel, tmp_path: Path, file: str) -> None:
     # Mass 2 + 1, gear 6. Action 1 is control 3: acceleration 6 m/s²; action -1 is control -1: -2 m/s²; the middle of
     # the control range is 1. A step is two physics steps of 0.02 s: displacement 3 * 0.02² * a, velocity 0.04 a.
-    (tmp_path / "cart.py").write_text(CART_FILE)
+    (tmp_path / "cart.py").write_text(file)
     env = envs.make(f"{tmp_path / 'cart.py'}:Cart", 1, 4, threads=1)
     assert isinstance(env, MujocoTasks) and env.dt == 0.04
     env.set_tasks({"velocity": [1.0]})
@@ -112,6 +125,19 @@ def test_a_users_robot_drives_as_newton_says(cart: mujoco.MjModel, tmp_path: Pat
     np.testing.assert_array_equal(truncated, ~terminated)
     assert terminated.any()
     np.testing.assert_array_equal(env.qpos, observation[:, :2])  # ended lanes were not simulated any further
+
+
+def test_the_fields_of_a_definition_are_those_of_the_present_state(cart: mujoco.MjModel) -> None:
+    class Seeing(Cart):
+        def define(self, options: Any) -> dict[str, Any]:
+            return {"fields": ["xpos"]}
+
+    env = Seeing(cart, 1, 2)
+    load = env.fields["xpos"][:, cart.body("load").id]
+    for _ in range(3):  # the load's place is the cart's along x, and 0.5 m above it but for its own slide
+        env.reset() if env._observation is None else env.step(np.ones((2, 1)))
+        np.testing.assert_allclose(load, np.stack([env.qpos[:, 0], [0.0, 0.0], 0.5 + env.qpos[:, 1]], axis=1))
+    assert (load[:, 0] > 0.0).all()
 
 
 def test_one_diverging_lane_of_800_touches_no_bit_of_the_others(cart: mujoco.MjModel) -> None:

@@ -8,7 +8,7 @@ import pytest
 from gymnasium.envs.mujoco.ant_v5 import AntEnv
 
 import envs
-from envs.families.locomotion.ant import Ant
+from envs.engine.mujoco_tasks import MujocoTasks
 
 # variant: horizon, seconds a step, action bound, observation size, survive bonus, control cost, contact cost, heights.
 # Sources: rllab/envs/mujoco/ant_env_rand*.py in cbfinn/maml_rl (9c8e2eb), maml_rl/envs/mujoco/ant.py in
@@ -60,13 +60,13 @@ class PresentAnt(AntEnv):
         mujoco.mj_rnePostConstraint(self.model, self.data)
 
 
-def make(name: str, num_tasks: int = 1, lanes_per_task: int = 1, threads: int = 1, **fields: Any) -> Ant:
+def make(name: str, num_tasks: int = 1, lanes_per_task: int = 1, threads: int = 1, **fields: Any) -> MujocoTasks:
     env = envs.make(name, num_tasks, lanes_per_task, threads=threads, **fields)
-    assert isinstance(env, Ant)
+    assert isinstance(env, MujocoTasks)
     return env
 
 
-def actions_for(env: Ant, steps: int) -> np.ndarray:
+def actions_for(env: MujocoTasks, steps: int) -> np.ndarray:
     """[steps, num_envs, 8]"""
     bound = env.single_action_space.high[0]
     return np.random.default_rng(3).uniform(-bound, bound, (steps, *env.action_space.shape))

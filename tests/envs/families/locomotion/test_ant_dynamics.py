@@ -8,7 +8,7 @@ import pytest
 
 import envs
 from envs.engine.mujoco_tasks import MujocoTasks, load_model
-from envs.families.locomotion.ant import XML
+from envs.families.locomotion.robot import ASSETS
 
 # By leg, in the XML's order: its geoms (upper, lower) and its motors, as GrBAL numbers them:
 # learning_to_adapt/envs/ant_env.py in iclavera/learning_to_adapt (bd7d99b).
@@ -49,7 +49,7 @@ def test_random_parameters_are_those_of_separate_models() -> None:
     actions = actions_for(env, 20)
     states = [(env.step(action), env.qpos.copy())[1] for action in actions]
     for lane in range(2):
-        model = load_model(XML)
+        model = load_model(ASSETS / "ant.xml")
         for field, name in (
             ("body_mass", "mass"),
             ("body_inertia", "inertia"),
@@ -91,7 +91,7 @@ def test_a_crippled_leg_is_short_thin_and_folded_and_moves_as_a_model_of_that_sh
     states = [(env.step(action), env.qpos.copy())[1] for action in actions]
     touched = False
     for leg, (upper, lower) in enumerate(GEOMS):
-        spec = mujoco.MjSpec.from_file(str(XML))
+        spec = mujoco.MjSpec.from_file(str(ASSETS / "ant.xml"))
         spec.option.timestep = 0.02
         model = spec.compile()
         healthy = model.geom_size.copy(), model.geom_pos.copy()

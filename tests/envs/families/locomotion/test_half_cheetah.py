@@ -12,7 +12,7 @@ import pytest
 
 import envs
 from envs.engine.mujoco_tasks import MujocoTasks, load_model
-from envs.families.locomotion.half_cheetah import XML
+from envs.families.locomotion.robot import ASSETS
 
 # variant: horizon, seconds a step, action bound, observation size. Sources: rllab/envs/mujoco/half_cheetah_env_rand*.py
 # in cbfinn/maml_rl (9c8e2eb), maml_rl/envs/mujoco/half_cheetah.py in tristandeleu/pytorch-maml-rl (21d4ba1),
@@ -258,9 +258,9 @@ def test_the_model_loads_in_silence_and_equals_the_plain_load(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with silent_mujoco():
-        plain = mujoco.MjModel.from_xml_path(str(XML))
+        plain = mujoco.MjModel.from_xml_path(str(ASSETS / "half_cheetah.xml"))
     monkeypatch.chdir(tmp_path)
-    model = load_model(XML)
+    model = load_model(ASSETS / "half_cheetah.xml")
     assert capfd.readouterr() == ("", "") and not list(tmp_path.iterdir())
     np.testing.assert_allclose(model.body_mass.sum(), 14.0, rtol=1e-12)
     for field in ("body_mass", "body_inertia", "body_invweight0", "body_subtreemass", "dof_invweight0", "dof_M0"):

@@ -8,7 +8,7 @@ import pytest
 
 import envs
 from envs.engine.mujoco_tasks import MujocoTasks
-from envs.families.locomotion.half_cheetah import XML
+from envs.families.locomotion.robot import ASSETS
 
 # family: its factor's name, training range, and range outside of it
 SCALED = {
@@ -69,7 +69,7 @@ def test_each_factor_changes_its_own_field() -> None:
 
 def test_a_payload_makes_the_torso_denser() -> None:
     """A model compiled with a torso of 2.5 times the density, of the same shape: its inertia is MuJoCo's own."""
-    spec = mujoco.MjSpec.from_file(str(XML))
+    spec = mujoco.MjSpec.from_file(str(ASSETS / "half_cheetah.xml"))
     spec.compiler.settotalmass = -1.0
     plain = spec.compile()
     density = 14.0 / plain.body_mass.sum()  # the file sets the whole to 14 kg: all densities by this factor

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import envs
-from envs.contract.tasks import Dirichlet, Normal
 
 
 def make(num_tasks: int = 1, lanes: int = 1, **fields: Any) -> envs.TaskEnv:
@@ -85,20 +84,6 @@ def test_a_table_that_holds_no_probabilities_is_refused() -> None:
                 f"task parameter 'transition' has no probabilities in {place} — give 0 or above, summing to 1"
             )
     np.testing.assert_array_equal(env.tasks["transition"], good["transition"])
-
-
-def test_impossible_laws_are_refused() -> None:
-    for law in (
-        lambda: Normal(np.nan, 1.0),
-        lambda: Normal(0.0, -1.0),
-        lambda: Dirichlet(0.0, (3,)),
-        lambda: Dirichlet(1.0, ()),
-        lambda: Dirichlet(1.0, (2, 0)),
-    ):
-        with pytest.raises(envs.InputError, match="is no law"):
-            law()
-    with pytest.raises(envs.InputError, match="'p' has no probabilities in task 1"):
-        Dirichlet(1.0, (2,)).check("p", [[0.5, 0.5], [0.6, 0.6]])
 
 
 def value_of(policy: tuple[int, ...], mean_reward: np.ndarray, transition: np.ndarray, horizon: int) -> float:

@@ -1,0 +1,48 @@
+"""What a family says of itself (`Definition`), and what its lanes say of a step (`Outcome`)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from gymnasium import Space
+
+from envs.contract.tasks import TaskDistribution
+
+
+@dataclass(frozen=True)
+class NoConfig:
+    """The config of a family without options."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Definition:
+    """What tasks there are, what is seen and what is done: `TaskEnv.define` gives these by name."""
+
+    task_distribution: TaskDistribution
+    """What training tasks come from."""
+    test_distribution: TaskDistribution | None = None
+    """Tasks held out from training; by default test tasks follow the training law."""
+    outside_distribution: TaskDistribution | None = None
+    """Tasks beyond the training range, where the family has them."""
+    action_space: Space[Any]
+    """What a lane does: a one-dimensional Box, or Discrete."""
+    observation_size: int | None = None
+    """O; by default the size of what `observe` gives."""
+    horizon: int | None = None
+    """Steps after which an episode is truncated; by default the config's."""
+
+
+class Outcome(NamedTuple):
+    """What one step did to the lanes; what it says of a lane that was not live is ignored."""
+
+    reward: np.ndarray
+    """[num_envs]"""
+    terminated: np.ndarray | bool = False
+    """bool [num_envs]: the task says that the episode is over."""
+    diverged: np.ndarray | bool = False
+    """bool [num_envs]: the simulation broke, so that neither its state nor its reward mean anything."""
+    terms: Mapping[str, np.ndarray] = {}
+    """Diagnostics by name, such as the terms of the reward: [num_envs] each."""
+    truncated: np.ndarray | bool = False
+    """bool [num_envs]: a clock other than the horizon stopped the episode."""

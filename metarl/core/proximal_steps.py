@@ -1,0 +1,132 @@
+"""An inner loop that solves a proximal problem and is differentiated at its solution (Rajeswaran et al. 2019).
+
+At a solution `φ = argmin L(φ) + λ/2 ‖φ − θ‖²` it holds that `φ − θ + ∇L(φ)/λ = 0`, so that `dφ/dθ = (I + H/λ)⁻¹` with
+`H` the Hessian of `L` at `φ` (theorem 1). Products with it are solved by conjugate gradient: the way to `φ` is never
+differentiated.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.func import grad, grad_and_value
+
+from metarl.core.inner_loops import GradientSteps, Judge
+from metarl.core.inner_step import Loss, for_tasks
+from metarl.core.meta_gradient import Adaptation, Product, linearised
+from metarl.core.trust_region import add, conjugate_gradient_of_tasks
+from metarl.core.types import Params
+from metarl.runtime.ranks import mean_over_tasks
+
+
+@dataclass(frozen=True)
+class ProximalSteps(GradientSteps):
+    """Each step solves `argmin F(φ) = L(φ) + strength/2 ‖φ − params‖²`, from `params` on.
+
+    By gradient steps down `L`, each followed by the exact proximal step of the other term, which is stable however
+    strong that is. Where `L` is too steep for such a step, it is not taken, and this task's later ones are half as
+    long.
+    """
+
+    strength: float = 1.0
+    """λ: how strongly a solution is held where it started."""
+    iterations: int = 1
+    """Steps of the solver, of size `rate` as long as that is not too much."""
+    implicit_iterations: int = 5
+    """Conjugate-gradient steps of a product with the solution's derivative."""
+
+    def step(self, meta: Params, params: Params, support: Any, number: int, scale: float = 1.0) -> Params:
+        """The solution; `scale` shortens the way to it by a stronger pull."""
+        anchor, strength = params, self.strength / max(scale, 1e-8)
+
+        def slope(params: Params) -> tuple[Params, Params, torch.Tensor]:
+            gradient, loss = grad_and_value(self.loss)(params, support)
+            away = {name: params[name] - anchor[name] for name in anchor}
+            objective = loss + strength / 2 * torch.stack([x.square().sum() for x in away.values()]).sum()
+            gradient = {name: value.detach() for name, value in gradient.items()}
+            return gradient, {name: gradient[name] + strength * away[name] for name in anchor}, objective.detach()
+
+        gradient, steepness, objective = slope(params)  # of L, of F, and F
+        rate = torch.full_like(objective, self.rate)
+        for _ in range(self.iterations):
+            pull = rate * strength
+            tried = {name: (params[name] - rate * gradient[name] + pull * anchor[name]) / (1 + pull) for name in anchor}
+            its_gradient, its_steepness, its_objective = slope(tried)
+            # Near the solution the change of F is lost in rounding; the mean of F's slopes along the step at both ends,
+            # which is the change of a quadratic, is not (Hager & Zhang 2005, section 2).
+            change = sum(
+                (tried[name] - params[name]).mul(steepness[name] + its_steepness[name]).sum() for name in anchor
+            )
+            rounding = torch.finfo(objective.dtype).eps ** 0.5 * objective.abs()
+            good = (change <= 0) & (its_objective <= objective + rounding)  # false where one is not a number
+            params, gradient, steepness = (
+                {name: torch.where(good, new[name], old[name]) for name in anchor}
+                for new, old in ((tried, params), (its_gradient, gradient), (its_steepness, steepness))
+            )
+            objective, rate = torch.where(good, its_objective, objective), torch.where(good, rate, rate / 2)
+        return params
+
+    def adaptation(self, meta: Params, supports: tuple[Any, ...], tasks: int) -> Adaptation:
+        """All tasks' solutions, and `dφ/dθ`, which is symmetric, as a product."""
+        (support,) = supports
+        solve = for_tasks(lambda meta, supports: self.trail(meta, supports)[-1], shared=[0])
+        solutions = {name: value.detach() for name, value in solve(meta, supports).items()}
+        return implicit_adaptation(self.loss, solutions, support, self.strength, self.implicit_iterations)
+
+    def rougher(self, meta: Params, reached: Adaptation, supports: tuple[Any, ...], fewer: Any) -> Adaptation:
+        """The same solutions, and of their derivative `I − H/λ`, the first terms of the inverse's series.
+
+        An inverse that stops after a few conjugate-gradient steps is no linear function of its vector, and the
+        conjugate gradient around it would lose its way. A line search holds the trust region itself.
+        """
+        (support,) = supports
+        curved = scaled_hessian(self.loss, reached.adapted, support, self.strength)
+
+        def first_terms(vector: Params) -> Params:
+            return add(vector, curved(vector), -1.0)
+
+        return Adaptation(reached.adapted, pullback=first_terms, pushforward=first_terms)
+
+    def meta_gradient(
+        self, judge: Judge, meta: Params, supports: tuple[Any, ...], query: Any
+    ) -> tuple[Params, tuple[torch.Tensor, Any]]:
+        """As in `GradientSteps`, by the solution's derivative."""
+        tasks = len(next(iter(query)))
+        reached = self.adaptation(meta, supports, tasks)
+
+        def judged(solution: Params, query: Any) -> tuple[torch.Tensor, Any]:
+            return judge([self.start(meta), solution], query)
+
+        gradients, (losses, seen) = for_tasks(grad_and_value(judged, has_aux=True))(reached.adapted, query)
+        gradient, loss = mean_over_tasks((reached.pullback(gradients), losses))
+        return gradient, (loss, seen)
+
+
+def implicit_adaptation(
+    loss: Loss[Any], solutions: Params, support: Any, strength: float, iterations: int
+) -> Adaptation:
+    """All tasks' solutions, and `dφ/dθ`, which is symmetric, as a product.
+
+    Args:
+        loss: `L`, for one task.
+        solutions: `[N, ...]`, of every task's problem.
+        support: what the problems are about, a pytree of tensors with a leading `N`.
+        strength: λ.
+        iterations: of the conjugate gradient.
+    """
+    curved = scaled_hessian(loss, solutions, support, strength)
+
+    def inverse(vector: Params) -> Params:
+        return conjugate_gradient_of_tasks(lambda vector: add(vector, curved(vector)), vector, iterations)
+
+    return Adaptation(solutions, pullback=inverse, pushforward=inverse)
+
+
+def scaled_hessian(loss: Loss[Any], solutions: Params, support: Any, strength: float) -> Product:
+    """The product `v -> H v / λ` at all tasks' solutions, `[N, ...]` both."""
+    hessian = linearised(for_tasks(grad(loss)), solutions, support).pullback
+
+    def product(vector: Params) -> Params:
+        return {name: value / strength for name, value in hessian(vector).items()}
+
+    return product

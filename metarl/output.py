@@ -1,0 +1,79 @@
+"""What the command says and how it ends: one line for what went wrong, exit codes, output that nobody has to read."""
+
+import contextlib
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any, cast
+
+from rich.console import Console
+
+EXIT_BUG, EXIT_INPUT, EXIT_NUMBERS, EXIT_ENVIRONMENT, EXIT_STORAGE = 1, 2, 3, 4, 5
+EXIT_INTERRUPT, EXIT_TERMINATED = 130, 143
+LONGEST_LINE = 1000  # letters; the longest of ours lists all environments
+
+
+def fail(message: str, code: int) -> int:
+    """Say in one line what went wrong; returns the exit code."""
+    try:
+        print(f"metarl: error: {rank()}{as_line(message)}", file=sys.stderr, flush=True)
+    except OSError:  # the terminal was closed
+        silence(sys.stderr)
+    return code
+
+
+def as_line(message: str) -> str:
+    """A message in one line of bearable length, without what a terminal would obey; it may quote what others wrote."""
+    line = "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in " ".join(message.splitlines())
+    )
+    return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE // 2]} … {line[-LONGEST_LINE // 2 :]}"
+
+
+def silence(stream: Any) -> None:
+    """Nobody reads a stream any more: let what is still written to it vanish, and what it holds back."""
+    with contextlib.suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def rank() -> str:
+    """Which of the processes that torchrun started speaks; empty without torchrun."""
+    return f"rank {os.environ['RANK']}: " if "TORCHELASTIC_RUN_ID" in os.environ else ""
+
+
+class Output(Console):
+    """Standard output that nobody has to read: when a pipe's reader leaves or a terminal is closed, work goes on."""
+
+    def __init__(self) -> None:
+        super().__init__(file=cast(Any, _Unread(sys.stdout)))
+
+
+class _Unread:
+    """A stream that falls silent when nobody is left at its other end."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        with self._quietly():
+            self.stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._quietly():
+            self.stream.flush()
+
+    @contextlib.contextmanager
+    def _quietly(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.EIO):  # the reader has left, the terminal was closed
+                raise
+            silence(self.stream)

@@ -1,0 +1,116 @@
+"""The training loop of every method.
+
+    tasks ──► env.set_tasks ──► collect ──► Trial ──► algorithm.update ──► metrics
+      ▲                           ▲                          │
+      └────── next iteration ─────┴── new meta-parameters ◄──┘
+
+Every iteration starts from reset and draws from addressed streams, so a run that was interrupted and resumed equals
+one that was not. Where several ranks train together (`ranks.py`), each does this with its block of the tasks.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from rich.console import Console
+
+from envs.contract.base import TaskEnv
+from metarl.core.types import Metrics, State, Trial
+from metarl.runs.checkpoint import Checkpoint, shapes_of
+from metarl.runs.run_directory import RunDirectory
+from metarl.runtime.allocation import keep_freed_memory
+from metarl.runtime.devices import CPU, placed_like
+from metarl.runtime.interruption import interruptible_at_points
+from metarl.runtime.randomness import Address, Purpose
+from metarl.runtime.ranks import gather, rank, sum_over_ranks, value_of_first
+from metarl.sampling.collect import blaming_environment, torch_threads
+from metarl.sampling.groups import collect_in_groups, first_tasks
+from metarl.training.ranks import threads_of_rank
+from metarl.training.recording import recording
+
+if TYPE_CHECKING:
+    from metarl.training.setup import Setup, World
+
+
+def train(world: "World", run: RunDirectory | None, start: State, console: Console) -> None:
+    """Train until the config's last iteration, from the run directory's last checkpoint on.
+
+    Whatever ends it early (Ctrl-C, SIGTERM, SIGHUP, broken numbers, a broken environment, a lost rank), the last
+    finished iteration is saved first. Then a signal does what it would have done.
+
+    Args:
+        world: what to train.
+        run: where it is written; None on the ranks that do not write.
+        start: a fresh state.
+        console: where progress is shown.
+
+    Raises:
+        Interrupted: a signal came, and the program's handler of it has returned.
+    """
+    config = world.config.train
+    keep_freed_memory()
+    found = value_of_first(run.load(CPU, shapes_of(start)) if run else None)
+    done = starting_point(found, start, world.device)
+    with (
+        interruptible_at_points(),
+        recording(world, run, done, console) as record,
+        torch_threads(threads_of_rank(config.torch_threads)),
+    ):
+        for iteration in range(done.iteration + 1, config.iterations + 1):
+            address = Address(config.seed).at(Purpose.TRAINING, iteration)
+            state, metrics, steps = world.iterate(done.state, address)
+            done = Checkpoint(iteration, done.env_steps + steps, state)
+            record(done, {"iteration": iteration, world.counted: done.env_steps, **metrics})
+
+
+def starting_point(found: Checkpoint | None, start: State, device: torch.device) -> Checkpoint:
+    """The start, or what was found, with every tensor on the device that the start has it on."""
+    return Checkpoint(0, 0, start) if found is None else found._replace(state=placed_like(found.state, start, device))
+
+
+def train_iteration(setup: "Setup", state: State, address: Address) -> tuple[State, Trial, Metrics]:
+    """One meta-update: new tasks, a trial on each, an update from all."""
+    algorithm, start = setup.algorithm, time.perf_counter()
+    trial = meet_new_tasks(setup, state, algorithm.rounds, address)
+    collected, steps = time.perf_counter(), count_steps(trial)
+    setup.divisions.took((collected - start) / max(1, steps))
+    updated, measured = setup.within_memory(lambda: algorithm.update(state, trial, address.at(Purpose.UPDATE)))
+    finished = time.perf_counter()
+    returns = gather(trial.returns).mean(dim=0)  # [K + 1]
+    metrics = {
+        **{f"return/round_{k}": float(value) for k, value in enumerate(returns)},
+        **measured,
+        "sampling/diverged": float(sum_over_ranks(torch.tensor(trial.diverged, dtype=torch.float64))),
+        "time/sampling": collected - start,
+        "time/update": finished - collected,
+        "time/steps_per_second": steps / (finished - start),
+    }
+    return updated, trial, metrics
+
+
+def meet_new_tasks(setup: "Setup", state: State, rounds: int, address: Address) -> Trial:
+    """A trial of so many rounds on a new task for every place of the meta-batch."""
+    envs, algorithm = setup.envs, setup.algorithm
+    first_task = rank() * sum(env.num_tasks for env in envs)
+    for env, first in zip(envs, first_tasks(envs, first_task), strict=True):
+        set_new_tasks(env, address, first_task=first)
+    return setup.within_memory(lambda: collect_in_groups(envs, algorithm, state, rounds, address, first_task))
+
+
+def set_new_tasks(env: TaskEnv, address: Address, split: str = "train", first_task: int = 0) -> None:
+    """Draw tasks `first_task` … of a meta-batch, as many as `env` has, each from its own stream below `address`."""
+    numbers = range(first_task, first_task + env.num_tasks)
+    with blaming_environment(env, "at its tasks"):
+        env.set_tasks(env.sample_tasks(task_seeds(address, numbers), split=split))
+
+
+def task_seeds(address: Address, tasks: Sequence[int]) -> list[int]:
+    """A seed for each task of a meta-batch."""
+    return [address.at(Purpose.TASKS, task).seed() for task in tasks]
+
+
+def count_steps(trial: Trial) -> int:
+    """Environment steps of a trial, of all ranks."""
+    steps = torch.stack([rollout.mask.sum(dtype=torch.float64) for rollout in trial.rollouts]).sum()
+    return int(sum_over_ranks(steps))

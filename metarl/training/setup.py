@@ -1,0 +1,214 @@
+"""A run's config made real: the environments, the algorithm, and what the loop needs of both."""
+
+import os
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from gymnasium.spaces import Box
+
+from envs.adapters.seeing_task import seeing_task
+from envs.contract.base import TaskEnv
+from envs.registry import environment_class
+from metarl.algorithms import algorithm_class, make_algorithm
+from metarl.algorithms.algorithm import Algorithm, Spaces, Traits
+from metarl.core.networks import size_of_action, size_of_observation
+from metarl.core.replay import replay_bytes
+from metarl.core.types import Metrics, State
+from metarl.runs.checkpoint import Shapes, shapes_of
+from metarl.runs.config import RunConfig, TrainConfig
+from metarl.runs.worlds import is_few_shot
+from metarl.runtime.errors import InputError
+from metarl.runtime.randomness import Address, Purpose
+from metarl.runtime.ranks import tensors_of_first, world_size
+from metarl.runtime.tasks_at_once import WithinMemory
+from metarl.sampling.collect import blaming_environment, task_rows
+from metarl.sampling.groups import Divisions
+from metarl.sampling.normalisation import MOMENTS, initial_moments, outweighed, updated_moments
+from metarl.training.loop import count_steps, meet_new_tasks, train_iteration
+from metarl.training.ranks import threads_of_rank, ways_to_group
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything that a config says, made real."""
+
+    config: RunConfig
+    divisions: Divisions
+    """Ways to sample an iteration's tasks, in one group or in several side by side."""
+    algorithm: Algorithm
+    within_memory: WithinMemory
+    """Has parts of the tasks worked on where memory does not hold all."""
+
+    counted = "env_steps"
+    """What is counted as the run's experience."""
+
+    @property
+    def envs(self) -> tuple[TaskEnv, ...]:
+        """The groups that are met next."""
+        return self.divisions.envs
+
+    @property
+    def env(self) -> TaskEnv:
+        """The first group: all tasks, where there is only one."""
+        return self.envs[0]
+
+    @property
+    def traits(self) -> Traits:
+        """What the algorithm does or needs."""
+        return self.algorithm.traits(self.config.algo)
+
+    @property
+    def device(self) -> torch.device:
+        """Where adaptation and updates are computed."""
+        return self.algorithm.device
+
+    @property
+    def curves(self) -> dict[str, list[str]]:
+        """Metrics that belong into one chart, after 0 … K adaptations each."""
+        return {"return": [f"return/round_{k}" for k in range(self.algorithm.rounds)]}
+
+    def describe(self) -> str:
+        """One line about the work of an iteration."""
+        config, env = self.config, self.env
+        tasks = sum(group.num_tasks for group in self.envs) * world_size()
+        spaces = spaces_of(env)
+        sizes = size_of_observation(spaces.observation), size_of_action(spaces.action)
+        memory = replay_bytes(self.traits.replay, *sizes) if self.traits.replay else 0
+        return (
+            f"{config.environment} · {config.algorithm} · {tasks} tasks"
+            f" × {env.lanes_per_task} lanes × {env.horizon} steps · {self.device}"
+            + (f" · {world_size()} ranks" if world_size() > 1 else "")
+            + (f" · replay of {memory / 2**20:,.0f} MiB" if memory else "")
+        )
+
+    def initial_state(self, address: Address) -> State:
+        """What training starts from: the algorithm's state, with moments of observations if these are normalised."""
+        state = self.algorithm.initial_state(address)
+        if self.config.train.normalise_observations:
+            state = {**state, MOMENTS: initial_moments(size_of_observation(self.env.single_observation_space))}
+        return state
+
+    def iterate(self, state: State, address: Address) -> tuple[State, Metrics, int]:
+        """One meta-update: the new state, what was measured, and the environment steps that it took."""
+        before = 0
+        if MOMENTS in state and not state[MOMENTS]["count"]:
+            state, before = with_first_moments(self, state, address.at(Purpose.MOMENTS))
+        state, trial, metrics = train_iteration(self, state, address)
+        if MOMENTS in state:
+            state = {**state, MOMENTS: updated_moments(state[MOMENTS], trial)}
+        # ranks on unlike processors would drift apart by last bits
+        return tensors_of_first(state), metrics, before + count_steps(trial)
+
+
+@runtime_checkable
+class World(Protocol):
+    """What the training loop needs of a run: a `Setup` of an environment, or a `FewShotSetup` of labelled data."""
+
+    @property
+    def config(self) -> RunConfig:
+        """Everything needed to repeat the run."""
+
+    @property
+    def counted(self) -> str:
+        """What is counted as the run's experience, e.g. `env_steps`."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where checkpoints are loaded to."""
+
+    @property
+    def curves(self) -> dict[str, list[str]]:
+        """Metrics that belong into one chart, by its name."""
+
+    def initial_state(self, address: Address) -> State:
+        """What training starts from."""
+
+    def iterate(self, state: State, address: Address) -> tuple[State, Metrics, int]:
+        """One meta-update: the new state, what was measured, and how much experience it took."""
+
+
+def set_up(config: RunConfig, num_tasks: int | None = None) -> Setup:
+    """Environment and algorithm of a config; nothing is written.
+
+    Args:
+        config: what is to be run.
+        num_tasks: tasks to meet, in a single group; by default those of a training iteration, in groups.
+
+    Raises:
+        InputError: whatever is wrong with the config.
+    """
+    if is_few_shot(config.environment):
+        raise InputError(
+            f"'{config.environment}' is labelled data, where nothing acts — it can be trained and evaluated"
+        )
+    train = resolve_hardware(config.train)
+    device = choose_device(train.device)
+    family: Any = environment_class(config.environment)
+    traits: Traits = algorithm_class(config.algorithm).traits(config.algo)
+    if world_size() > 1 and not traits.divides_over_ranks:
+        raise InputError(f"{config.algorithm} does not divide its tasks over ranks — train it without torchrun")
+    if traits.sees_task:
+        family = seeing_task(family)
+    ways = [[num_tasks]] if num_tasks else ways_to_group(family, config.algorithm, traits, train)
+
+    def made(groups: list[int]) -> tuple[TaskEnv, ...]:
+        threads = -(-threads_of_rank(train.threads) // len(groups))
+        return tuple(family(tasks, train.lanes, config.env, threads=threads) for tasks in groups)
+
+    with blaming_environment(config.environment, "when it was made"):
+        divisions = Divisions(*map(made, ways))
+    envs = divisions.envs
+    algorithm = make_algorithm(config.algorithm, config.algo, spaces_of(envs[0]), device)
+    within_memory = WithinMemory(sum(ways[0]), train.tasks_at_once)
+    return Setup(replace(config, train=train, env=envs[0].config), divisions, algorithm, within_memory)
+
+
+def spaces_of(env: TaskEnv) -> Spaces:
+    """Of one lane of an environment."""
+    task = Box(-np.inf, np.inf, task_rows(env).shape[1:], np.float64)
+    return Spaces(env.single_observation_space, env.single_action_space, task)
+
+
+def fresh_state(world: World) -> State:
+    """What a run starts from."""
+    return world.initial_state(Address(world.config.train.seed).at(Purpose.PARAMETERS))
+
+
+def shapes_of_run(world: World) -> Shapes:
+    """The tensors of a run's checkpoints: those that it starts from, whatever their values have become."""
+    return shapes_of(fresh_state(world))
+
+
+def resolve_hardware(train: TrainConfig) -> TrainConfig:
+    """The config with its thread counts written out."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return replace(train, threads=train.threads or cores, torch_threads=train.torch_threads or cores)
+
+
+def choose_device(name: str) -> torch.device:
+    """The device that adaptation and updates use.
+
+    Raises:
+        InputError: a GPU was asked for, and there is none.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device cuda, but torch finds no GPU — use --device cpu or auto")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def with_first_moments(setup: Setup, state: State, address: Address) -> tuple[State, int]:
+    """The state with moments of observations that its policy has never been without, and the steps that it took.
+
+    Two rounds: the first shows the untrained policy observations as they are, which makes another policy of it; so its
+    moments only serve to see the second, and are outweighed by that.
+    """
+    steps = 0
+    for number in range(2):
+        trial = meet_new_tasks(setup, state, 1, address.at(number))
+        state = {**state, MOMENTS: updated_moments(outweighed(state[MOMENTS]), trial)}
+        steps += count_steps(trial)
+    return state, steps
