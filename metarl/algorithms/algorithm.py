@@ -30,7 +30,8 @@ class Traits(NamedTuple):
     latent): with one environment at hand, a round is then one episode. Any other needs many episodes for a step, and
     its memory serves any number of lanes."""
     remembers_steps: bool = False
-    """Its memory moves within an episode: it serves the lanes that it began with, and no other number of them."""
+    """Its memory moves with every step of an episode, lane by lane, and is of no use to other lanes, though it learns
+    from rounds of many."""
     replay: int = 0
     """Transitions that its state keeps room for."""
 

@@ -57,7 +57,7 @@ class VariBAD:
     @classmethod
     def traits(cls, config: VariBADConfig) -> Traits:
         """Each lane is a trial of its own; transitions are kept."""
-        return Traits(adapts_after_each_episode=True, remembers_steps=True, replay=config.replay_size)
+        return Traits(adapts_after_each_episode=True, replay=config.replay_size)
 
     def __init__(self, config: VariBADConfig, spaces: Spaces, device: torch.device) -> None:
         self.config, self.device = config, device

@@ -152,7 +152,7 @@ def test_a_standard_deviation_that_depends_on_the_observation_trains(
 
 SHARED = {
     *("hidden", "inner-steps", "inner-lr", "later-inner-lr", "entropy-bonus", "state-dependent-std"),
-    *("discount", "gae-lambda"),
+    *("discount", "gae-lambda", "policy", "memory-size"),
 }
 TRUST_REGION = {"max-kl", "cg-iterations", "curvature-share"}
 ADAM = {"learning-rate", "learning-rate-decay", "max-gradient-norm"}
