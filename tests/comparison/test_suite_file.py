@@ -20,7 +20,7 @@ BAD_SUITES = {
     "an unknown algorithm": ({"cells": [{"environments": ["bandit"], "algorithms": ["prmp"]}]}, ["'promp'"]),
     "an algorithm of another world": (
         {"cells": [{"environments": ["sinusoid"], "algorithms": ["promp"]}]},
-        ["'promp'", "labelled data"],
+        ["'promp'", "label"],
     ),
     "no seeds": ({"seeds": []}, ["seeds is []"]),
     "a seed twice": ({"seeds": [1, 1]}, ["seeds is [1, 1]"]),
