@@ -44,7 +44,7 @@ class Claim:
         found = [FIGURE.fullmatch(side) for check in self.checks for side in check.split()]
         return max((int(match[1]) for match in found if match and match[1]), default=0)
 
-    def holds(self, figures: Mapping[str, float | None]) -> bool:
+    def holds(self, figures: Mapping[str, Any]) -> bool:
         """Whether it holds of a seed; what was not measured, or is not finite, bears nothing out."""
         return all(_holds(check, figures) for check in self.checks)
 
@@ -60,7 +60,7 @@ def _is_number(word: str) -> bool:
         return False
 
 
-def _holds(check: str, figures: Mapping[str, float | None]) -> bool:
+def _holds(check: str, figures: Mapping[str, Any]) -> bool:
     left, sign, right = check.split()
     values: list[Any] = [float(side) if _is_number(side) else figures.get(side) for side in (left, right)]
     return all(value is not None and math.isfinite(value) for value in values) and bool(OPERATORS[sign](*values))

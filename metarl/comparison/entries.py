@@ -76,7 +76,7 @@ def seed_result(run: Path, evaluations: Sequence[EvaluationIdentity], shots: int
     ends = [curve[-WINDOW:].mean() for curve in curves.values()]
     means = {"before": ends[0], "after": ends[-1], "gain": ends[-1] - ends[0]}
     return {
-        "minutes": round(float(minutes[-1]), 1),
+        "minutes": _rounded(round(float(minutes[-1]), 1)),
         **{name: metrics[-1][name] for name in steps},
         "update_seconds": _rounded(columns["time/update"].mean()),
         **{name: _rounded(value) for name, value in means.items()},
@@ -99,13 +99,13 @@ def _evaluation(record: dict[str, Any], shots: int | None) -> dict[str, Any]:
     return kept
 
 
-def figures(result: dict[str, Any]) -> dict[str, float | None]:
+def figures(result: dict[str, Any]) -> dict[str, Any]:
     """What a claim may be about (see `claims.py`), of one seed."""
     found: dict[str, Any] = {name: result[name] for name in ("before", "after", "gain") if name in result}
     if found.get("before") and found.get("gain") is not None:
         found["relative_gain"] = found["gain"] / abs(found["before"])
     for measure in CURVES:
-        curve = result["evaluations"][0].get(measure, {}).get("mean", [])
+        curve = (result["evaluations"] or [{}])[0].get(measure, {}).get("mean", [])
         found |= {f"{measure}_{k}": value for k, value in enumerate(curve)}
         if measure == "return" and None not in curve:
             found["trial_return"] = sum(curve)
