@@ -14,7 +14,7 @@ RENAMED_OPTIONS = {"train": {"episodes": "lanes"}, "env": {}, "algo": {"episodes
 """What options were called before schema 3, by room, and what they are called now."""
 
 
-GONE_OPTIONS = {"first_order": ("reptile", "imaml", "multitask", "oracle")}
+GONE_OPTIONS = {"first_order": ("reptile", "imaml", "random-init", "multitask", "oracle")}
 """Options that some methods had before schema 3 and could not follow, with these methods."""
 
 OF_METHOD = object()
