@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -59,7 +59,7 @@ class Job:
     """Still to be run, the first one being at work."""
     log: IO[bytes]
     bar: TaskID
-    process: "subprocess.Popen[bytes]" = field(init=False)
+    process: "subprocess.Popen[bytes]"
 
 
 def check_grid(suite: Suite, grid: Path) -> None:
@@ -152,7 +152,8 @@ class Launcher:
                     self.progress.update(overall, completed=len(self.suite.cells) - len(self.waiting) - len(self.jobs))
                     if time.monotonic() >= next_count:
                         next_count = time.monotonic() + COUNT_SECONDS
-                        self._show_iterations()
+                        for job in self.jobs if self.console.is_terminal else ():
+                            self.progress.update(job.bar, completed=_iterations_done(self.grid / job.cell.folder))
                     time.sleep(POLL_SECONDS if self.jobs or self.waiting else 0)
             finally:
                 self._end_all()
@@ -161,26 +162,20 @@ class Launcher:
     def _start_one(self) -> bool:
         """Start the first waiting cell that is nobody's; drop those that are finished."""
         for folder, (cell, lease) in list(self.waiting.items()):
-            finished = evaluations_of(cell, self.grid)
-            if not finished and not lease.take():
-                continue
-            del self.waiting[folder]
-            if finished:
-                continue
-            if evaluations_of(cell, self.grid):  # its owner finished it while we were looking
+            if lease.take():
+                del self.waiting[folder]
+                if not evaluations_of(cell, self.grid):
+                    self._start(cell, lease)
+                    return True
                 lease.release()
-                continue
-            self._start(cell, lease)
-            return True
         return False
 
     def _start(self, cell: Cell, lease: Lease) -> None:
         log = open(self._log_path(cell), "ab")  # noqa: SIM115 (closed when the job ends)
-        bar = self.progress.add_task(str(cell.folder), total=cell.iterations)
-        job = Job(cell, lease, cell_commands(cell, self.grid), log, bar)
+        commands = cell_commands(cell, self.grid)
         self._say(f"started   {cell.folder}")
-        job.process = start([*self.program, *job.commands[0]], job.log)
-        self.jobs.append(job)
+        bar = self.progress.add_task(str(cell.folder), total=cell.iterations)
+        self.jobs.append(Job(cell, lease, commands, log, bar, start([*self.program, *commands[0]], log)))
 
     def _log_path(self, cell: Cell) -> Path:
         path = self.grid / cell.folder
@@ -209,10 +204,6 @@ class Launcher:
         self._say(f"{'finished' if code == 0 else 'FAILED'.ljust(8)}  {folder}")
         self._forget(job)
         return False
-
-    def _show_iterations(self) -> None:
-        for job in self.jobs if self.console.is_terminal else ():
-            self.progress.update(job.bar, completed=_iterations_done(self.grid / job.cell.folder))
 
     def _end_all(self) -> None:
         """End what runs. Signals wait meanwhile: it takes `GRACE_SECONDS` at most."""

@@ -9,7 +9,7 @@ import csv
 import io
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,22 +60,23 @@ def write_grid(suite: Suite, grid: Path, facts: dict[str, Any]) -> list[Table]:
 def summarise(records: Sequence[Record]) -> dict[str, Any]:
     """All figures of finished runs, as `results.json` holds them."""
     played = [record for record in records if record.measure == "return"]
-    done = [record for record in played if record.is_finished]
-    scores = _by_pair(done, _score)
-    normalised = _by_pair([record for record in done if _levels(record)], _normalised)
+    scores: Scores = {}
+    normalised: Scores = {}
+    for record in played:
+        if record.is_finished and record.evaluation:
+            pair = record.environment, record.algorithm
+            score = record.evaluation["returns"]["mean"][-1]
+            scores.setdefault(pair, []).append(score)
+            random, informed = (record.evaluation.get(level) for level in ("random", "informed"))
+            if random is not None and informed is not None and informed > random:
+                normalised.setdefault(pair, []).append((score - random) / (informed - random))
     efficiency = steps_to_level(played)
     rows = []
     for pair, values in scores.items():
-        own = normalised.get(pair)
-        rows.append(
-            {
-                **dict(zip(("environment", "algorithm"), pair, strict=True)),
-                "scores": values,
-                **_named(interquartile_mean(np.array(values)[:, None])),
-                "normalised": None if own is None else interquartile_mean(np.array(own)[:, None]).value,
-                "steps_to_level": _or_none(efficiency.get(pair, math.inf)),
-            }
-        )
+        share = interquartile_mean(np.array(normalised[pair])[:, None]).value if pair in normalised else math.nan
+        row: dict[str, Any] = {"environment": pair[0], "algorithm": pair[1], "scores": values}
+        row |= _named(interquartile_mean(np.array(values)[:, None]))
+        rows.append(row | {"normalised": _or_none(share), "steps_to_level": _or_none(efficiency.get(pair, math.inf))})
     return {
         "score": "return on unseen tasks after the last round of adaptation",
         "level": f"{SHARE:.0%} of the way from the return that training starts from to the best that it ends with",
@@ -83,31 +84,6 @@ def summarise(records: Sequence[Record]) -> dict[str, Any]:
         "overall": _overall(normalised),
         "probability_of_improvement": _comparisons(scores),
     }
-
-
-def _score(record: Record) -> float:
-    assert record.evaluation is not None  # finished
-    return float(record.evaluation["returns"]["mean"][-1])
-
-
-def _levels(record: Record) -> tuple[float, float] | None:
-    """Random actions and knowing the task, where both are known and differ as they should."""
-    random, informed = ((record.evaluation or {}).get(name) for name in ("random", "informed"))
-    known = random is not None and informed is not None and informed > random
-    return (float(random), float(informed)) if known else None  # type: ignore[arg-type]
-
-
-def _normalised(record: Record) -> float:
-    levels = _levels(record)
-    assert levels is not None  # chosen so
-    return (_score(record) - levels[0]) / (levels[1] - levels[0])
-
-
-def _by_pair(records: Sequence[Record], value: Callable[[Record], float]) -> Scores:
-    found: Scores = {}
-    for record in records:
-        found.setdefault((record.environment, record.algorithm), []).append(value(record))
-    return found
 
 
 def matrix(scores: Scores, environments: Sequence[str], algorithm: str) -> np.ndarray:

@@ -29,7 +29,7 @@ from typing import Any
 
 from envs.contract.errors import InputError, nearest
 from metarl.comparison.claims import Claim
-from metarl.comparison.suite import GIVEN_BY_GRID, Cell, Evaluation, Suite
+from metarl.comparison.suite import GIVEN_BY_GRID, ROOMS, Cell, Evaluation, Suite
 from metarl.runs.config import options_from_dict
 from metarl.runtime.files import read_yaml_file
 
@@ -38,21 +38,8 @@ MOVED = {"tasks": "evaluation: {tasks: …}", "rounds": "evaluation: {adaptation
 
 
 @dataclass(frozen=True)
-class SuiteFile:
-    """The fields of the file."""
-
-    cells: tuple[Any, ...]
-    seeds: tuple[int, ...] = (0, 1, 2)
-    iterations: int | None = None
-    evaluation: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        _check_seeds(self.seeds)
-
-
-@dataclass(frozen=True)
 class Block:
-    """One entry of its `cells`."""
+    """One entry of its `cells`; what the suite says of all of them is filled in."""
 
     environments: tuple[str, ...]
     algorithms: tuple[str, ...]
@@ -60,7 +47,7 @@ class Block:
     env: dict[str, Any] = field(default_factory=dict)
     algo: dict[str, Any] = field(default_factory=dict)
     label: str = ""
-    seeds: tuple[int, ...] | None = None
+    seeds: tuple[int, ...] = (0, 1, 2)
     evaluation: dict[str, Any] = field(default_factory=dict)
     claim: dict[str, Any] | None = None
 
@@ -70,13 +57,30 @@ class Block:
                 raise InputError(f"train.{name} is not for a suite to choose — the grid gives it to every cell")
         if not self.environments or not self.algorithms:
             raise InputError("a cell without environments or algorithms — name at least one of each")
-        if self.seeds is not None:
-            _check_seeds(self.seeds)
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise InputError(f"seeds is {list(self.seeds)} — name each seed once, and at least one")
 
 
-def _check_seeds(seeds: tuple[int, ...]) -> None:
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise InputError(f"seeds is {list(seeds)} — name each seed once, and at least one")
+@dataclass(frozen=True)
+class SuiteFile:
+    """The fields of the file."""
+
+    cells: tuple[Any, ...]
+    seeds: tuple[int, ...] = Block.seeds
+    iterations: int | None = None
+    evaluation: dict[str, Any] = field(default_factory=dict)
+
+    def blocks(self) -> Iterator[Block]:
+        """The entries of `cells`, each with what the suite says of all."""
+        everywhere = {} if self.iterations is None else {"iterations": self.iterations}
+        for values in self.cells:
+            block = _fields(Block, values, "a cell")
+            yield dataclasses.replace(
+                block,
+                train=everywhere | block.train,
+                seeds=block.seeds if "seeds" in values else self.seeds,
+                evaluation=self.evaluation | block.evaluation,
+            )
 
 
 def built_in() -> list[str]:
@@ -112,16 +116,9 @@ def load_suite(name: str, check_options: bool = True) -> Suite:
 
 
 def _suite(name: str, values: Any) -> Suite:
-    given = _fields(SuiteFile, values, "a suite", MOVED)
-    blocks = [_fields(Block, block, "a cell") for block in given.cells]
-    seeds_of = [given.seeds if block.seeds is None else block.seeds for block in blocks]
-    cells = tuple(
-        cell
-        for seed in dict.fromkeys(seed for seeds in seeds_of for seed in seeds)
-        for block, seeds in zip(blocks, seeds_of, strict=True)
-        if seed in seeds
-        for cell in _cells_of(block, seed, given)
-    )
+    blocks = list(_fields(SuiteFile, values, "a suite", MOVED).blocks())
+    seeds = dict.fromkeys(seed for block in blocks for seed in block.seeds)
+    cells = tuple(cell for seed in seeds for block in blocks if seed in block.seeds for cell in _cells_of(block, seed))
     if not cells:
         raise InputError("there are no cells — name environments and algorithms")
     seen: set[Path] = set()
@@ -132,11 +129,9 @@ def _suite(name: str, values: Any) -> Suite:
     return Suite(name, cells)
 
 
-def _cells_of(block: Block, seed: int, suite: SuiteFile) -> Iterator[Cell]:
-    everywhere = {} if suite.iterations is None else {"iterations": suite.iterations}
-    given = {"train": everywhere | block.train, "env": block.env, "algo": block.algo}
-    options = {room: values for room, values in given.items() if values}
-    asked = suite.evaluation | block.evaluation
+def _cells_of(block: Block, seed: int) -> Iterator[Cell]:
+    options = {room: values for room in ROOMS if (values := getattr(block, room))}
+    asked = block.evaluation
     shots = asked["shots"] if isinstance(asked.get("shots"), list) else [asked.get("shots")]
     evaluations = tuple(_fields(Evaluation, asked | {"shots": number}, "an evaluation") for number in shots)
     adaptations = evaluations[0].adaptations
@@ -152,16 +147,14 @@ def _fields(kind: type, values: Any, what: str, moved: dict[str, str] | None = N
     """A dataclass from the mapping that a file holds."""
     if not isinstance(values, dict):
         raise InputError(f"{what} must be a mapping of fields to values, not {values!r} — see docs/benchmarks.md")
-    fields = dataclasses.fields(kind)
-    known = [each.name for each in fields]
+    fields = {each.name: each for each in dataclasses.fields(kind)}
     for name in values:
-        if name not in known:
+        if name not in fields:
             now = (moved or {}).get(name)
             raise InputError(
-                f"{what} has no field '{name}'" + (f" — write {now}" if now else nearest(str(name), known))
+                f"{what} has no field '{name}'" + (f" — write {now}" if now else nearest(str(name), fields))
             )
-    for each in fields:
-        required = each.default is dataclasses.MISSING and each.default_factory is dataclasses.MISSING
-        if required and each.name not in values:
-            raise InputError(f"{what} has no field '{each.name}' — add it")
+    for name, each in fields.items():
+        if each.default is each.default_factory is dataclasses.MISSING and name not in values:
+            raise InputError(f"{what} has no field '{name}' — add it")
     return options_from_dict(kind, values)
