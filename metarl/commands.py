@@ -9,14 +9,10 @@ from typing import Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
-from rich.table import Table
 
-from envs.registry import describe
-from metarl.algorithms import ALGORITHMS
-from metarl.fewshot import SOURCES
+from metarl.listing import tables
 from metarl.output import EXIT_BUG, Output, fail
 from metarl.runs.config import RunConfig, TrainConfig
-from metarl.runs.presets import PRESETS
 from metarl.runs.worlds import DEFAULT_ALGORITHM
 
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
@@ -187,11 +183,13 @@ class LearnCommand:
     """Compare methods: a grid of algorithms × environments × seeds. The same command again goes on where it ended."""
 
     suite: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="SUITE")]
-    """smoke (minutes), classic, dynamics, memory, or the path of your own YAML file."""
+    """smoke (minutes), classic, dynamics, memory, reproduce-…, or the path of your own YAML file."""
     out: Path | None = None
     """The grid's folder (default: grids/SUITE); any number of launchers may work on it."""
     parallel: int = 0
     """Cells side by side, each on one thread (0: one for each core)."""
+    only: tuple[str, ...] = ()
+    """Cells to work on, all by default: ENV, ENV/ALGO or ENV/ALGO/seed-S, as their folders are called."""
     dry_run: Flag = False
     """Print each unfinished cell's commands, a line a cell, and run nothing."""
 
@@ -201,10 +199,10 @@ class LearnCommand:
 
         console = Output()
         if self.dry_run:
-            for line in grid.dry_run(self.suite, self.out):
+            for line in grid.dry_run(self.suite, self.out, self.only):
                 console.say(line)
             return 0
-        failures = grid.learn(self.suite, self.out, self.parallel, console)
+        failures = grid.learn(self.suite, self.out, self.parallel, console, self.only)
         for each in failures:
             fail(f"{each.cell.folder} failed (exit code {each.code}: {each.reason}) — see its log", each.code)
         return max(failures[0].code, EXIT_BUG) if failures else 0
@@ -251,34 +249,9 @@ class ListCommand:
 
     def __call__(self) -> int:
         """`metarl list`."""
-        sources = {name: source.description for name, source in SOURCES.items()}
-        methods = (
-            (name, ", ".join(data for data in ("experience", "labels") if entry.learns_from(data)), entry.description)
-            for name, entry in ALGORITHMS.items()
-        )
-        tables = (
-            ("envs", "environments", ("environment", "tasks"), describe().items()),
-            ("envs", "few-shot sources", ("labelled data", "tasks"), sources.items()),
-            ("algos", "algorithms", ("algorithm", "learns from", "what it is"), methods),
-            ("presets", "presets", ("environment", "variant", "algorithm", "options", "source"), _presets()),
-        )
-        for what, title, columns, rows in tables:
-            if self.what in ("all", what):
-                table = Table(*columns, title=title)
-                for row in rows:
-                    table.add_row(*row)
-                Output().print(table)
+        for table in tables(self.what):
+            Output().print(table)
         return 0
-
-
-def _presets() -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = []
-    for origin, runs, train, algo in PRESETS:
-        options = [f"{name} {value}" for name, value in train.items()]
-        options += [f"algo.{name} {value}" for name, value in algo.items()]
-        environments, algorithms = (", ".join(names) or "any" for names in (runs.environments, runs.algorithms))
-        rows.append((environments, runs.variant or "any", algorithms, ", ".join(options), origin))
-    return rows
 
 
 COMMANDS: dict[str, Any] = {

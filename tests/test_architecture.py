@@ -1,6 +1,7 @@
-"""The rooms of the house and which way the imports go, read from the sources."""
+"""The rooms of the house, read from the sources: which way imports go, how long files are and how deep classes."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,16 +11,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 # What each room may import of ours; a prefix stands for everything below it, and a room may always import itself.
-BELOW = (
-    "envs",
-    "metarl.runtime",
-    "metarl.core",
-    "metarl.sampling",
-    "metarl.algorithms",
-    "metarl.fewshot",
-    "metarl.runs",
-)
-LEARNING = tuple(f"metarl.{room}" for room in ("runtime", "core", "sampling", "fewshot"))
+LEARNING = tuple(f"metarl.{room}" for room in ("runtime", "core", "sampling", "fewshot", "algorithms"))
+TRAINING = ("envs", *LEARNING, "metarl.runs", "metarl.training")
 ARROWS = {
     "envs.contract": (),
     "envs.engine": ("envs.contract",),
@@ -31,24 +24,17 @@ ARROWS = {
     "metarl.runtime": ("envs.contract.errors",),
     "metarl.core": ("metarl.runtime",),
     "metarl.sampling": ("envs.contract", "metarl.runtime", "metarl.core"),
-    "metarl.algorithms": (
-        "envs.contract.errors",
-        "envs.registry",
-        "metarl.runtime",
-        "metarl.core",
-        "metarl.sampling",
-        "metarl.fewshot",
-    ),
     "metarl.fewshot": ("envs.contract.errors", "metarl.runtime", "metarl.core"),
+    "metarl.algorithms": ("envs.contract.errors", "envs.registry", *LEARNING[:-1]),
     "metarl.runs": ("envs", "metarl.runtime", "metarl.core.types", "metarl.algorithms", "metarl.fewshot"),
-    "metarl.training": BELOW,
-    "metarl.deployment": (*BELOW, "metarl.training"),
-    "metarl.evaluation": (*BELOW, "metarl.training", "metarl.deployment"),
-    "metarl.speed": (*BELOW, "metarl.training"),
-    "metarl.comparison": (*BELOW, "metarl.training", "metarl.evaluation"),
+    "metarl.training": TRAINING,
+    "metarl.deployment": TRAINING,
+    "metarl.evaluation": (*TRAINING, "metarl.deployment"),
+    "metarl.comparison": (*TRAINING, "metarl.evaluation"),
+    "metarl.speed": TRAINING,
 }
 # The front doors may import anything; nobody may import them.
-DOORS = ("metarl", "metarl.__main__", "metarl.cli", "metarl.commands", "metarl.output")
+DOORS = ("metarl", "metarl.__main__", "metarl.cli", "metarl.commands", "metarl.listing", "metarl.output")
 FOR_TESTS_ALONE = {"beartype", "hypothesis", "pytest", "pytest_timeout", "xdist", "tests"}
 
 
@@ -113,21 +99,63 @@ def test_nothing_that_only_tests_need_is_imported_at_run_time() -> None:
         assert not {name.split(".")[0] for name in imports(path)} & FOR_TESTS_ALONE, module
 
 
-def test_no_imports_go_in_circles() -> None:
-    # Imports that run when a module is loaded; those in functions and for type checkers may go either way.
-    def loaded_with(path: Path) -> set[str]:
-        top = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
-        names = {alias.name for node in top if isinstance(node, ast.Import) for alias in node.names}
-        for node in top:
-            if isinstance(node, ast.ImportFrom):
-                names |= {f"{node.module}.{alias.name}" for alias in node.names}
-        return ours(names)
+def test_the_plan_names_every_room_and_files_that_are_there() -> None:
+    text = (ROOT / "docs/architecture.md").read_text()
+    rooms = {room for room in ARROWS if room.count(".") == 1 and (ROOT / room.replace(".", "/")).is_dir()}
+    assert set(re.findall(r"^\| `((?:envs|metarl)\.\w+)` \|", text, re.MULTILINE)) == rooms
+    named = set(re.findall(r"`((?:envs|metarl|tests)/[\w/.]+)`", text))
+    assert len(named) > 15 and [path for path in named if not (ROOT / path).exists()] == []
+    for room, line in re.findall(r"^\| `(metarl\.\w+)` \|.*\| ([^|]*) \|$", text, re.MULTILINE):
+        for word in re.findall(r"\w+", line):
+            other = f"metarl.{word}"
+            assert other not in rooms or any(below(target, other) for target in ARROWS[room]), (room, other)
 
-    remaining = {module: loaded_with(path) - {module} for module, path in SOURCES.items()}
+
+def for_type_checkers(tree: ast.AST) -> set[ast.AST]:
+    """What stands below `if TYPE_CHECKING:`, which nothing runs."""
+    ifs = (node for node in ast.walk(tree) if isinstance(node, ast.If))
+    guards = (node for node in ifs if "TYPE_CHECKING" in ast.unparse(node.test))
+    return {node for guard in guards for node in ast.walk(guard)}
+
+
+def test_no_imports_go_in_circles_those_in_functions_included() -> None:
+    remaining = {}
+    for module, path in SOURCES.items():
+        tree = ast.parse(path.read_text())
+        passed_over, names = for_type_checkers(tree), set[str]()
+        for node in ast.walk(tree):
+            if node in passed_over:
+                continue
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                names |= {f"{node.module}.{alias.name}" for alias in node.names}
+        remaining[module] = ours(names) - {module}
     while free := [module for module, needs in remaining.items() if not needs & remaining.keys()]:
         for module in free:
             del remaining[module]
     assert remaining == {}
+
+
+def test_no_file_is_longer_than_one_reads_in_one_go() -> None:
+    lengths = {module: len(path.read_text().splitlines()) for module, path in SOURCES.items()}
+    assert {module: length for module, length in lengths.items() if length >= 300} == {}
+
+
+def test_classes_of_ours_inherit_from_one_of_ours_at_the_most() -> None:
+    # MujocoTasks is the contract on an engine, and a robot's base as TaskEnv is any family's.
+    bases: dict[str, list[str]] = {"MujocoTasks": []}
+    for path in SOURCES.values():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                bases.setdefault(node.name, [ast.unparse(base).split("[")[0].split(".")[-1] for base in node.bases])
+    deep = [
+        name
+        for name, parents in bases.items()
+        for parent in parents
+        if any(grandparent in bases for grandparent in bases.get(parent, ()))
+    ]
+    assert deep == []
 
 
 @pytest.mark.parametrize("module", ["envs", "envs.registry", "metarl", "metarl.algorithms", "metarl.cli"])

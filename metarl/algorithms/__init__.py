@@ -43,55 +43,51 @@ class Entry(NamedTuple):
         return (self.on_labels if data == "labels" else self.pair) is not None
 
 
-STEPS = {"inner_lr": 0.01}
-CONTEXT = {"inner_lr": 1.0}
-PROXIMAL = {"proximal_strength": 0.5, "proximal_steps": 16}
-
 ALGORITHMS = {
     "maml": Entry(
         "gradient steps from a learned start, differentiated through (Finn et al. 2017)",
-        on_labels=Pair("all", "adam", STEPS),
+        on_labels=Pair("all", "adam"),
     ),
     "maml-trpo": Entry(
         "gradient steps from a learned start; trust-region meta-update (Finn et al. 2017)", Pair("all", "trust-region")
     ),
     "maml-ppo": Entry("the same; clipped meta-update by Adam", Pair("all", "clipped")),
-    "maml-vpg": Entry("the same; policy-gradient meta-update by Adam", Pair("all", "adam", {"learning_rate": 1e-2})),
+    "maml-vpg": Entry("the same; policy-gradient meta-update by Adam", Pair("all", "adam")),
     "fomaml": Entry(
         "maml-trpo, or maml of labels, first order (Finn et al. 2017)",
         Pair("all", "trust-region", {"first_order": True}),
-        Pair("all", "adam", {**STEPS, "first_order": True}),
+        Pair("all", "adam", {"first_order": True}),
     ),
     "anil": Entry(
-        "adapts the last layer alone (Raghu et al. 2020)", Pair("head", "trust-region"), Pair("head", "adam", STEPS)
+        "adapts the last layer alone (Raghu et al. 2020)", Pair("head", "trust-region"), Pair("head", "adam")
     ),
     "meta-sgd": Entry(
         "learns a rate for every number of the model (Li et al. 2017)",
         Pair("rates", "trust-region"),
-        Pair("rates", "adam", STEPS),
+        Pair("rates", "adam"),
     ),
     "lslr": Entry(
         "learns a rate for every layer and step, as MAML++ does (Antoniou et al. 2019)",
         Pair("step-rates", "trust-region"),
-        Pair("step-rates", "adam", STEPS),
+        Pair("step-rates", "adam"),
     ),
     "cavia": Entry(
         "adapts a context beside the input (Zintgraf et al. 2019)",
-        Pair("context", "trust-region", CONTEXT),
-        Pair("context", "adam", {**CONTEXT, "context_size": 5}),
+        Pair("context", "trust-region"),
+        Pair("context", "adam"),
     ),
     "imaml": Entry(
         "solves a proximal problem and differentiates its solution (Rajeswaran et al. 2019)",
         Pair("proximal", "trust-region"),
-        Pair("proximal", "adam", PROXIMAL),
+        Pair("proximal", "adam"),
     ),
     "e-maml": Entry(
         "gives credit to the sampling before adaptation (Stadie et al. 2018)", Pair("all", "credited-trust-region")
     ),
     "reptile": Entry(
         "moves towards the adapted parameters (Nichol et al. 2018)",
-        Pair("all", "reptile", {"learning_rate": 0.01}),
-        Pair("all", "reptile", {**STEPS, "inner_steps": 5}),
+        Pair("all", "reptile"),
+        Pair("all", "reptile", {"inner_steps": 5}),
     ),
     "promp": Entry(
         "proximal meta-policy search: credit to the inner step's sampling (Rothfuss et al. 2019)",
@@ -122,7 +118,7 @@ ALGORITHMS = {
     "multitask": Entry(
         "baseline: one policy or model for all tasks, then fine-tuned",
         Pair("fine-tuning", "trust-region"),
-        Pair("fine-tuning", "adam", STEPS),
+        Pair("fine-tuning", "adam"),
     ),
     "oracle": Entry(
         "baseline: one policy that sees the task", Pair("fine-tuning", "trust-region", {"sees_task": True})

@@ -51,23 +51,22 @@ class Adam:
     ) -> tuple[State, Metrics]:
         """The state after one step down `gradient`, and what was seen on the way."""
         key, config = self.learned.key, self.config
-        meta, optimiser = meta_step(
-            state[key], gradient, state["optimiser"], self.learning_rate(state), config.max_gradient_norm
-        )
+        rate = falling_rate(config.learning_rate, config.learning_rate_decay, state["optimiser"])
+        meta, optimiser = meta_step(state[key], gradient, state["optimiser"], rate, config.max_gradient_norm)
         measured = self.learned.metrics(meta, lambda: self.method.adapted(meta, support, query), query, seen)
         return {**state, key: meta, "optimiser": optimiser}, measured
 
-    def learning_rate(self, state: State, epochs: int = 1) -> float:
-        """The step size of the next meta-update, of `epochs` steps."""
-        return falling_rate(self.config.learning_rate, self.config.learning_rate_decay, state["optimiser"], epochs)
 
-
-class Clipped(Adam):
+class Clipped:
     """Epochs of Adam on the clipped objective, which holds the policy near the one that acted."""
 
     def __init__(self, method: "GradientMethod") -> None:
-        super().__init__(method)
+        self.method, self.config, self.learned = method, method.config, method.learned
         self.clipped = partial(clipped_loss, clip=self.config.clip)
+
+    def initial_state(self, meta: Params) -> State:
+        """A fresh optimiser."""
+        return {"optimiser": adam_state(meta)}
 
     def objective(self, meta: Params, support: Support, query: Batch) -> torch.Tensor:
         """For one task: the clipped surrogate of the negative return after the inner loop, less the entropy bonus."""
@@ -81,7 +80,7 @@ class Clipped(Adam):
             state["policy"],
             state["optimiser"],
             data,
-            self.learning_rate(state, config.epochs),
+            falling_rate(config.learning_rate, config.learning_rate_decay, state["optimiser"], config.epochs),
             config.epochs,
             config.max_gradient_norm,
         )

@@ -29,6 +29,9 @@ class Traits(NamedTuple):
     """It learns from single episodes, because it keeps its knowledge lane by lane (a recurrent state, a sampled
     latent): with one environment at hand, a round is then one episode. Any other needs many episodes for a step, and
     its memory serves any number of lanes."""
+    remembers_steps: bool = False
+    """Its memory moves with every step of an episode, lane by lane, and is of no use to other lanes, though it learns
+    from rounds of many."""
     replay: int = 0
     """Transitions that its state keeps room for."""
 

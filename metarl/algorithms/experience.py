@@ -6,13 +6,15 @@ from typing import Any
 import torch
 
 from metarl.algorithms.algorithm import Spaces
+from metarl.algorithms.policies import make_adaptable_policy
 from metarl.core.advantages import make_batch
 from metarl.core.distributions import Distribution
 from metarl.core.inner_loops import RATE, GradientSteps
 from metarl.core.inner_step import for_tasks
 from metarl.core.losses import INNER_LOSSES, PolicyLoss, log_likelihood_loss, masked_mean
-from metarl.core.networks import apply, make_policy
-from metarl.core.types import Batch, Metrics, Params, Rollout, State, Trial
+from metarl.core.networks import apply
+from metarl.core.recurrent_policy import RecurrentPolicy
+from metarl.core.types import Action, Batch, Metrics, Params, Rollout, State, Trial
 from metarl.runtime.devices import read_back, sent
 from metarl.runtime.ranks import mean_over_tasks
 from metarl.sampling.normalisation import normalised
@@ -35,16 +37,9 @@ class Experience:
 
     def __init__(self, config: Any, spaces: Spaces, device: torch.device) -> None:
         self.config, self.device = config, device
-        self.model = make_policy(
-            spaces.observation,
-            spaces.action,
-            config.hidden,
-            config.activation,
-            config.initial_std,
-            config.output_gain,
-            config.context_size,
-            config.state_dependent_std,
-        )
+        self.model = make_adaptable_policy(config, spaces, device)
+        self.state_size: int = self.model.core.state_size if isinstance(self.model, RecurrentPolicy) else 0
+        """S, of a policy that remembers its episode."""
         self.policy_loss = INNER_LOSSES[config.inner_objective]
 
     def batches(self, trial: Trial, state: State, steps: int) -> tuple[tuple[Batch, ...], Batch]:
@@ -69,8 +64,8 @@ class Experience:
         """Entropy of the adapted policies; the actions' standard deviation and learned rates, where there are such."""
         measured = {name: mean_over_tasks(value) for name, value in seen.items()}
         measured["policy/entropy"] = mean_over_tasks(for_tasks(self.entropy)(adapted(), query))
-        if "log_std" in meta:
-            measured["policy/std"] = meta["log_std"].exp().mean()
+        for name in meta.keys() & {"log_std", "head.log_std"}:
+            measured["policy/std"] = meta[name].exp().mean()
         rates = [value.flatten() for name, value in meta.items() if name.startswith(RATE)]
         if rates:
             measured["policy/inner_rate"] = torch.cat(rates).mean()
@@ -80,7 +75,19 @@ class Experience:
 
     def distribution(self, params: Params, batch: Batch) -> Distribution:
         """The policy's distribution at every step of `batch`."""
-        return apply(self.model, params, batch.observation)
+        if not self.state_size:
+            return apply(self.model, params, batch.observation)
+        nothing = batch.observation.new_zeros(len(batch.observation), self.state_size)
+        distribution, _ = apply(self.model, params, batch.observation, nothing, batch.mask)
+        return distribution
+
+    def play(
+        self, params: Params, observation: torch.Tensor, state: torch.Tensor, noise: torch.Tensor
+    ) -> tuple[Action, torch.Tensor]:
+        """One step of a policy that remembers its episode: actions at `[E, O]`, and the next state `[E, S]`."""
+        distribution, state = apply(self.model, params, observation, state)
+        action = distribution.sample(noise)
+        return Action(action, distribution.log_probability(action)), state
 
     def inner_loss(self, params: Params, batch: Batch) -> torch.Tensor:
         """What an inner step descends."""

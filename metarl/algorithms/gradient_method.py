@@ -18,6 +18,7 @@ from envs.registry import load_attribute
 from metarl.algorithms.algorithm import Spaces, Traits
 from metarl.algorithms.experience import Experience
 from metarl.algorithms.labels import Labels
+from metarl.algorithms.options import FEED_FORWARD
 from metarl.algorithms.pairs import inner_loop, meta_update
 from metarl.core.inner_loops import GradientSteps
 from metarl.core.inner_step import for_tasks, repeat_for_tasks
@@ -34,6 +35,7 @@ class TaskParameters(NamedTuple):
 
     params: Params  # leading N, on the CPU, where acting happens
     steps: int  # inner steps taken
+    hidden: torch.Tensor | None = None  # [N, E, S], of a policy that remembers its episode: each lane's state in it
 
 
 class GradientMethod:
@@ -48,7 +50,8 @@ class GradientMethod:
     @classmethod
     def traits(cls, config: Any) -> Traits:
         """Every mean over tasks is one over ranks too."""
-        return Traits(sees_task=config.sees_task, divides_over_ranks=True)
+        remembers = config.policy != FEED_FORWARD
+        return Traits(sees_task=config.sees_task, divides_over_ranks=True, remembers_steps=remembers)
 
     def __init__(self, config: Any, spaces: Spaces | Problem, device: torch.device) -> None:
         self.config, self.device = config, device
@@ -96,7 +99,9 @@ class GradientMethod:
 
     def begin(self, acting: Params, addresses: Sequence[Address], lanes_per_task: int) -> TaskParameters:
         """Every task starts alike."""
-        return TaskParameters(repeat_for_tasks(acting, len(addresses)), steps=0)
+        tasks, size = len(addresses), self.learned.state_size
+        hidden = torch.zeros(tasks, lanes_per_task, size) if size else None
+        return TaskParameters(repeat_for_tasks(acting, tasks), 0, hidden)
 
     def act(
         self,
@@ -107,18 +112,25 @@ class GradientMethod:
         noise: torch.Tensor,
     ) -> tuple[Action, TaskParameters]:
         """Sample from each task's own policy; observation `[N, E, O]`."""
-        distribution = apply(self.learned.model, memory.params, observation)
-        action = distribution.sample(noise)
-        return Action(action, distribution.log_probability(action)), memory
+        if memory.hidden is None:
+            distribution = apply(self.learned.model, memory.params, observation)
+            action = distribution.sample(noise)
+            return Action(action, distribution.log_probability(action)), memory
+        played, following = for_tasks(self.learned.play)(memory.params, observation, memory.hidden, noise)
+        return played, memory._replace(hidden=torch.where(live[..., None], following, memory.hidden))
 
     def observe(self, acting: Params, memory: TaskParameters, transition: Transition) -> TaskParameters:
-        """Nothing is learned within a round."""
-        return memory
+        """Nothing is learned within a round; a policy that remembers its episode forgets it at its end."""
+        if memory.hidden is None:
+            return memory
+        ended = (transition.terminated | transition.truncated)[..., None]
+        return memory._replace(hidden=torch.where(ended, 0.0, memory.hidden))
 
     def adapt(self, state: State, memory: TaskParameters, rollout: Rollout) -> TaskParameters:
-        """One inner step for each task, on its round of experience."""
+        """One inner step for each task, on its round of experience; the next round begins with nothing remembered."""
         full = memory.steps < self.config.inner_steps
         step = partial(self.inner.step, number=memory.steps, scale=1.0 if full else self.config.later_inner_lr)
         params = {name: sent(value, self.device) for name, value in memory.params.items()}
         adapted = for_tasks(step, shared=[0])(state[self.learned.key], params, self.learned.batch(rollout))
-        return TaskParameters(for_acting(adapted), memory.steps + 1)
+        hidden = None if memory.hidden is None else torch.zeros_like(memory.hidden)
+        return TaskParameters(for_acting(adapted), memory.steps + 1, hidden)

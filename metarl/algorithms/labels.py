@@ -28,22 +28,22 @@ class Labels:
         self.problem = problem
         self.model = make_model(problem.input_shape, problem.outputs, config, config.context_size)
 
-    def batches(self, tasks: FewShot, state: State, steps: int) -> tuple[tuple[Labelled, ...], Labelled]:
-        """The support, as often as there are steps, and the query; all data where there is no step to take."""
-        return ((tasks.support,) * steps, tasks.query) if steps else ((), union(tasks.support, tasks.query))
+    def batches(self, tasks: FewShot, state: State, steps: int) -> tuple[tuple[Labelled, ...], Labelled | FewShot]:
+        """The support, as often as there are steps, and the query; with all data beside it where no step is taken."""
+        return ((tasks.support,) * steps, tasks.query) if steps else ((), tasks)
 
     def pooled(self, support: tuple[Labelled, ...], query: Labelled) -> tuple[Labelled, ...]:
         """What steps are taken on where no query is asked: all data."""
         return (union(support[0], query),) * len(support)
 
-    def look(self, inner: GradientSteps, meta: Params, support: tuple[Labelled, ...], query: Labelled) -> Scores:
+    def look(self, inner: GradientSteps, meta: Params, support: tuple[Labelled, ...], query: Any) -> Scores:
         """Each task's scores after 0 … K inner steps, `[N, K + 1]`."""
         scores: Scores = for_tasks(lambda *task: self.judge(inner.trail(*task[:2]), task[2])[1], shared=[0])(
             meta, support, query
         )
         return scores
 
-    def metrics(self, meta: Params, adapted: Callable[[], Params], query: Labelled, seen: Scores) -> Metrics:
+    def metrics(self, meta: Params, adapted: Callable[[], Params], query: Any, seen: Scores) -> Metrics:
         """Mean scores after every inner step."""
         return metrics_of(seen)
 
@@ -53,10 +53,12 @@ class Labels:
         """What an inner step descends."""
         return self.problem.loss(apply(self.model, params, data.inputs), data.targets)
 
-    def judge(self, trail: list[Params], query: Labelled) -> tuple[torch.Tensor, Scores]:
-        """The loss on the query after the inner loop, and all scores on the way."""
-        points = [self.problem.scores(apply(self.model, params, query.inputs), query.targets) for params in trail]
-        return points[-1]["loss"], curve(points)
+    def judge(self, trail: list[Params], query: Labelled | FewShot) -> tuple[torch.Tensor, Scores]:
+        """The loss on the query after the inner loop, or on all data; and all scores of the query on the way."""
+        asked = query.query if isinstance(query, FewShot) else query
+        points = [self.problem.scores(apply(self.model, params, asked.inputs), asked.targets) for params in trail]
+        loss = self.inner_loss(trail[-1], union(*query)) if isinstance(query, FewShot) else points[-1]["loss"]
+        return loss, curve(points)
 
 
 def union(support: Labelled, query: Labelled) -> Labelled:

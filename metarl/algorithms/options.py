@@ -13,6 +13,8 @@ from metarl.runtime.options import number
 
 # What is learned.
 
+FEED_FORWARD = "feed-forward"
+
 
 @dataclass(frozen=True)
 class PolicyOptions:
@@ -20,6 +22,11 @@ class PolicyOptions:
 
     hidden: tuple[int, ...] = (64, 64)
     """Units of each hidden layer of the policy."""
+    policy: str = FEED_FORWARD
+    """What acts: `feed-forward`, by the observation at hand, or behind a recurrent core that remembers the episode
+    (`attention`; `gru` where torch can; or your own, as `module:attribute`), which is adapted with it."""
+    memory_size: int = number(64, least=1, most=100_000)
+    """Units of such a core: what it tells the policy at every step."""
     activation: Literal["tanh", "relu"] = "tanh"
     """Activation of the hidden layers."""
     initial_std: float = number(1.0, above=0)
@@ -39,6 +46,8 @@ class PolicyOptions:
     """λ of generalised advantage estimation."""
     entropy_bonus: float = number(0.0, least=0)
     """Weight of the adapted policies' mean entropy in the meta-objective."""
+    later_inner_lr: float = number(0.5, least=0)
+    """Factor on the length of inner steps in evaluation rounds beyond the trained ones (the MAML papers halve it)."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +75,6 @@ class StepOptions:
     that takes none in meta-training takes so many of full size in evaluation."""
     inner_lr: float = number(0.1, above=0)
     """Step size of the inner loop; where rates are learned, their first value."""
-    later_inner_lr: float = number(0.5, least=0)
-    """Factor on `inner_lr` for evaluation rounds beyond the trained ones (the MAML papers halve it)."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +101,6 @@ class ProximalOptions:
     """Adaptation rounds of meta-training: one, whose problem is solved."""
     inner_lr: float = number(0.02, above=0)
     """Step size of the proximal problem's solver."""
-    later_inner_lr: float = number(0.5, least=0)
-    """Factor that shortens the way to the solutions of later rounds in evaluation."""
     proximal_strength: float = number(40.0, above=0)
     """λ: how strongly the solution is held at the meta-parameters. The problem has a solution where this is above the
     curvature of the loss; a log-likelihood's grows as the policy's standard deviation shrinks."""

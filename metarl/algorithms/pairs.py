@@ -28,7 +28,9 @@ class Part(NamedTuple):
     needs_policy: bool = False
     """Whether it is for experience alone."""
     defaults: Mapping[str, Any] = {}
-    """Options of other pieces that stand otherwise with it."""
+    """Options that stand otherwise with it than in their pieces."""
+    on_labels: Mapping[str, Any] = {}
+    """Those that stand otherwise where labelled data are learned from."""
     without: tuple[type, ...] = ()
     """Pieces of an inner loop's options that say nothing with it."""
 
@@ -36,15 +38,25 @@ class Part(NamedTuple):
 MAKERS, UPDATES = "metarl.algorithms.inner_loops", "metarl.algorithms"
 # After the first of several steps the initial policy is not the one any more that sampled the rounds.
 RATIO = {"inner_objective": "likelihood_ratio"}
-STEPS = (options.StepOptions, options.DerivativeOptions)
+STEPS, SMALLER = (options.StepOptions, options.DerivativeOptions), {"inner_lr": 0.01}
+ONE_STEP, OF_MANY = {"learning_rate": 1e-2}, {"learning_rate": 1e-3}  # of few updates on experience, many on labels
 INNER_LOOPS = {
-    "all": Part(f"{MAKERS}:all_parameters", STEPS),
-    "head": Part(f"{MAKERS}:head", STEPS),
-    "context": Part(f"{MAKERS}:context", (*STEPS, options.ContextOptions)),
-    "rates": Part(f"{MAKERS}:rates", STEPS),
-    "step-rates": Part(f"{MAKERS}:step_rates", STEPS),
-    "proximal": Part(f"{MAKERS}:proximal", (options.ProximalOptions,)),
-    "fine-tuning": Part(f"{MAKERS}:fine_tuning", (options.StepOptions,)),
+    "all": Part(f"{MAKERS}:all_parameters", STEPS, on_labels=SMALLER),
+    "head": Part(f"{MAKERS}:head", STEPS, on_labels=SMALLER),
+    "context": Part(
+        f"{MAKERS}:context",
+        (*STEPS, options.ContextOptions),
+        defaults={"inner_lr": 1.0},
+        on_labels={"context_size": 5},
+    ),
+    "rates": Part(f"{MAKERS}:rates", STEPS, on_labels=SMALLER),
+    "step-rates": Part(f"{MAKERS}:step_rates", STEPS, on_labels=SMALLER),
+    "proximal": Part(
+        f"{MAKERS}:proximal",
+        (options.ProximalOptions,),
+        on_labels={"proximal_strength": 0.5, "proximal_steps": 16},
+    ),
+    "fine-tuning": Part(f"{MAKERS}:fine_tuning", (options.StepOptions,), on_labels=SMALLER),
 }
 META_UPDATES = {
     "trust-region": Part(f"{UPDATES}.trust_region_update:TrustRegion", (options.TrustRegionOptions,), (), True),
@@ -54,7 +66,7 @@ META_UPDATES = {
         ("fine-tuning",),
         True,
     ),
-    "adam": Part(f"{UPDATES}.adam_updates:Adam", (options.AdamOptions,)),
+    "adam": Part(f"{UPDATES}.adam_updates:Adam", (options.AdamOptions,), defaults=ONE_STEP, on_labels=OF_MANY),
     "clipped": Part(
         f"{UPDATES}.adam_updates:Clipped", (options.AdamOptions, options.ClippedOptions), ("proximal",), True, RATIO
     ),
@@ -69,9 +81,11 @@ META_UPDATES = {
         f"{UPDATES}.adam_updates:Reptile",
         (options.AdamOptions,),
         ("context", "rates", "step-rates", "proximal", "fine-tuning"),
+        defaults=ONE_STEP,
+        on_labels=OF_MANY,
         without=(options.DerivativeOptions,),
     ),
-    "none": Part(f"{UPDATES}.adam_updates:Nothing", ()),
+    "none": Part(f"{UPDATES}.adam_updates:Nothing", (), without=(options.DerivativeOptions,)),
 }
 
 
@@ -136,15 +150,18 @@ def pair_config(pair: Pair, learned: type) -> type:
     Raises:
         InputError: no such part, or two that do not go together.
     """
-    outer = meta_update(pair.outer)
+    inner, outer, labelled = inner_loop(pair.inner), meta_update(pair.outer), learned is options.ModelOptions
     if pair.inner in outer.refuses:
         raise InputError(f"algo.outer {pair.outer} cannot learn what algo.inner {pair.inner} starts from — pair others")
-    if outer.needs_policy and learned is not options.PolicyOptions:
+    if outer.needs_policy and labelled:
         fits = ", ".join(name for name, part in META_UPDATES.items() if not part.needs_policy)
         raise InputError(f"algo.outer {pair.outer} needs a policy, which labels do not train — give one of: {fits}")
-    own = {**outer.defaults, **pair.options, "inner": pair.inner, "outer": pair.outer}
-    inner = (piece for piece in inner_loop(pair.inner).options if piece not in outer.without)
-    return _composed((*outer.options, *inner, learned, PairOptions), tuple(own.items()))
+    own = {name: value for part in (inner, outer) for name, value in part.defaults.items()}
+    if labelled:
+        own |= {name: value for part in (inner, outer) for name, value in part.on_labels.items()}
+    own |= {**pair.options, "inner": pair.inner, "outer": pair.outer}
+    steps = (piece for piece in inner.options if piece not in outer.without)
+    return _composed((*outer.options, *steps, learned, PairOptions), tuple(own.items()))
 
 
 @cache
@@ -157,6 +174,9 @@ def _composed(pieces: tuple[type, ...], own: tuple[tuple[str, Any], ...]) -> typ
     ]
 
     def check(self: Any) -> None:
+        for part, table in (("inner", INNER_LOOPS), ("outer", META_UPDATES)):
+            if (name := getattr(self, part)) != dict(own)[part] and name in table:
+                raise InputError(f"algo.{part} is {name}, whose options these are not — say it once, for all of them")
         check_ranges(self)
         for piece in pieces:
             if hasattr(piece, "require"):

@@ -160,7 +160,8 @@ class AdaptedPolicy:
     def __init__(self, policy: AdaptivePolicy, memory: Memory, returns: np.ndarray, spaces: LaneSpaces) -> None:
         self.policy, self.start, self.returns, self.spaces = policy, memory, returns, spaces
         self.agent, self.normalise = policy.setup.algorithm, Normaliser(policy.state)
-        self.takes_batches = not policy.setup.traits.adapts_after_each_episode
+        traits = policy.setup.traits
+        self.takes_batches = not (traits.adapts_after_each_episode or traits.remembers_steps)
         """Whether its memory serves any number of lanes."""
         self.sees_vectors = isinstance(spaces.observation, Box) and len(spaces.observation.shape) == 1
         """Whether an observation is a vector already."""

@@ -46,17 +46,16 @@ def export_policy(adapted: AdaptedPolicy, folder: str | Path) -> None:
     """
     folder = Path(folder)
     check_folder(folder)
-    program, remembers = Program(adapted), moves_with_steps(adapted)
+    program = Program(adapted, moving_leaves(adapted))
+    start = program.start() if program.moving else None
     with folder_written_aside(folder) as partial:
-        exported = _exported(program, adapted, remembers)
+        exported = _exported(program, adapted, start)
         content = io.BytesIO()  # torch's own file writer ends the process where a disk is full
         torch.export.save(exported, content)
         (partial / "policy.pt2").write_bytes(content.getbuffer())
-        _require_equal(
-            torch.export.load(partial / "policy.pt2").module(), adapted, program.start() if remembers else None
-        )
+        _require_equal(torch.export.load(partial / "policy.pt2").module(), adapted, start)
         (partial / "weights.safetensors").write_bytes(safetensors.torch.save(_used(exported, program)))
-        facts = description(adapted, program.start().tolist() if remembers else None)
+        facts = description(adapted, start)
         facts["sha256"] = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in partial.iterdir()}
         (partial / "policy.json").write_text(as_json(facts, indent=1) + "\n")
 
@@ -84,7 +83,7 @@ def check_folder(folder: Path) -> None:
         raise InputError(f"{folder.parent} is no folder — make it first, or choose another --out")
 
 
-def description(adapted: AdaptedPolicy, start: list[float] | None) -> dict[str, Any]:
+def description(adapted: AdaptedPolicy, start: torch.Tensor | None) -> dict[str, Any]:
     """What `policy.json` says, but for the digests; `start` is the memory that a program is given at first."""
     policy, space = adapted.policy, adapted.spaces.action
     action: dict[str, Any] = {}
@@ -100,7 +99,7 @@ def description(adapted: AdaptedPolicy, start: list[float] | None) -> dict[str, 
         how = {
             "program": "action, memory = torch.export.load('policy.pt2').module()(observation, reward, memory)",
             "input": "float32 [1, O]; float32 [1], what the last action was paid, at first 0; float32 [M]",
-            "memory": {"size": len(start), "at_the_start_of_an_episode": start},
+            "memory": {"size": len(start), "at_the_start_of_an_episode": start.tolist()},
         }
     return {
         "environment": policy.setup.config.environment,
@@ -115,13 +114,13 @@ def description(adapted: AdaptedPolicy, start: list[float] | None) -> dict[str, 
     }
 
 
-def _exported(program: Program, adapted: AdaptedPolicy, remembers: bool) -> torch.export.ExportedProgram:
-    batch = adapted.takes_batches and not remembers
-    given = (torch.zeros(1 + batch, adapted.spaces.observation_size),)
+def _exported(program: Program, adapted: AdaptedPolicy, start: torch.Tensor | None) -> torch.export.ExportedProgram:
+    batch = adapted.takes_batches and start is None
+    rows = torch.zeros(1 + batch, adapted.spaces.observation_size)
+    example = (rows,) if start is None else (rows, torch.zeros(1), start)
     shapes: Any = {"observation": {0: torch.export.Dim("B", min=1)}} if batch else None
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's own, about its own insides
-        example = (*given, torch.zeros(1), program.start()) if remembers else given
         return torch.export.export(program, example, dynamic_shapes=shapes)
 
 
@@ -131,11 +130,11 @@ def _seeing_vectors(adapted: AdaptedPolicy) -> AdaptedPolicy:
     return AdaptedPolicy(adapted.policy, adapted.start, adapted.returns, LaneSpaces(flat, adapted.spaces.action))
 
 
-def moves_with_steps(adapted: AdaptedPolicy) -> bool:
-    """Whether a step leaves another memory.
+def moving_leaves(adapted: AdaptedPolicy) -> list[int]:
+    """Which leaves of the memory are others after a step.
 
     Raises:
-        InputError: one of other shapes.
+        InputError: one has another shape then, or is no tensor.
     """
     probe, observation = _seeing_vectors(adapted), np.zeros(adapted.spaces.observation_size)
     probe(observation)
@@ -144,7 +143,7 @@ def moves_with_steps(adapted: AdaptedPolicy) -> bool:
     if [getattr(leaf, "shape", leaf) for leaf in before] != [getattr(leaf, "shape", leaf) for leaf in after]:
         name = adapted.policy.setup.config.algorithm
         raise InputError(f"what {name} remembers grows with each step, which no program holds — use metarl.load(RUN)")
-    return any(a is not b for a, b in zip(before, after, strict=True))
+    return [index for index, (a, b) in enumerate(zip(before, after, strict=True)) if a is not b]
 
 
 def _require_equal(program: Any, adapted: AdaptedPolicy, memory: torch.Tensor | None) -> None:

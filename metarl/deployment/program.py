@@ -13,7 +13,7 @@ from torch.utils import _pytree as pytree
 
 from metarl.core.types import Transition
 from metarl.deployment.adapt import AdaptedPolicy
-from metarl.sampling.collect import likeliest_noise
+from metarl.sampling.collect import Memory, likeliest_noise
 
 
 class Buffer(str):
@@ -23,12 +23,13 @@ class Buffer(str):
 class Program(nn.Module):
     """The deterministic policy; what its agent acts with, and the memory as adaptation left it, are in buffers.
 
-    A memory that moves with each step goes in and comes out as a vector: the number of steps played, the last
-    observation and action, and the memory's tensors.
+    What of the memory moves with each step goes in and comes out as a vector: the number of steps played, the last
+    observation and action, and the leaves `moving`.
     """
 
-    def __init__(self, adapted: AdaptedPolicy) -> None:
+    def __init__(self, adapted: AdaptedPolicy, moving: list[int]) -> None:
         super().__init__()
+        self.moving = moving
         self.agent, self.space = adapted.agent, adapted.spaces.action
         self.names: dict[str, str] = {}
         """What each buffer is called where weights are stored."""
@@ -38,7 +39,7 @@ class Program(nn.Module):
         parts = adapted.policy.acting, adapted.start, {"normalisation": moments}, {"action": bounds}
         self.parts = pytree.tree_map_with_path(self._kept, parts)
         vector = [(), (adapted.spaces.observation_size,), self.space.shape or ()]
-        self.shapes = [(1, 1, *shape) for shape in vector] + [tuple(leaf.shape) for leaf in tensors(adapted.start)]
+        self.shapes = [(1, 1, *shape) for shape in vector] + [tuple(leaf.shape) for leaf in self._moving(adapted.start)]
 
     def _kept(self, path: tuple[Any, ...], leaf: Any) -> Any:
         if not isinstance(leaf, torch.Tensor):
@@ -55,7 +56,11 @@ class Program(nn.Module):
 
     def start(self) -> torch.Tensor:
         """The vector before an episode, `[M]`: no step was played yet."""
-        return packed(*(torch.zeros(shape) for shape in self.shapes[:3]), *tensors(self._read()[1]))
+        return packed(*(torch.zeros(shape) for shape in self.shapes[:3]), *self._moving(self._read()[1]))
+
+    def _moving(self, memory: Memory) -> list[torch.Tensor]:
+        leaves = pytree.tree_leaves(memory)
+        return [leaves[index] for index in self.moving]
 
     def forward(
         self, observation: torch.Tensor, reward: torch.Tensor | None = None, memory: torch.Tensor | None = None
@@ -72,8 +77,10 @@ class Program(nn.Module):
         if reward is not None and memory is not None:
             parts = memory.split([math.prod(shape) for shape in self.shapes])
             played, before, did, *leaves = (part.view(shape) for part, shape in zip(parts, self.shapes, strict=True))
-            left, none = iter(leaves), torch.zeros(1, 1, dtype=torch.bool)
-            known = pytree.tree_map(lambda leaf: next(left) if isinstance(leaf, torch.Tensor) else leaf, known)
+            kept, structure = pytree.tree_flatten(known)
+            for index, leaf in zip(self.moving, leaves, strict=True):
+                kept[index] = leaf
+            none = torch.zeros(1, 1, dtype=torch.bool)
             last = Transition(
                 observation=before,
                 action=did.long() if discrete else did,
@@ -85,7 +92,7 @@ class Program(nn.Module):
                 mask=(played > 0).float(),  # before the first step there is nothing to observe
                 next_observation=seen,
             )
-            known = self.agent.observe(acting, known, last)
+            known = self.agent.observe(acting, pytree.tree_unflatten(kept, structure), last)
         noise = seen.new_full((*seen.shape[:2], *(self.space.shape or ())), likeliest_noise(self.space))
         live = torch.ones(seen.shape[:2], dtype=torch.bool)
         (action, _), known = self.agent.act(acting, known, seen, live, noise)
@@ -94,12 +101,7 @@ class Program(nn.Module):
             legal = legal + int(self.space.start)
         else:
             legal = legal.clamp(bounds["action"]["low"], bounds["action"]["high"])
-        return legal if memory is None else (legal, packed(played + 1, seen, action, *tensors(known)))
-
-
-def tensors(tree: Any) -> list[torch.Tensor]:
-    """Those among the leaves of a memory."""
-    return [leaf for leaf in pytree.tree_leaves(tree) if isinstance(leaf, torch.Tensor)]
+        return legal if memory is None else (legal, packed(played + 1, seen, action, *self._moving(known)))
 
 
 def packed(*parts: torch.Tensor) -> torch.Tensor:

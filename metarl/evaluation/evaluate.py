@@ -15,7 +15,7 @@ from metarl.evaluation.random_policy import random_returns
 from metarl.runtime.errors import InputError
 from metarl.runtime.randomness import Address, Purpose
 from metarl.sampling.collect import collect, torch_threads
-from metarl.training.fewshot import FewShotSetup
+from metarl.training.labels import FewShotSetup
 from metarl.training.setup import Setup
 
 

@@ -14,7 +14,7 @@ RENAMED_OPTIONS = {"train": {"episodes": "lanes"}, "env": {}, "algo": {"episodes
 """What options were called before schema 3, by room, and what they are called now."""
 
 
-GONE_OPTIONS = {"first_order": ("reptile", "imaml", "multitask", "oracle")}
+GONE_OPTIONS = {"first_order": ("reptile", "imaml", "random-init", "multitask", "oracle")}
 """Options that some methods had before schema 3 and could not follow, with these methods."""
 
 OF_METHOD = object()
@@ -46,16 +46,11 @@ CHANGES: tuple[Change, ...] = (
     Change(3, "VariBADConfig", "memory", "gru"),
     Change(3, "PairOptions", "inner", OF_METHOD),
     Change(3, "PairOptions", "outer", OF_METHOD),
-    Change(3, "PolicyOptions", "sees_task", OF_METHOD),
-    *(  # of labelled data; with experience they were there
-        Change(3, options, field, OF_METHOD)
-        for options, fields in (
-            ("StepOptions", ("inner_steps", "later_inner_lr")),
-            ("ProximalOptions", ("inner_steps", "later_inner_lr")),
-            ("AdamOptions", ("max_gradient_norm",)),
-        )
-        for field in fields
-    ),
+    *(Change(3, "PolicyOptions", field, OF_METHOD) for field in ("sees_task", "policy", "memory_size")),
+    # of labelled data; with experience they were there
+    Change(3, "StepOptions", "inner_steps", OF_METHOD),
+    Change(3, "ProximalOptions", "inner_steps", OF_METHOD),
+    Change(3, "AdamOptions", "max_gradient_norm", OF_METHOD),
 )
 
 

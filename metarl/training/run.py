@@ -18,7 +18,7 @@ from metarl.runs.presets import default_config
 from metarl.runs.run_directory import RunDirectory, latest_run_path, make_run_path
 from metarl.runs.worlds import is_few_shot
 from metarl.runtime.ranks import rank, value_of_first, wait_for_all
-from metarl.training.fewshot import FewShotSetup, set_up_few_shot
+from metarl.training.labels import FewShotSetup, set_up_few_shot
 from metarl.training.loop import train as train_setup
 from metarl.training.ranks import joined
 from metarl.training.setup import Setup, fresh_state, set_up

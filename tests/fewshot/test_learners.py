@@ -209,6 +209,20 @@ def test_an_update_lowers_the_loss_of_its_tasks_and_writes_to_nothing(name: str)
     assert all(torch.equal(kept[key], value) for key, value in state["model"].items())
 
 
+def test_joint_training_descends_the_loss_of_all_data_and_reports_that_of_the_query() -> None:
+    # of a mean squared error: that of S + Q examples is the weighted mean of both sides' own
+    learner, tasks = make("multitask"), tasks_of(False)
+    meta = meta_of(learner)
+    _, query = learner.learned.batches(tasks, {}, 0)
+    for n in range(N):
+        alone = task(tasks, n)
+        loss, seen = learner.learned.judge([meta], task(query, n))
+        sides = [learner.learned.inner_loss(meta, side) for side in alone]
+        torch.testing.assert_close(loss, (S * sides[0] + Q * sides[1]) / (S + Q))
+        torch.testing.assert_close(seen["loss"], sides[1][None])
+        assert abs(loss - sides[1]) > 1e-3
+
+
 def test_support_and_query_together_are_all_of_a_tasks_data() -> None:
     tasks = tasks_of(True)
     both = union(*tasks)

@@ -28,7 +28,7 @@ GRADIENT_BASED = [name for name, entry in ALGORITHMS.items() if entry.pair]
 
 def make(name: str, actions: Box | Discrete | None = None, **options: Any) -> Any:
     """A method with a policy of 8 hidden units; two observations and, by default, two continuous actions."""
-    config = config_class(name)(**{"hidden": (8,), **options})
+    config = config_class(name, options)(**{"hidden": (8,), **options})
     return make_algorithm(name, config, Spaces(OBSERVATIONS, actions or Box(-1, 1, (2,), np.float64)), CPU)
 
 

@@ -152,7 +152,7 @@ def test_a_standard_deviation_that_depends_on_the_observation_trains(
 
 SHARED = {
     *("hidden", "inner-steps", "inner-lr", "later-inner-lr", "entropy-bonus", "state-dependent-std"),
-    *("discount", "gae-lambda"),
+    *("discount", "gae-lambda", "policy", "memory-size"),
 }
 TRUST_REGION = {"max-kl", "cg-iterations", "curvature-share"}
 ADAM = {"learning-rate", "learning-rate-decay", "max-gradient-norm"}
@@ -248,6 +248,7 @@ from torch.func import grad
 from metarl.algorithms.options import StepOptions
 from metarl.core.inner_loops import GradientSteps
 from metarl.runtime.options import number
+from metarl.runtime.ranks import mean_over_tasks
 
 
 class SignSteps(GradientSteps):
@@ -280,7 +281,8 @@ class Towards:
 
     def update(self, state, support, query):
         adapted = self.method.adapted(state["policy"], support, query)
-        policy = {name: x.lerp(adapted[name].mean(dim=0), self.pace) for name, x in state["policy"].items()}
+        goal = mean_over_tasks(adapted)  # of all ranks
+        policy = {name: x.lerp(goal[name], self.pace) for name, x in state["policy"].items()}
         return {**state, "policy": policy}, self.method.learned.metrics(policy, lambda: adapted, query, {})
 '''
 
