@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import tyro
 from rich.console import Console
@@ -23,18 +23,7 @@ from rich.logging import RichHandler
 
 from envs.contract.errors import InputError, NonFiniteError, nearest
 from metarl.commands import COMMANDS, TrainCommand
-from metarl.output import (
-    EXIT_ENVIRONMENT,
-    EXIT_INPUT,
-    EXIT_INTERRUPT,
-    EXIT_NUMBERS,
-    EXIT_STORAGE,
-    EXIT_TERMINATED,
-    fail,
-    rank,
-    silence,
-)
-from metarl.runs.config import TrainConfig
+from metarl.output import Exit, fail, rank, silence
 from metarl.runs.presets import default_config
 from metarl.runs.worlds import default_algorithm
 from metarl.runtime.errors import EnvironmentBroke, RankLost, StorageError
@@ -77,34 +66,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = command()
         return code
     except KeyboardInterrupt:
-        return fail(f"interrupted — {remedy}", EXIT_INTERRUPT)
+        return fail(f"interrupted — {remedy}", Exit.INTERRUPT)
     except Terminated as signalled:
         (number,) = signalled.args
         what = "hung up" if number == HANGUP else "terminated"
         return fail(f"{what} — {remedy}", 128 + number)
-    except InputError as error:
-        return fail(str(error), EXIT_INPUT)
-    except NonFiniteError as error:
-        return fail(str(error), EXIT_NUMBERS)
     except EnvironmentBroke as error:
         if error.__cause__ is not None:
             traceback.print_exception(error.__cause__)
-        return fail(f"{error} — repair it, then {remedy}", EXIT_ENVIRONMENT)
+        return fail(f"{error} — repair it, then {remedy}", Exit.ENVIRONMENT)
+    except InputError as error:
+        return fail(str(error), Exit.INPUT)
+    except NonFiniteError as error:
+        return fail(str(error), Exit.NUMBERS)
     except StorageError as error:
-        return fail(str(error), EXIT_STORAGE)
+        return fail(str(error), Exit.STORAGE)
     except RankLost as error:
-        return fail(f"{error}, then {remedy}", EXIT_TERMINATED)
+        return fail(f"{error}, then {remedy}", Exit.TERMINATED)
     except BrokenPipeError:  # whoever reads our help has seen enough
         silence(sys.stdout)
         return 0
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise
-        return fail(f"{error.strerror}: '{error.filename}' — give a shorter one", EXIT_STORAGE)
+        return fail(f"{error.strerror}: '{error.filename}' — give a shorter one", Exit.STORAGE)
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
-        return fail("out of memory — lower --tasks, --lanes, the horizon or --algo.hidden", EXIT_INPUT)
+        return fail("out of memory — lower --tasks, --lanes, the horizon or --algo.hidden", Exit.INPUT)
 
 
 def _is_out_of_memory(error: Exception) -> bool:
@@ -138,7 +127,7 @@ def parse(arguments: list[str]) -> Any:
         raise InputError(f"unknown command '{first}'" + nearest(first, commands))
     try:
         with contextlib.redirect_stderr(io.StringIO()):
-            command = _parse(commands, arguments, console_outputs=False)
+            command = _parsed(commands, arguments, console_outputs=False)
     except EmptyPath:
         raise InputError("a path is empty — name a folder or a file (is a shell's variable not set?)") from None
     except SystemExit as refusal:
@@ -148,13 +137,13 @@ def parse(arguments: list[str]) -> Any:
             if isinstance(error, InputError):
                 raise error from None
             error = error.__context__
-        command = _parse(commands, arguments, console_outputs=True)
+        command = _parsed(commands, arguments, console_outputs=True)
     if isinstance(command, TrainCommand) and (command.environment, command.algorithm) != names:
         raise InputError("the names come first — metarl train ENV [ALGO] [options]")
     return command
 
 
-def _parse(commands: dict[str, Any], arguments: list[str], console_outputs: bool) -> Any:
+def _parsed(commands: dict[str, Any], arguments: list[str], console_outputs: bool) -> Any:
     with PATHS:
         return tyro.extras.subcommand_cli_from_dict(
             commands, prog="metarl", args=arguments, console_outputs=console_outputs
@@ -197,18 +186,11 @@ def _train_command(names: tuple[str, str] | None, arguments: list[str]) -> Any:
         return TrainCommand
     given = {part: _value_of(f"--algo.{part}", arguments) for part in ("inner", "outer")}
     defaults = default_config(*names, _value_of("--env.variant", arguments), given)
-    options = [
-        (room, type(value), field(default=value)) for room, value in (("env", defaults.env), ("algo", defaults.algo))
-    ]
-    train: Any = Annotated[TrainConfig, tyro.conf.arg(name="")]
-    algorithm: Any = TrainCommand.__annotations__["algorithm"]
+    kinds = {name: TrainCommand.__annotations__[name] for name in ("algorithm", "train")}
+    kinds |= {room: type(getattr(defaults, room)) for room in ("env", "algo")}
     return dataclasses.make_dataclass(
         "TrainCommand",
-        [
-            ("algorithm", algorithm, field(default=defaults.algorithm)),
-            ("train", train, field(default=defaults.train)),
-            *options,
-        ],
+        [(name, kind, field(default=getattr(defaults, name))) for name, kind in kinds.items()],
         bases=(TrainCommand,),
         namespace={"__doc__": TrainCommand.__doc__},
         frozen=True,

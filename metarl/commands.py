@@ -11,7 +11,7 @@ import tyro
 from rich.console import Console
 
 from metarl.listing import tables
-from metarl.output import EXIT_BUG, Output, fail
+from metarl.output import Exit, Output, fail
 from metarl.runs.config import RunConfig, TrainConfig
 from metarl.runs.worlds import DEFAULT_ALGORITHM
 
@@ -205,7 +205,7 @@ class LearnCommand:
         failures = grid.learn(self.suite, self.out, self.parallel, console, self.only)
         for each in failures:
             fail(f"{each.cell.folder} failed (exit code {each.code}: {each.reason}) — see its log", each.code)
-        return max(failures[0].code, EXIT_BUG) if failures else 0
+        return max(failures[0].code, Exit.BUG) if failures else 0
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,25 @@ import errno
 import os
 import sys
 from collections.abc import Iterator
+from enum import IntEnum
 from typing import Any, cast
 
 from rich.console import Console
 
-EXIT_BUG, EXIT_INPUT, EXIT_NUMBERS, EXIT_ENVIRONMENT, EXIT_STORAGE = 1, 2, 3, 4, 5
-EXIT_INTERRUPT, EXIT_TERMINATED = 130, 143
 LONGEST_LINE = 1000  # letters; the longest of ours lists all environments
+
+
+class Exit(IntEnum):
+    """What a command's exit code says."""
+
+    DONE = 0
+    BUG = 1
+    INPUT = 2
+    NUMBERS = 3
+    ENVIRONMENT = 4
+    STORAGE = 5
+    INTERRUPT = 130
+    TERMINATED = 143
 
 
 def fail(message: str, code: int) -> int:

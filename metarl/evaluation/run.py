@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 
@@ -14,6 +14,7 @@ from metarl.evaluation.baselines import baseline_directory, baselines, trained
 from metarl.evaluation.evaluate import levels_of, returns_of, scores_of
 from metarl.evaluation.files import write_evaluation
 from metarl.evaluation.render import check_drawable, film_evaluation
+from metarl.evaluation.tables import LEVELS
 from metarl.runs.checkpoint import Checkpoint
 from metarl.runs.config import RunConfig
 from metarl.runs.load import load_config
@@ -25,6 +26,24 @@ from metarl.training.labels import set_up_few_shot
 from metarl.training.setup import Setup, set_up, shapes_of_run
 
 FRESH_TASKS, LABELLED_TASKS, LEAST_ADAPTATIONS = 40, 600, 3  # where nothing else is asked for
+
+
+class Asked(NamedTuple):
+    """What an evaluation is to be of."""
+
+    tasks: int | None
+    adaptations: int | None
+    seed: int
+    split: str
+
+    def adaptations_of(self, trained: int) -> int:
+        """K, where training had so many."""
+        return max(LEAST_ADAPTATIONS, trained) if self.adaptations is None else self.adaptations
+
+    def facts(self, config: RunConfig, tasks: int, adaptations: int) -> dict[str, Any]:
+        """What every record says of itself."""
+        names = {"env": config.environment, "algo": config.algorithm, "split": self.split}
+        return {**names, "seed": self.seed, "tasks": tasks, "adaptations": adaptations}
 
 
 def evaluate_run(
@@ -77,10 +96,11 @@ def evaluate_run(
             raise InputError(f"{option} is for {world}, not for {other} — leave it out")
     if film:
         check_drawable(environment_class(config.environment), ".gif")
+    asked = Asked(tasks, adaptations, seed, split)
     if labelled:
-        record = _on_labels(directory, config, tasks, adaptations, seed, split, shots)
+        record = _on_labels(directory, config, asked, shots)
     else:
-        record = _on_experience(directory, config, tasks, adaptations, seed, split, compare, deterministic)
+        record = _on_experience(directory, config, asked, compare, deterministic)
     write_evaluation(directory, record)
     if film:
         film_evaluation(directory, record, trust)
@@ -88,73 +108,51 @@ def evaluate_run(
 
 
 def _on_experience(
-    run: RunDirectory,
-    config: RunConfig,
-    tasks: int | None,
-    adaptations: int | None,
-    seed: int,
-    split: str,
-    compare: Sequence[str],
-    deterministic: bool,
+    run: RunDirectory, config: RunConfig, asked: Asked, compare: Sequence[str], deterministic: bool
 ) -> dict[str, Any]:
     """The record of a run on environments."""
-    N = _count_tasks(config, split, tasks)
+    N = _count_tasks(config, asked)
     setup = set_up(config, num_tasks=N)
     checkpoint = run.require_checkpoint(setup.device, shapes_of_run(setup))
     alike = replace(config, train=replace(config.train, iterations=checkpoint.iteration))
     others = baselines(alike, compare)
-    K = max(LEAST_ADAPTATIONS, setup.algorithm.rounds - 1) if adaptations is None else adaptations
+    K = asked.adaptations_of(setup.algorithm.rounds - 1)
 
     def met(setup: Setup, checkpoint: Checkpoint) -> dict[str, Any]:
-        part = returns_of(setup, checkpoint.state, K, seed, split, deterministic)
+        part = returns_of(setup, checkpoint.state, K, asked.seed, asked.split, deterministic)
         return {"iteration": checkpoint.iteration, "env_steps": checkpoint.env_steps, **part}
 
-    own, levels, compared = met(setup, checkpoint), levels_of(setup, seed), {}
+    own, levels, compared = met(setup, checkpoint), levels_of(setup, asked.seed), {}
     for name, other in others.items():
         found = trained(baseline_directory(run, name), other, Console(stderr=True))
         compared[name] = met(set_up(other, num_tasks=N), found)
     return {
-        **_facts(config, seed, split, N, K),
-        "unseen": setup.env.unseen(split),
+        **asked.facts(config, N, K),
+        "unseen": setup.env.unseen(asked.split),
         "deterministic": deterministic,
         **own,
         "no_adaptation": own["returns"]["mean"][0],
-        **{name: float(levels[name].mean()) if name in levels else None for name in ("informed", "random")},
+        **{name: float(levels[name].mean()) if name in levels else None for name in LEVELS},
         "per_task_levels": {name: values.tolist() for name, values in levels.items()},
         "task_parameters": {name: values.tolist() for name, values in setup.env.tasks.items()},
         "compared": compared,
     }
 
 
-def _on_labels(
-    run: RunDirectory,
-    config: RunConfig,
-    tasks: int | None,
-    adaptations: int | None,
-    seed: int,
-    split: str,
-    shots: int | None,
-) -> dict[str, Any]:
+def _on_labels(run: RunDirectory, config: RunConfig, asked: Asked, shots: int | None) -> dict[str, Any]:
     """The record of a run on labelled data."""
     trained_with = getattr(config.env, "shots", None)
     if shots is not None and trained_with is None:
         raise InputError(f"--shots is {shots}, but {config.environment} has no such option — leave it out")
-    others = {} if shots in (None, trained_with) else {"shots": shots}
-    setup = set_up_few_shot(replace(config, env=replace(config.env, **others)))
+    other = {} if shots in (None, trained_with) else {"shots": shots}
+    setup = set_up_few_shot(replace(config, env=replace(config.env, **other)))
     checkpoint = run.require_checkpoint(setup.device, shapes_of_run(setup))
-    K = max(LEAST_ADAPTATIONS, setup.algorithm.steps) if adaptations is None else adaptations
-    N = tasks or LABELLED_TASKS
-    scores = scores_of(setup, checkpoint.state, N, K, seed, split)
-    return {**_facts(config, seed, split, N, K), "iteration": checkpoint.iteration, **others, **scores}
+    N, K = asked.tasks or LABELLED_TASKS, asked.adaptations_of(setup.algorithm.steps)
+    scores = scores_of(setup, checkpoint.state, N, K, asked.seed, asked.split)
+    return {**asked.facts(config, N, K), "iteration": checkpoint.iteration, **other, **scores}
 
 
-def _facts(config: RunConfig, seed: int, split: str, tasks: int, adaptations: int) -> dict[str, Any]:
-    """What every record says of itself."""
-    names = {"env": config.environment, "algo": config.algorithm}
-    return {**names, "split": split, "seed": seed, "tasks": tasks, "adaptations": adaptations}
-
-
-def _count_tasks(config: RunConfig, split: str, asked: int | None) -> int:
+def _count_tasks(config: RunConfig, asked: Asked) -> int:
     """How many tasks are met: those asked for, else all of a fixed list, else some fresh ones.
 
     Raises:
@@ -163,9 +161,10 @@ def _count_tasks(config: RunConfig, split: str, asked: int | None) -> int:
     family: Any = environment_class(config.environment)
     with blaming_environment(config.environment, "when it was made"):
         env = family(1, 1, config.env)
-    law = env.splits.get(split)
+    law = env.splits.get(asked.split)
     env.close()
     listed = law.count if isinstance(law, TaskList) else 0
-    if asked is not None and 0 < listed < asked:
-        raise InputError(f"--tasks is {asked}, but the list of {split} tasks holds {listed} — give at most {listed}")
-    return asked or listed or FRESH_TASKS
+    if asked.tasks is not None and 0 < listed < asked.tasks:
+        holds = f"the list of {asked.split} tasks holds {listed}"
+        raise InputError(f"--tasks is {asked.tasks}, but {holds} — give at most {listed}")
+    return asked.tasks or listed or FRESH_TASKS
