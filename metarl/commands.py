@@ -56,7 +56,7 @@ class OfARun:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateCommand(OfARun):
-    """Adapt a trained policy to tasks, those of the test split by default, and print its returns after each time."""
+    """Adapt a trained policy to tasks, those of the test split by default; print its returns after each adaptation."""
 
     tasks: int | None = None
     """How many tasks (default: all of a fixed list, 40 fresh ones otherwise)."""

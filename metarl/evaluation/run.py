@@ -85,15 +85,11 @@ def evaluate_run(
     directory = RunDirectory.existing(Path(run))
     config = on_this_machine(load_config(directory, trust))
     labelled = is_few_shot(config.environment)
-    for option, given, of_labels in (
-        ("--film", film, False),
-        ("--deterministic", deterministic, False),
-        ("--compare", compare, False),
-        ("--shots", shots is not None, True),
-    ):
-        if given and of_labels != labelled:
-            world, other = sorted(("environments", "labelled data"), reverse=of_labels)
-            raise InputError(f"{option} is for {world}, not for {other} — leave it out")
+    here, there = ("labelled data", "environments") if labelled else ("environments", "labelled data")
+    of_policies = {"--film": film, "--deterministic": deterministic, "--compare": compare}
+    for option, given in (of_policies if labelled else {"--shots": shots is not None}).items():
+        if given:
+            raise InputError(f"{option} is for {there}, not for {here} — leave it out")
     if film:
         check_drawable(environment_class(config.environment), ".gif")
     asked = Asked(tasks, adaptations, seed, split)
