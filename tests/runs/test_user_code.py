@@ -227,7 +227,7 @@ def test_a_damaged_record_of_code_is_refused(metarl: Command, project: Path) -> 
 
 
 def test_a_grid_hands_on_the_trust_that_naming_code_is(metarl: Command, project: Path) -> None:
-    suite = {"iterations": 1, "seeds": [0], "tasks": 2, "rounds": 1}
+    suite = {"iterations": 1, "seeds": [0], "evaluation": {"tasks": 2, "adaptations": 1}}
     sizes = {"train": {"tasks": 2, "lanes": 2}, "algo": {"hidden": [4]}}
     cells = [{"environments": ["mine.py:Line", "point-nav"], "algorithms": ["maml-vpg"], **sizes}]
     (project / "suite.yaml").write_text(yaml.safe_dump({**suite, "cells": cells}))
