@@ -63,15 +63,21 @@ def write_charts(folder: Path, part: dict[str, Any], record: dict[str, Any], pic
         for tag, values in lines.items():
             for k, value in enumerate(values):
                 writer.add_scalar(tag, value, k)
-    if picture is not None:
-        write_image(folder, "evaluation/adaptation", picture, part["iteration"])
+        if picture is not None:  # by the same writer: another one's file may be read first, and is purged then
+            add_image(writer, "evaluation/adaptation", picture, part["iteration"])
 
 
 def write_image(folder: Path, tag: str, content: bytes, step: int) -> None:
     """A file as it is, PNG or (moving) GIF, for TensorBoard: torch takes pixels, and fails at films."""
-    from tensorboard.compat.proto.summary_pb2 import Summary
     from torch.utils.tensorboard import SummaryWriter
 
-    value = Summary.Value(tag=tag, image=Summary.Image(encoded_image_string=content, colorspace=3))
     with SummaryWriter(str(folder)) as writer:
-        writer.file_writer.add_summary(Summary(value=[value]), step)
+        add_image(writer, tag, content, step)
+
+
+def add_image(writer: Any, tag: str, content: bytes, step: int) -> None:
+    """The same, by a writer that there is."""
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    value = Summary.Value(tag=tag, image=Summary.Image(encoded_image_string=content, colorspace=3))
+    writer.file_writer.add_summary(Summary(value=[value]), step)
