@@ -16,7 +16,7 @@ import torch
 
 from envs.registry import load_attribute
 from metarl.algorithms.algorithm import Spaces, Traits
-from metarl.algorithms.experience import Experience
+from metarl.algorithms.experience import Experience, Seen
 from metarl.algorithms.labels import Labels
 from metarl.algorithms.options import FEED_FORWARD
 from metarl.algorithms.pairs import inner_loop, meta_update
@@ -92,6 +92,13 @@ class GradientMethod:
             return repeat_for_tasks(self.inner.start(meta), len(query[0]))
         adapt = for_tasks(lambda meta, support: self.inner.trail(meta, support)[-1], shared=[0])
         return adapt(meta, support)
+
+    def measured(
+        self, state: State, support: tuple[Any, ...], query: Any, seen: Seen, adapted: Params | None = None
+    ) -> Metrics:
+        """What an update tells: what was seen on the way, and how tasks' parameters are (by default the new ones')."""
+        meta = state[self.learned.key]
+        return self.learned.metrics(meta, lambda: adapted or self.adapted(meta, support, query), query, seen)
 
     def acting(self, state: State) -> Params:
         """What every task starts from."""

@@ -67,9 +67,7 @@ META_UPDATES = {
         True,
     ),
     "adam": Part(f"{UPDATES}.adam_updates:Adam", (options.AdamOptions,), defaults=ONE_STEP, on_labels=OF_MANY),
-    "clipped": Part(
-        f"{UPDATES}.adam_updates:Clipped", (options.AdamOptions, options.ClippedOptions), ("proximal",), True, RATIO
-    ),
+    "clipped": Part(f"{UPDATES}.adam_updates:Clipped", (options.AdamOptions, options.ClippedOptions), (), True, RATIO),
     "promp": Part(
         f"{UPDATES}.promp:ProMP",
         (options.AdamOptions, options.ClippedOptions, options.PenaltyOptions),

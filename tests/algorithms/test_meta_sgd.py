@@ -4,7 +4,7 @@ import pytest
 import torch
 from support.trials import ADDRESSES, E, imagine, make
 
-from metarl.core.inner_loops import RATE
+from metarl.core.more_inner_loops import RATE
 from metarl.runtime.randomness import Address
 
 BOTH = pytest.mark.parametrize("name", ["meta-sgd", "lslr"])
