@@ -51,6 +51,8 @@ class EvaluateCommand:
     deterministic: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Report returns of the likeliest actions (a Gaussian's mean), as PEARL and VariBAD publish them, beside those of
     sampled ones."""
+    shots: int | None = None
+    """Labelled data: examples to learn from (default: as in training)."""
     film: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Also film the first task before and after adaptation: adaptation.gif, and in TensorBoard."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -128,11 +130,13 @@ class LearnCommand:
     """Compare methods: a grid of algorithms × environments × seeds. The same command again goes on where it ended."""
 
     suite: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="SUITE")]
-    """smoke (minutes), classic, dynamics, memory, or the path of your own YAML file."""
+    """smoke (minutes), classic, dynamics, memory, reproduce-…, or the path of your own YAML file."""
     out: Path | None = None
     """The grid's folder (default: grids/SUITE); any number of launchers may work on it."""
     parallel: int = 0
     """Cells side by side, each on one thread (0: one for each core)."""
+    only: tuple[str, ...] = ()
+    """Cells to work on, all by default: ENV, ENV/ALGO or ENV/ALGO/seed-S, as their folders are called."""
     dry_run: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print each unfinished cell's commands, a line a cell, and run nothing."""
 
@@ -190,6 +194,7 @@ def evaluate_command(command: EvaluateCommand) -> None:
         command.compare,
         command.film,
         command.deterministic,
+        command.shots,
         trust=command.trust,
     )
     console = Output()
@@ -265,10 +270,10 @@ def _learn(command: LearnCommand) -> int:
 
     console = Output()
     if command.dry_run:
-        for line in grid.dry_run(command.suite, command.out):
+        for line in grid.dry_run(command.suite, command.out, command.only):
             console.out(line, highlight=False)
         return 0
-    failures = grid.learn(command.suite, command.out, command.parallel, console)
+    failures = grid.learn(command.suite, command.out, command.parallel, console, command.only)
     for each in failures:
         fail(f"{each.cell.folder} failed (exit code {each.code}: {each.reason}) — see its log", each.code)
     return max(failures[0].code, EXIT_BUG) if failures else 0

@@ -1,83 +1,275 @@
-"""Bring `docs/results/*.json` into the README: its picture, `docs/results/curves.png`, and its table of results.
+"""Bring `docs/results/SUITE/ENV/ALGO.json` into the documents: tables of README.md and docs/*.md, and their pictures.
 
-python scripts/show_results.py
+python scripts/show_results.py [--check]
+
+The files are what `metarl benchmark learn SUITE` leaves in `results/` of its grid's folder.
 """
 
 import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import tyro
+from scipy import stats
+
+from metarl.comparison.suite_file import load_suite
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
 BEGIN, END = "<!-- results: scripts/show_results.py -->\n", "<!-- end of results -->\n"
+GRADIENT, MEMORY, SINUSOID, OMNIGLOT = (f"reproduce-{what}" for what in ("gradient", "memory", "sinusoid", "omniglot"))
 PANELS = {
-    "point_nav": "point-nav · MAML-TRPO",
-    "half_cheetah_dir": "half-cheetah-dir · MAML-TRPO",
-    "half_cheetah_dir_promp": "half-cheetah-dir · ProMP",
-    "half_cheetah_vel": "half-cheetah-vel · MAML-TRPO",
+    "point-nav-maml/maml-trpo": "point-nav · MAML-TRPO",
+    "half-cheetah-dir/maml-trpo": "half-cheetah-dir · MAML-TRPO",
+    "half-cheetah-dir/promp": "half-cheetah-dir · ProMP",
+    "half-cheetah-vel/maml-trpo": "half-cheetah-vel · MAML-TRPO",
 }
-# As the papers report them, of their own simulations and after many more iterations.
-PUBLISHED = {
-    "half_cheetah_dir": "-50.7 → 293.2 (Finn et al. 2017)",
-    "half_cheetah_dir_promp": "about 500 to 600 after 1.6e8 steps (Rothfuss et al. 2019, figure 2)",
-    "half_cheetah_vel": "about -130 → -75, velocities up to 2 (Finn et al. 2017)",
-    "point_nav": "-40.4 / -11.7 / -3.3 / -3.2 (Finn et al. 2017)",
-}
+SIDE_BY_SIDE = ("half-cheetah-dir", "point-nav")  # whose methods have a table and a picture
+
+Entry = dict[str, Any]
 
 
-def draw(axes: plt.Axes, title: str, record: dict) -> None:
-    """Mean over seeds and each seed, before and after adaptation."""
-    curves = np.array(list(record["curves"].values()))  # [seeds, iterations, 1 + rounds]
-    iterations = curves[0, :, 0]
-    for column, label, color in ((1, "before adaptation", "#8a8f98"), (-1, "after one step", "#d1495b")):
-        for seed in curves:
-            axes.plot(iterations, seed[:, column], color=color, alpha=0.3, linewidth=0.8)
-        axes.plot(iterations, curves[:, :, column].mean(axis=0), color=color, linewidth=2, label=label)
-    axes.set_title(title, fontsize=10)
-    axes.set_xlabel("iteration")
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
+def entries(suite: str) -> dict[str, Entry]:
+    """What is stored of a suite, by ENV/ALGO, in the suite's order."""
+    names = map(str, load_suite(suite, check_options=False).entries)
+    paths = {name: RESULTS / suite / f"{name}.json" for name in names}
+    return {name: json.loads(path.read_text()) for name, path in paths.items() if path.exists()}
 
 
-def table(records: list[dict]) -> str:
-    """One row for each result: its figures over seeds, and what was asked of it."""
-    lines = [
-        "| result | ours: before → after one step, by seed | published | asked | seeds | command |",
-        6 * "|---" + "|",
+def strangers() -> list[Path]:
+    """Stored files that are no suite's."""
+    known = {Path(suite, f"{name}.json") for suite in suites() for name in entries(suite)}
+    return [path for path in RESULTS.glob("*/*/*.json") if path.relative_to(RESULTS) not in known]
+
+
+def suites() -> list[str]:
+    """Suites of which something is stored."""
+    return sorted(path.name for path in RESULTS.iterdir() if path.is_dir())
+
+
+def table(header: Sequence[str], rows: Iterator[Sequence[object]]) -> str:
+    """In Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join(
+        f"|{'|'.join(f' {cell} ' if line is not lines[1] else str(cell) for cell in line)}|\n" for line in lines
+    )
+
+
+def each_seed(entry: Entry) -> list[Entry]:
+    """The results of all seeds."""
+    return list(entry["seeds"].values())
+
+
+def evaluated(result: Entry, what: str = "return", number: int = 0) -> list[float]:
+    """Means over tasks after 0, 1, … adaptations of one of a seed's evaluations; empty where there is none."""
+    found = result["evaluations"][number : number + 1]
+    mean: list[float] = found[0].get(what, {}).get("mean", []) if found else []
+    return mean
+
+
+def slashed(values: Sequence[float | None], form: str = ".1f") -> str:
+    """Values as people read them."""
+    shown = ("diverges" if v is None else f"{v:{form}}" if abs(v) < 1e5 else f"{v:.1e}" for v in values)
+    return " / ".join(shown)
+
+
+def claims() -> str:
+    """A row for each claim of gradient methods: its figures over seeds, and what was asked of it."""
+
+    def row(name: str, entry: Entry) -> list[str]:
+        if any("return_" in check for check in entry["checks"]):
+            figures = [slashed(evaluated(result)) for result in each_seed(entry)]
+        else:
+            figures = [f"{result['before']:.1f} → {result['after']:.1f}" for result in each_seed(entry)]
+        link = f"[{name}](docs/results/{GRADIENT}/{name}.json)"
+        asked = (entry["claim"], entry["seeds_that_hold"], f"`{entry['command']}`")
+        return [link, ", ".join(figures), entry["published"] or "–", *asked]
+
+    header = ("result", "ours: before → after one step, by seed", "published", "asked", "seeds", "command")
+    return table(header, (row(name, entry) for name, entry in entries(GRADIENT).items() if "claim" in entry))
+
+
+def mean_and_interval(values: Sequence[float]) -> str:
+    """Mean over seeds, and half the width of its 95 % interval by Student's t."""
+    if len(values) < 2:
+        return f"{np.mean(values):.1f}"
+    return f"{np.mean(values):.1f} ± {stats.t.ppf(0.975, len(values) - 1) * stats.sem(values):.1f}"
+
+
+def methods(environment: str) -> str:
+    """One row a method; returns on unseen tasks, or a dash where only training was recorded."""
+
+    def row(entry: Entry) -> list[str]:
+        seeds = each_seed(entry)
+        training = " → ".join(f"{np.mean([seed[when] for seed in seeds]):.1f}" for when in ("before", "after"))
+        curves = [evaluated(seed) for seed in seeds]
+        unseen = [mean_and_interval([curve[k] for curve in curves]) if all(curves) else "–" for k in range(4)]
+        return [f"`{entry['algorithm']}`", training, *unseen, str(len(seeds))]
+
+    header = ("method", "training: before → after", "0 steps", "1 step", "2 steps", "3 steps", "seeds")
+    return table(header, map(row, of_environment(environment)))
+
+
+def of_environment(environment: str) -> list[Entry]:
+    """All gradient methods there."""
+    return [entry for entry in entries(GRADIENT).values() if entry["environment"] == environment]
+
+
+def memory() -> str:
+    """What methods with memory reach, a row for each seed."""
+
+    def rows() -> Iterator[list[str]]:
+        for name, entry in entries(MEMORY).items():
+            for seed, result in entry["seeds"].items():
+                episodes = slashed(evaluated(result))
+                if result["evaluations"][0].get("deterministic"):
+                    sampled = slashed(result["evaluations"][0]["sampled"])
+                    episodes = f"mean actions {episodes}; sampled {sampled}"
+                facts = (f"{result['env_steps'] / 1e6:.1f} M", f"{result['minutes']:.1f}")
+                yield [f"`{name}`, seed {seed}", episodes, f"{sum(evaluated(result)):.1f}", entry["claim"], *facts]
+
+    return table(("run", "episodes of a trial on unseen tasks", "in all", "asked", "steps", "minutes"), rows())
+
+
+def update_times() -> str:
+    """Seconds of every method's update, from what `metarl benchmark speed --every-update --json` printed."""
+    rows = json.loads((RESULTS / "updates.json").read_text())["rows"]
+    seconds = {row["what"].removesuffix(": update"): row["seconds"] for row in rows}
+    ordered = sorted(seconds.items(), key=lambda item: item[1])
+    shown = ([f"`{name}`", f"{value:.2f}", f"{value / seconds['maml-trpo']:.2f}"] for name, value in ordered)
+    return table(("method", "update (s)", "× maml-trpo"), shown)
+
+
+def sinusoid() -> str:
+    """One row a learner: mean squared error after 0, 1, 5 and 10 steps, for each number of shots."""
+
+    def row(entry: Entry) -> list[str]:
+        (result,) = each_seed(entry)
+        errors = {each["shots"]: each["loss"]["mean"] for each in result["evaluations"]}
+        cells = [slashed([errors[shots][step] for step in (0, 1, 5, 10)], ".2f") for shots in (5, 10, 20)]
+        return [f"`{entry['algorithm']}`", *cells, str(entry["options"]["train"]["iterations"])]
+
+    header = ("learner", "K = 5", "K = 10", "K = 20", "meta-updates")
+    return table(header, map(row, entries(SINUSOID).values()))
+
+
+def omniglot() -> str:
+    """One row a learner and number of shots: accuracy after 0 to 3 steps."""
+
+    def row(entry: Entry) -> list[str]:
+        (result,) = each_seed(entry)
+        mean, low, high = (result["evaluations"][0]["accuracy"][part] for part in ("mean", "low", "high"))
+        cells = [*(f"{value:.1%}" for value in mean[:3]), f"{mean[3]:.1%} ({low[3]:.1%} … {high[3]:.1%})"]
+        mirrored = "yes" if entry["options"]["env"].get("mirrored") else "no"
+        facts = (mirrored, str(entry["options"]["train"]["iterations"]), str(result["minutes"]))
+        return [f"`{entry['algorithm']}`", *cells, *facts]
+
+    header = ("learner and task", "0 steps", "1 step", "2 steps", "3 steps (95 % interval)", "mirrored", "meta-updates")
+    return table((*header, "minutes"), map(row, entries(OMNIGLOT).values()))
+
+
+def algorithms() -> str:
+    """The results of docs/algorithms.md."""
+    parts = [
+        f"### {name}\n\n{methods(name)}\n![returns after adaptation](results/{GRADIENT}/{name}.png)\n"
+        for name in SIDE_BY_SIDE
     ]
-    for record in records:
-        seeds = record["seeds"].values()
-        figures = ", ".join(f"{seed['before']:.1f} → {seed['after']:.1f}" for seed in seeds)
-        if "unseen_0" in next(iter(seeds)):
-            figures = ", ".join(" / ".join(f"{seed[f'unseen_{k}']:.1f}" for k in range(4)) for seed in seeds)
-        link = f"[{record['name']}](docs/results/{record['name']}.json)"
-        command = f"`{record['command']}`"
-        published = PUBLISHED.get(record["name"], "–")
-        lines.append(
-            f"| {link} | {figures} | {published} | {record['claim']} | {record['seeds_that_hold']} | {command} |"
-        )
-    return "\n".join(lines) + "\n"
+    size = (
+        "Of 10 tasks × 10 episodes × 100 steps a round on half-cheetah-dir, two cores; RL², VariBAD and PEARL take as\n"
+        "many steps as their options say.\n"
+    )
+    parts += [f"### Methods with memory\n\n{memory()}", f"### What an update costs\n\n{size}\n{update_times()}"]
+    return "\n".join(parts)
 
 
-def main() -> None:
-    """Draw all panels that have a result, and rewrite the table."""
-    stored = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
-    records = [record for record in stored if "seeds" in record]
-    readme = (ROOT / "README.md").read_text()
-    start, end = readme.index(BEGIN) + len(BEGIN), readme.index(END)
-    (ROOT / "README.md").write_text(readme[:start] + table(records) + readme[end:])
+def few_shot() -> str:
+    """The results of docs/fewshot.md."""
+    waves = f"### sinusoid: mean squared error after 0 / 1 / 5 / 10 steps\n\n{sinusoid()}"
+    letters = f"### omniglot: accuracy on held-out characters (small archive; Greek and Latin)\n\n{omniglot()}"
+    return f"{waves}\n{letters}"
 
-    panels = {name: title for name, title in PANELS.items() if (RESULTS / f"{name}.json").exists()}
-    figure, grid = plt.subplots(1, len(panels), figsize=(3.6 * len(panels), 3.1), squeeze=False)
-    for axes, (name, title) in zip(grid[0], panels.items(), strict=True):
-        draw(axes, title, json.loads((RESULTS / f"{name}.json").read_text()))
+
+DOCUMENTS: dict[str, Callable[[], str]] = {
+    "README.md": claims,
+    "docs/algorithms.md": algorithms,
+    "docs/fewshot.md": few_shot,
+}
+
+
+def columns(result: Entry, *names: str) -> np.ndarray:
+    """Columns of a seed's curve, `[rows, names]`; `last` is the last one."""
+    header, *rows = result["curve"]
+    places = [len(header) - 1 if name == "last" else header.index(name) for name in names]
+    return np.array(rows, float)[:, places]
+
+
+def draw_claims() -> None:
+    """Mean over seeds and each seed, before and after adaptation, of the claims that the README shows."""
+    stored = entries(GRADIENT)
+    figure, grid = plt.subplots(1, len(PANELS), figsize=(3.6 * len(PANELS), 3.1), squeeze=False)
+    for axes, (name, title) in zip(grid[0], PANELS.items(), strict=True):
+        curves = np.stack([columns(result, "iteration", "round_0", "last") for result in each_seed(stored[name])])
+        for column, label, color in ((1, "before adaptation", "#8a8f98"), (2, "after one step", "#d1495b")):
+            axes.plot(curves[0, :, 0], curves[:, :, column].T, color=color, alpha=0.3, linewidth=0.8)
+            axes.plot(curves[0, :, 0], curves[:, :, column].mean(axis=0), color=color, linewidth=2, label=label)
+        axes.set_title(title, fontsize=10)
+        axes.set_xlabel("iteration")
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
     grid[0][0].set_ylabel("mean return of an episode")
     grid[0][0].legend(frameon=False, fontsize=8)
     figure.tight_layout()
     figure.savefig(RESULTS / "curves.png", dpi=130)
+    plt.close(figure)
+
+
+def draw_methods(environment: str) -> None:
+    """Return after the last round of training over environment steps, mean and range over seeds."""
+    figure, axes = plt.subplots(figsize=(7.5, 4.2), layout="constrained")
+    for number, entry in enumerate(of_environment(environment)):
+        curves = [columns(result, "env_steps", "last") for result in each_seed(entry)]
+        length = min(map(len, curves))
+        smooth = np.stack([np.convolve(np.pad(c[:length, 1], 2, mode="edge"), np.ones(5) / 5, "valid") for c in curves])
+        steps, style = curves[0][:length, 0] / 1e6, "-" if number < 10 else "--"
+        (line,) = axes.plot(steps, smooth.mean(axis=0), style, label=entry["algorithm"], linewidth=1.6)
+        axes.fill_between(steps, smooth.min(axis=0), smooth.max(axis=0), color=line.get_color(), alpha=0.15)
+    axes.set(xlabel="environment steps (millions)", ylabel="return after adaptation", title=environment)
+    axes.legend(ncols=2, fontsize=8)
+    figure.savefig(RESULTS / GRADIENT / f"{environment}.png", dpi=130)
+    plt.close(figure)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to do."""
+
+    check: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Change nothing; say whether the tables are current, and each stored file is a suite's."""
+
+
+def main(options: Options) -> int:
+    """Rewrite tables and pictures, or check the tables; returns the exit code."""
+    wrong = [f"{path.relative_to(ROOT)} is no suite's entry" for path in strangers()]
+    for name, written in DOCUMENTS.items():
+        text = (ROOT / name).read_text()
+        start, end = text.index(BEGIN) + len(BEGIN), text.index(END)
+        current = text[:start] + written() + text[end:]
+        if options.check:
+            wrong += [f"{name} is not current: run scripts/show_results.py"] if text != current else []
+        else:
+            (ROOT / name).write_text(current)
+    if not options.check:
+        draw_claims()
+        for environment in SIDE_BY_SIDE:
+            draw_methods(environment)
+    print("\n".join(wrong), end="\n" if wrong else "", file=sys.stderr)
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(tyro.cli(Options)))

@@ -1,6 +1,7 @@
 """The rooms of the house, read from the sources: which way imports go, how long files are and how deep classes."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -96,6 +97,18 @@ def test_environments_do_without_torch() -> None:
 def test_nothing_that_only_tests_need_is_imported_at_run_time() -> None:
     for module, path in SOURCES.items():
         assert not {name.split(".")[0] for name in imports(path)} & FOR_TESTS_ALONE, module
+
+
+def test_the_plan_names_every_room_and_files_that_are_there() -> None:
+    text = (ROOT / "docs/architecture.md").read_text()
+    rooms = {room for room in ARROWS if room.count(".") == 1 and (ROOT / room.replace(".", "/")).is_dir()}
+    assert set(re.findall(r"^\| `((?:envs|metarl)\.\w+)` \|", text, re.MULTILINE)) == rooms
+    named = set(re.findall(r"`((?:envs|metarl|tests)/[\w/.]+)`", text))
+    assert len(named) > 15 and [path for path in named if not (ROOT / path).exists()] == []
+    for room, line in re.findall(r"^\| `(metarl\.\w+)` \|.*\| ([^|]*) \|$", text, re.MULTILINE):
+        for word in re.findall(r"\w+", line):
+            other = f"metarl.{word}"
+            assert other not in rooms or any(below(target, other) for target in ARROWS[room]), (room, other)
 
 
 def for_type_checkers(tree: ast.AST) -> set[ast.AST]:

@@ -1,7 +1,7 @@
 """`metarl benchmark learn`: a grid of methods × environments × seeds, as many runs side by side as cores allow.
 
-Every cell is two processes of its own, `metarl train` and `metarl evaluate`. What is finished never runs again, what
-is half-done resumes, and any number of launchers may work on one grid (see `claims.py`). When a launcher ends, for
+Every cell is processes of its own, `metarl train` and `metarl evaluate`. What is finished never runs again, what is
+half-done resumes, and any number of launchers may work on one grid (see `leases.py`). When a launcher ends, for
 whatever reason (kill -9 on Linux alone), nothing that it started runs on.
 """
 
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -21,9 +21,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from envs.contract.errors import InputError
 from metarl.comparison.children import signal_group, start
-from metarl.comparison.claims import BEAT_SECONDS, Claim, claim
-from metarl.comparison.suite import Cell, Suite, load_suite
-from metarl.evaluation.identity import EvaluationIdentity, best_known, read_evaluations
+from metarl.comparison.leases import Lease
+from metarl.comparison.suite import Cell, Suite, evaluations_of
+from metarl.comparison.suite_file import load_suite
 from metarl.runs.config import read_yaml, versions
 from metarl.runs.continuing import mismatch, taken_up
 from metarl.runs.user_code import own_names
@@ -33,6 +33,7 @@ from metarl.runtime.interruption import SIGNALS, interruptible_at_points, interr
 
 METARL = (sys.executable, "-m", "metarl")
 POLL_SECONDS = 0.1
+COUNT_SECONDS = 5.0  # between counts of the iterations that are done
 LOOK_AGAIN_SECONDS = 2.0  # between looks at the cells that another launcher has
 GRACE_SECONDS = 3.0  # from SIGTERM, on which a run saves itself, to SIGKILL
 
@@ -53,13 +54,12 @@ class Job:
     """A cell at work."""
 
     cell: Cell
-    claim: Claim
+    lease: Lease
     commands: list[list[str]]
     """Still to be run, the first one being at work."""
     log: IO[bytes]
     bar: TaskID
-    process: "subprocess.Popen[bytes]" = field(init=False)
-    last_beat: float = field(default_factory=time.monotonic)
+    process: "subprocess.Popen[bytes]"
 
 
 def check_grid(suite: Suite, grid: Path) -> None:
@@ -79,41 +79,36 @@ def check_grid(suite: Suite, grid: Path) -> None:
                 raise InputError(f"{config.parent} holds another run ({different}) — choose another --out")
 
 
-def is_finished(suite: Suite, cell: Cell, grid: Path) -> bool:
-    """Whether the cell was trained to its last iteration and evaluated there as the suite asks."""
-    return evaluation_of(suite, cell, grid) is not None
-
-
-def evaluation_of(suite: Suite, cell: Cell, grid: Path) -> EvaluationIdentity | None:
-    """The evaluation of a cell that its suite asks for, on unseen tasks, by seed 0, at the last iteration; if any."""
-    known, _ = read_evaluations(grid / cell.folder)
-    found = best_known(known, cell.config.train.iterations, suite.tasks, suite.rounds)
-    return found if found and found.seed == 0 else None
-
-
-def cell_commands(suite: Suite, cell: Cell, grid: Path) -> list[list[str]]:
+def cell_commands(cell: Cell, grid: Path) -> list[list[str]]:
     """The arguments of `metarl` that take a cell from where it stands to its end.
 
     Code that the suite names is the user's own word; training has made sure that the run is of no other.
     """
     out = grid / cell.folder
     trust = ["--trust"] if own_names(cell.environment, cell.algorithm, cell.options.get("algo", {})) else []
-    return [cell.train_command(out, resume=(out / "config.yaml").exists()), [*suite.evaluate_command(out), *trust]]
+    train = cell.train_command(out, resume=(out / "config.yaml").exists())
+    return [train, *([*asked.command(out), *trust] for asked in cell.evaluations)]
 
 
-def dry_run(name: str, out: Path | None) -> list[str]:
-    """A shell line for every cell of a suite that is not finished, as `learn` would run it.
+def open_grid(name: str, out: Path | None, only: Sequence[str] = ()) -> tuple[Suite, Path]:
+    """The cells of a suite that are asked for, and the folder of its grid.
 
     Raises:
-        InputError: an impossible suite, or a folder that holds other runs.
+        InputError: an impossible suite, a cell that is not there, or a folder that holds other runs.
     """
-    suite = load_suite(name)
+    suite = load_suite(name, check_options=not only).only(only)
     grid = out or Path("grids") / suite.name
     check_grid(suite, grid)
+    return suite, grid
+
+
+def dry_run(name: str, out: Path | None, only: Sequence[str] = ()) -> list[str]:
+    """A shell line for every cell that is not finished, as `learn` would run it; raises as `open_grid`."""
+    suite, grid = open_grid(name, out, only)
     return [
-        " && ".join(shlex.join(["metarl", *words]) for words in cell_commands(suite, cell, grid))
+        " && ".join(shlex.join(["metarl", *words]) for words in cell_commands(cell, grid))
         for cell in suite.cells
-        if not is_finished(suite, cell, grid)
+        if not evaluations_of(cell, grid)
     ]
 
 
@@ -128,17 +123,11 @@ class Launcher:
             program: what to run with the arguments of `metarl`.
         """
         self.suite, self.grid, self.parallel, self.console, self.program = suite, grid, parallel, console, program
-        self.waiting = list(suite.cells)
+        self.waiting = {cell.folder: (cell, Lease(grid / cell.folder)) for cell in suite.cells}
         self.jobs: list[Job] = []
         self.failures: list[Failure] = []
-        self.progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=console,
-            disable=not console.is_terminal,
-        )
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self.progress = Progress(*columns, console=console, disable=not console.is_terminal)
 
     def run(self) -> list[Failure]:
         """Work until nothing is left to do; returns what failed.
@@ -149,7 +138,7 @@ class Launcher:
         with interruptible_at_points(), self.progress:
             overall = self.progress.add_task("cells", total=len(self.waiting))
             try:
-                next_look, told = 0.0, False
+                next_look, next_count, told = 0.0, 0.0, False
                 while self.waiting or self.jobs:
                     interruption_point()
                     if len(self.jobs) < self.parallel and time.monotonic() >= next_look:
@@ -161,6 +150,10 @@ class Launcher:
                     ended = [job for job in list(self.jobs) if not self._goes_on(job)]
                     next_look = 0.0 if ended else next_look
                     self.progress.update(overall, completed=len(self.suite.cells) - len(self.waiting) - len(self.jobs))
+                    if time.monotonic() >= next_count:
+                        next_count = time.monotonic() + COUNT_SECONDS
+                        for job in self.jobs if self.console.is_terminal else ():
+                            self.progress.update(job.bar, completed=_iterations_done(self.grid / job.cell.folder))
                     time.sleep(POLL_SECONDS if self.jobs or self.waiting else 0)
             finally:
                 self._end_all()
@@ -168,60 +161,47 @@ class Launcher:
 
     def _start_one(self) -> bool:
         """Start the first waiting cell that is nobody's; drop those that are finished."""
-        for cell in list(self.waiting):
-            if is_finished(self.suite, cell, self.grid):
-                self.waiting.remove(cell)
-                continue
-            mine = claim(self.grid / cell.folder)
-            if mine is None:
-                continue
-            self.waiting.remove(cell)
-            if is_finished(self.suite, cell, self.grid):  # its owner finished it while we were looking
-                mine.release()
-                continue
-            self._start(cell, mine)
-            return True
+        for folder, (cell, lease) in list(self.waiting.items()):
+            if lease.take():
+                del self.waiting[folder]
+                if not evaluations_of(cell, self.grid):
+                    self._start(cell, lease)
+                    return True
+                lease.release()
         return False
 
-    def _start(self, cell: Cell, mine: Claim) -> None:
+    def _start(self, cell: Cell, lease: Lease) -> None:
         log = open(self._log_path(cell), "ab")  # noqa: SIM115 (closed when the job ends)
-        bar = self.progress.add_task(str(cell.folder), total=cell.config.train.iterations)
-        job = Job(cell, mine, cell_commands(self.suite, cell, self.grid), log, bar)
+        commands = cell_commands(cell, self.grid)
         self._say(f"started   {cell.folder}")
-        self._spawn(job)
-        self.jobs.append(job)
+        bar = self.progress.add_task(str(cell.folder), total=cell.iterations)
+        self.jobs.append(Job(cell, lease, commands, log, bar, start([*self.program, *commands[0]], log)))
 
     def _log_path(self, cell: Cell) -> Path:
         path = self.grid / cell.folder
         return path.with_name(f"{path.name}.log")
 
-    def _spawn(self, job: Job) -> None:
-        """Run the job's next command in a process group of its own, which dies with us."""
-        job.process = start([*self.program, *job.commands[0]], job.log)
-
     def _goes_on(self, job: Job) -> bool:
         """Whether a job has still something to do; its next command is started where one has ended."""
-        if time.monotonic() - job.last_beat > BEAT_SECONDS:
-            job.last_beat = time.monotonic()
-            if not job.claim.beat():
-                self._say(f"given up  {job.cell.folder} (another launcher has taken it over)")
-                self._end([job])
-                self.waiting.append(job.cell)
-                return False
-            self.progress.update(job.bar, completed=_iterations_done(self.grid / job.cell.folder))
+        folder = job.cell.folder
+        if job.lease.is_lost:
+            self._say(f"given up  {folder} (another launcher has taken it over)")
+            self._end([job])
+            self.waiting[folder] = job.cell, Lease(self.grid / folder)
+            return False
         code = job.process.poll()
         if code is None:
             return True
         signal_group(job.process.pid, signal.SIGKILL)  # whatever it may have left behind
         del job.commands[0]
         if code == 0 and job.commands:
-            self._spawn(job)
+            job.process = start([*self.program, *job.commands[0]], job.log)
             return True
-        if code == 0 and not is_finished(self.suite, job.cell, self.grid):
+        if code == 0 and not evaluations_of(job.cell, self.grid):
             code = 1
         if code != 0:
             self.failures.append(Failure(job.cell, code, _last_line(self._log_path(job.cell))))
-        self._say(f"{'finished' if code == 0 else 'FAILED'.ljust(8)}  {job.cell.folder}")
+        self._say(f"{'finished' if code == 0 else 'FAILED'.ljust(8)}  {folder}")
         self._forget(job)
         return False
 
@@ -248,7 +228,7 @@ class Launcher:
 
     def _forget(self, job: Job) -> None:
         job.log.close()
-        job.claim.release()
+        job.lease.release()
         self.progress.remove_task(job.bar)
         self.jobs.remove(job)
 
@@ -268,13 +248,14 @@ def _last_line(path: Path) -> str:
     return next((line.strip() for line in reversed(lines) if line.strip()), "no word")
 
 
-def learn(name: str, out: Path | None, parallel: int, console: Console) -> list[Failure]:
+def learn(name: str, out: Path | None, parallel: int, console: Console, only: Sequence[str] = ()) -> list[Failure]:
     """Work on a suite's grid to its end, then write and show what it says; returns the cells that failed.
 
     Args:
         name: a built-in suite's, or the path of a YAML file.
         out: the grid's folder; default `grids/NAME`.
         parallel: cells side by side; 0: one for each core.
+        only: folders of the cells to work on (`Suite.only`); all by default.
 
     Raises:
         InputError: an impossible suite, or a folder that holds other runs.
@@ -282,24 +263,13 @@ def learn(name: str, out: Path | None, parallel: int, console: Console) -> list[
     """
     if not 0 <= parallel <= 1024:
         raise InputError(f"--parallel is {parallel} — it must be between 0 and 1024")
-    suite = load_suite(name)
-    grid = out or Path("grids") / suite.name
-    check_grid(suite, grid)
+    suite, grid = open_grid(name, out, only)
     failures = Launcher(suite, grid, parallel or cores(), console, METARL).run()
 
-    # these import torch and scipy, which launching does without
-    from metarl.comparison.records import read_record
-    from metarl.comparison.results import summarise, tables, write_results
+    from metarl.comparison.results import write_grid  # which imports torch and scipy: launching does without
 
-    finished = [
-        read_record(grid / cell.folder, *cell.labels, identity)
-        for cell in suite.cells
-        if (identity := evaluation_of(suite, cell, grid))
-    ]
-    summary = summarise(finished)
     failed = [{"cell": str(each.cell.folder), "code": each.code, "reason": each.reason} for each in failures]
-    write_results(grid, {"suite": suite.name, "versions": versions(), **summary, "failed": failed})
-    for table in tables(summary) if finished else ():
+    for table in write_grid(load_suite(name, check_options=False), grid, {"versions": versions(), "failed": failed}):
         console.print(table)
     for what, path in (("results", grid / "results.json"), ("next", f"metarl report {shlex.quote(str(grid))}")):
         console.out(f"{what + ':':13}{path}", highlight=False)

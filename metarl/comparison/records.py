@@ -13,7 +13,7 @@ import numpy as np
 
 from metarl.evaluation.identity import EvaluationIdentity, best_known, read_evaluations
 from metarl.runs.config import FREE_ON_RESUME, options_of_then, read_yaml
-from metarl.runs.logger import read_metrics
+from metarl.runs.logger import CURVES, curves_of, read_metrics
 from metarl.runs.user_code import own_names
 from metarl.runs.worlds import algorithm_config, environment_config
 from metarl.runtime.errors import InputError, StorageError
@@ -82,14 +82,14 @@ class Record:
     @property
     def measure(self) -> str:
         """What its curves are of: "return", or "loss" where it learns from labelled data."""
-        of_loss = any(name.startswith("loss/step_") for name in (self.metrics[-1] if self.metrics else ()))
-        return "loss" if of_loss or "loss" in (self.evaluation or {}) else "return"
+        of_loss = "loss" in curves_of(self.metrics[-1] if self.metrics else {}) or "loss" in (self.evaluation or {})
+        return "loss" if of_loss else "return"
 
     def learning_curve(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Steps `[I]` (environment steps; iterations where there are none), and its measure before and after
         adaptation, `[I]` each, where all three are finite.
         """
-        prefix = {"return": "return/round_", "loss": "loss/step_"}[self.measure]
+        prefix = re.escape(CURVES[self.measure][0])
         names = {name for line in self.metrics for name in line if re.fullmatch(prefix + r"\d{1,9}", name)}
         rounds = sorted(names, key=lambda name: int(name.rsplit("_", 1)[1]))
         if not rounds:

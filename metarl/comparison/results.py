@@ -1,7 +1,8 @@
 """What a grid of runs says: how good each method is, how sure that is, and how many steps it took.
 
 A run's score is its return on unseen tasks after its last round of adaptation. Over environments, scores are compared
-as shares of the way from random actions (0) to knowing the task (1), where both levels are known.
+as shares of the way from random actions (0) to knowing the task (1), where both levels are known. Labelled data have
+losses instead, which stand in the entries alone (see `entries.py`).
 """
 
 import csv
@@ -17,7 +18,8 @@ from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
-from metarl.comparison.records import Record
+from metarl.comparison.entries import entry, write_entry
+from metarl.comparison.records import Record, read_record
 from metarl.comparison.statistics import (
     Estimate,
     interquartile_mean,
@@ -25,6 +27,7 @@ from metarl.comparison.statistics import (
     probability_of_improvement,
     steps_to_reach,
 )
+from metarl.comparison.suite import Suite, evaluations_of
 from metarl.runtime.files import as_json, write_atomic
 
 SHARE = 0.9  # of the way from where training started to the best final return
@@ -33,25 +36,47 @@ WINDOW = 5  # iterations that learning curves are averaged over
 Scores = dict[tuple[str, str], list[float]]  # by environment and algorithm, a value for each seed
 
 
+def write_grid(suite: Suite, grid: Path, facts: dict[str, Any]) -> list[Table]:
+    """Store what the finished cells of a grid say; returns it for the terminal. Several launchers may do so at once.
+
+    Args:
+        facts: more that `results.json` holds.
+
+    Raises:
+        StorageError: the file system refused.
+    """
+    records, entries = [], []
+    for place, cells in suite.entries.items():
+        finished = [(cell, found) for cell in cells if (found := evaluations_of(cell, grid))]
+        records += [read_record(grid / cell.folder, *cell.labels, found[0]) for cell, found in finished]
+        if finished:
+            entries.append(entry(suite.name, finished, grid))
+            write_entry(grid, entries[-1], place)
+    summary = summarise(records)
+    write_results(grid, {"suite": suite.name, **summary, **facts})
+    return [*tables(summary), *claims_table(entries)] if records else []
+
+
 def summarise(records: Sequence[Record]) -> dict[str, Any]:
     """All figures of finished runs, as `results.json` holds them."""
-    done = [record for record in records if record.is_finished and record.measure == "return"]
-    scores = _by_pair(done, _score)
-    normalised = _by_pair([record for record in done if _levels(record)], _normalised)
-    efficiency = steps_to_level([record for record in records if record.measure == "return"])
+    played = [record for record in records if record.measure == "return"]
+    scores: Scores = {}
+    normalised: Scores = {}
+    for record in played:
+        if record.is_finished and record.evaluation:
+            pair = record.environment, record.algorithm
+            score = record.evaluation["returns"]["mean"][-1]
+            scores.setdefault(pair, []).append(score)
+            random, informed = (record.evaluation.get(level) for level in ("random", "informed"))
+            if random is not None and informed is not None and informed > random:
+                normalised.setdefault(pair, []).append((score - random) / (informed - random))
+    efficiency = steps_to_level(played)
     rows = []
-    for (environment, algorithm), values in scores.items():
-        own = normalised.get((environment, algorithm))
-        rows.append(
-            {
-                "environment": environment,
-                "algorithm": algorithm,
-                "scores": values,
-                **_named(interquartile_mean(np.array(values)[:, None])),
-                "normalised": None if own is None else interquartile_mean(np.array(own)[:, None]).value,
-                "steps_to_level": _or_none(efficiency.get((environment, algorithm), math.inf)),
-            }
-        )
+    for pair, values in scores.items():
+        share = interquartile_mean(np.array(normalised[pair])[:, None]).value if pair in normalised else math.nan
+        row: dict[str, Any] = {"environment": pair[0], "algorithm": pair[1], "scores": values}
+        row |= _named(interquartile_mean(np.array(values)[:, None]))
+        rows.append(row | {"normalised": _or_none(share), "steps_to_level": _or_none(efficiency.get(pair, math.inf))})
     return {
         "score": "return on unseen tasks after the last round of adaptation",
         "level": f"{SHARE:.0%} of the way from the return that training starts from to the best that it ends with",
@@ -59,32 +84,6 @@ def summarise(records: Sequence[Record]) -> dict[str, Any]:
         "overall": _overall(normalised),
         "probability_of_improvement": _comparisons(scores),
     }
-
-
-def _score(record: Record) -> float:
-    assert record.evaluation is not None  # finished
-    return float(record.evaluation["returns"]["mean"][-1])
-
-
-def _levels(record: Record) -> tuple[float, float] | None:
-    """Random actions and knowing the task, where both are known and differ as they should."""
-    random, informed = ((record.evaluation or {}).get(name) for name in ("random", "informed"))
-    return (
-        (float(random), float(informed)) if random is not None and informed is not None and informed > random else None
-    )
-
-
-def _normalised(record: Record) -> float:
-    levels = _levels(record)
-    assert levels is not None  # chosen so
-    return (_score(record) - levels[0]) / (levels[1] - levels[0])
-
-
-def _by_pair(records: Sequence[Record], value: Any) -> Scores:
-    found: Scores = {}
-    for record in records:
-        found.setdefault((record.environment, record.algorithm), []).append(value(record))
-    return found
 
 
 def matrix(scores: Scores, environments: Sequence[str], algorithm: str) -> np.ndarray:
@@ -159,7 +158,7 @@ def csv_text(summary: dict[str, Any]) -> str:
 
 
 def write_results(folder: Path, summary: dict[str, Any]) -> None:
-    """Store a summary as `results.json` and `results.csv`; several launchers may do so at once.
+    """Store a summary as `results.json` and `results.csv`.
 
     Raises:
         StorageError: the file system refused.
@@ -168,36 +167,45 @@ def write_results(folder: Path, summary: dict[str, Any]) -> None:
         write_atomic(folder / name, text.encode())
 
 
-def interval(row: dict[str, Any], digits: int = 2) -> str:
+def interval(row: dict[str, Any]) -> str:
     """A figure with its interval, for people."""
-    if row["low"] is None:
-        return f"{row['iqm']:.{digits}f}"
-    return f"{row['iqm']:.{digits}f} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
+    known = "" if row["low"] is None else f" [{row['low']:.2f}, {row['high']:.2f}]"
+    return f"{row['iqm']:.2f}{known}"
+
+
+def compared(row: dict[str, Any], unknown: str = "–") -> tuple[str, str, str]:
+    """Interquartile mean, normalised, and steps to level of a method, for people."""
+    normalised = unknown if row["normalised"] is None else f"{row['normalised']:.2f}"
+    return interval(row), normalised, "never" if row["steps_to_level"] is None else f"{row['steps_to_level']:,.0f}"
 
 
 def tables(summary: dict[str, Any]) -> list[Table]:
     """For the terminal."""
     header = ("environment", "algorithm", "seeds", "return [95 %]", "share", "steps")
-    by_environment = Table(*header, title="interquartile means", box=SIMPLE, collapse_padding=True, pad_edge=False)
-    previous = None
-    for row in summary["environments"]:
-        if previous not in (None, row["environment"]):
-            by_environment.add_section()
-        previous = row["environment"]
-        share = "" if row["normalised"] is None else f"{row['normalised']:.2f}"
-        steps = "never" if row["steps_to_level"] is None else f"{row['steps_to_level']:,.0f}"
-        names = (Text(row["environment"]), Text(row["algorithm"]))
-        by_environment.add_row(*names, str(len(row["scores"])), interval(row), share, steps)
-    by_environment.caption = f"share: from random actions (0) to knowing the task (1); steps: until {summary['level']}"
-    found = [by_environment]
-    if summary["overall"]:
-        overall = Table("algorithm", "share [95 %]", title="over environments", box=SIMPLE)
-        for row in summary["overall"]:
-            overall.add_row(Text(row["algorithm"]), interval(row))
-        found.append(overall)
-    if summary["probability_of_improvement"]:
-        better = Table("algorithm", "over", "P [95 %]", title="probability of improvement", box=SIMPLE)
-        for row in summary["probability_of_improvement"]:
-            better.add_row(Text(row["algorithm"]), Text(row["over"]), interval(row))
-        found.append(better)
-    return found
+    rows = [
+        (row["environment"], row["algorithm"], str(len(row["scores"])), *compared(row, ""))
+        for row in summary["environments"]
+    ]
+    caption = f"share: from random actions (0) to knowing the task (1); steps: until {summary['level']}"
+    overall = [(row["algorithm"], interval(row)) for row in summary["overall"]]
+    better = [(row["algorithm"], row["over"], interval(row)) for row in summary["probability_of_improvement"]]
+    return [
+        *_table("interquartile means", header, rows, caption),
+        *_table("over environments", ("algorithm", "share [95 %]"), overall),
+        *_table("probability of improvement", ("algorithm", "over", "P [95 %]"), better),
+    ]
+
+
+def claims_table(entries: Sequence[dict[str, Any]]) -> list[Table]:
+    """What was claimed, and of how many seeds it holds."""
+    claimed = [each for each in entries if "claim" in each]
+    rows = [(each["environment"], each["algorithm"], each["claim"], each["seeds_that_hold"]) for each in claimed]
+    return _table("claims", ("environment", "algorithm", "claim", "holds"), rows)
+
+
+def _table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "") -> list[Table]:
+    """One table, or none without rows; a line divides what the first column tells apart."""
+    table = Table(*header, title=title, caption=caption or None, box=SIMPLE, collapse_padding=True, pad_edge=False)
+    for row, after in itertools.zip_longest(rows, rows[1:]):
+        table.add_row(*map(Text, row), end_section=len(row) > 3 and after is not None and after[0] != row[0])
+    return [table] if rows else []

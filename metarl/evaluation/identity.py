@@ -30,17 +30,21 @@ class EvaluationIdentity(NamedTuple):
     """Of the checkpoint."""
     deterministic: bool = False
     """Whether the likeliest actions were taken instead of sampled ones."""
+    shots: int = 0
+    """Of labelled data, where they are not those of training."""
 
     @property
     def name(self) -> str:
         """Its folder's, e.g. `test-seed-0-tasks-40-rounds-3-iteration-60`."""
         numbers = f"seed-{self.seed}-tasks-{self.tasks}-rounds-{self.rounds}-iteration-{self.iteration}"
-        return f"{self.split}-{numbers}{'-deterministic' if self.deterministic else ''}"
+        return (
+            f"{self.split}-{numbers}{'-deterministic' * self.deterministic}{f'-shots-{self.shots}' * bool(self.shots)}"
+        )
 
     @property
     def is_of_test_tasks(self) -> bool:
-        """Whether it is what is meant by a run's evaluation: on test tasks, with sampled actions."""
-        return self.split == "test" and not self.deterministic
+        """Whether it is what is meant by a run's evaluation: on test tasks, with sampled actions, as many shots."""
+        return self.split == "test" and not self.deterministic and not self.shots
 
 
 def identity_of(record: dict[str, Any]) -> EvaluationIdentity:
@@ -57,11 +61,12 @@ def identity_of(record: dict[str, Any]) -> EvaluationIdentity:
         raise ValueError("there is no curve in it")
     split, deterministic = record.get("split", "test"), record.get("deterministic", False)
     numbers = [record.get("seed", 0), record.get("tasks"), len(mean) - 1, record.get("iteration")]
+    numbers += [record.get("shots", 0)]
     is_named = isinstance(split, str) and re.fullmatch(r"[\w.-]{1,40}", split, re.ASCII)  # it is a part of a path
     if not is_named or not all(type(number) is int and 0 <= number < 2**63 for number in numbers):
         raise ValueError("it does not say of what it is")
-    seed, tasks, rounds, iteration = numbers
-    return EvaluationIdentity(split, seed, tasks, rounds, iteration, bool(deterministic))
+    seed, tasks, rounds, iteration, shots = numbers
+    return EvaluationIdentity(split, seed, tasks, rounds, iteration, bool(deterministic), shots)
 
 
 def places_of(run: Path, identity: EvaluationIdentity) -> list[Path]:

@@ -51,6 +51,7 @@ def evaluate_few_shot(
     seed: int,
     split: str,
     compare: Sequence[str] = (),
+    shots: int | None = None,
 ) -> dict[str, Any]:
     """Evaluate a run's last checkpoint, store the result beside it, and return it; as `evaluation.run.evaluate_run`.
 
@@ -60,7 +61,11 @@ def evaluate_few_shot(
     if compare:
         raise InputError("--compare is for environments — train and evaluate each method by itself")
     device = "auto" if config.train.device == "cuda" else config.train.device
-    setup = set_up_few_shot(replace(config, train=replace(config.train, device=device)))
+    env = config.env
+    if shots is not None and not hasattr(env, "shots"):
+        raise InputError(f"--shots is {shots}, but {config.environment} has no such option — leave it out")
+    env = env if shots is None else replace(env, shots=shots)
+    setup = set_up_few_shot(replace(config, train=replace(config.train, device=device), env=env))
     checkpoint = run.require_checkpoint(setup.device, shapes_of_run(setup))
     steps = max(3, setup.algorithm.steps) if steps is None else steps
     scores = scores_of(setup, checkpoint.state, tasks or 600, steps, seed, split)
@@ -72,6 +77,7 @@ def evaluate_few_shot(
         "seed": seed,
         "tasks": len(scores["loss"]),
         "rounds": steps,
+        **({} if shots in (None, getattr(config.env, "shots", None)) else {"shots": shots}),
         **{name: with_interval(per_task) for name, per_task in scores.items()},
     }
     write_record(run, record)

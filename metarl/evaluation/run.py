@@ -35,6 +35,7 @@ def evaluate_run(
     compare: Sequence[str] = (),
     film: bool = False,
     deterministic: bool = False,
+    shots: int | None = None,
     *,
     trust: bool = False,
 ) -> dict[str, Any]:
@@ -52,6 +53,7 @@ def evaluate_run(
         compare: algorithms to train alike, in `compare/` below the run's folder, and to meet the same tasks with.
         film: also draw the first task before and after adaptation: `adaptation.gif`, and in TensorBoard.
         deterministic: report returns of the likeliest actions, beside those of sampled ones (see `collect`).
+        shots: of labelled data; by default as in training.
         trust: whether code that it names (`path.py:Class`) may be run; never say so of a run from strangers.
 
     Raises:
@@ -69,7 +71,9 @@ def evaluate_run(
             raise InputError("--film is for environments — labelled data have no episodes to draw")
         if deterministic:
             raise InputError("--deterministic is for environments — labelled data have no actions; leave it out")
-        return evaluate_few_shot(run, config, tasks, rounds, seed, split, compare)
+        return evaluate_few_shot(run, config, tasks, rounds, seed, split, compare, shots)
+    if shots is not None:
+        raise InputError("--shots is for labelled data — environments have no such; leave it out")
     listed = listed_tasks(config, split)
     if tasks is not None and 0 < listed < tasks:
         raise InputError(f"--tasks is {tasks}, but the list of {split} tasks holds {listed} — give at most {listed}")

@@ -66,6 +66,18 @@ def test_classes_are_counted_too(metarl: Command, tmp_path: Path) -> None:
     assert numbers(tmp_path / "rnn")[0]["loss/step_0"] == pytest.approx(math.log(3), abs=0.5)
 
 
+def test_a_run_is_evaluated_with_other_shots_than_it_was_trained_with(metarl: Command, tmp_path: Path) -> None:
+    assert metarl(*train("sinusoid", "maml", "run")).code == 0
+    ten, same, three = (evaluated(metarl, "run", *more) for more in ((), ("--shots", "10"), ("--shots", "3")))
+    assert ten == same and "shots" not in ten and three["shots"] == 3
+    loss = {name: np.array(record["loss"]["per_task"]) for name, record in (("ten", ten), ("three", three))}
+    # the same waves, asked for the same points; only what is learned from differs
+    np.testing.assert_array_equal(loss["ten"][:, 0], loss["three"][:, 0])
+    assert (loss["ten"][:, 1] != loss["three"][:, 1]).all()
+    assert json.loads((tmp_path / "run" / "evaluation.json").read_text()) == ten  # what stands for the run
+    assert len(list((tmp_path / "run" / "evaluations").iterdir())) == 2
+
+
 def test_what_is_printed_shows_the_curve(metarl: Command, tmp_path: Path) -> None:
     out = metarl(*train("polynomial", "maml", "run")).out
     assert "polynomial · maml · 3 tasks · cpu" in out and "after 1 step" in out and "before adaptation" in out
