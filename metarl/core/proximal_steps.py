@@ -14,8 +14,9 @@ from torch.func import grad, grad_and_value
 from metarl.core.adaptation import Adaptation, Product, linearised
 from metarl.core.inner_loops import GradientSteps, Judge
 from metarl.core.inner_step import for_tasks
-from metarl.core.trust_region import add, conjugate_gradient_of_tasks
+from metarl.core.trust_region import add
 from metarl.core.types import Params
+from metarl.runtime.interruption import interruption_point
 from metarl.runtime.ranks import mean_over_tasks
 
 
@@ -110,3 +111,28 @@ class ProximalSteps(GradientSteps):
         gradients, (losses, seen) = for_tasks(grad_and_value(judged, has_aux=True))(reached.adapted, query)
         gradient, loss = mean_over_tasks((reached.pullback(gradients), losses))
         return gradient, (loss, seen)
+
+
+def conjugate_gradient_of_tasks(product: Product, target: Params, iterations: int) -> Params:
+    """As `trust_region.conjugate_gradient`, for each task on its own: all tensors lead with `N`."""
+
+    def dots(a: Params, b: Params) -> torch.Tensor:
+        return torch.stack([(a[name].double() * b[name].double()).flatten(1).sum(1) for name in a]).sum(0)  # [N]
+
+    def moved(a: Params, b: Params, scale: torch.Tensor) -> Params:
+        return {
+            name: a[name] + (scale.reshape(-1, *[1] * (b[name].dim() - 1)) * b[name]).to(b[name].dtype) for name in a
+        }
+
+    solution = {name: torch.zeros_like(value) for name, value in target.items()}
+    residual = direction = target
+    norm = dots(target, target)
+    for _ in range(iterations):
+        interruption_point()
+        image = product(direction)
+        curvature = dots(direction, image)
+        step = torch.where(curvature > 0, norm / curvature.clamp(min=1e-30), 0.0)  # elsewhere the task stays put
+        solution, residual = moved(solution, direction, step), moved(residual, image, -step)
+        previous, norm = norm, dots(residual, residual)
+        direction = moved(residual, direction, norm / previous.clamp(min=1e-30))
+    return solution
