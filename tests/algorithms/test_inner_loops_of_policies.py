@@ -1,13 +1,42 @@
-"""Meta-SGD and LSLR: their rates begin as MAML's, and are learned."""
+"""What moves in the inner loops of policies, and from where; their closed forms are tested with `core`."""
 
 import pytest
 import torch
-from support.trials import ADDRESSES, E, imagine, make
+from support.trials import ADDRESSES, E, N, imagine, make
 
 from metarl.core.more_inner_loops import RATE
 from metarl.runtime.randomness import Address
 
+CONTEXT = "body.context"
 BOTH = pytest.mark.parametrize("name", ["meta-sgd", "lslr"])
+
+
+@pytest.mark.parametrize("hidden", [(), (8,), (8, 4)])
+def test_the_last_layer_adapts_and_everything_else_stays_bit_for_bit(hidden: tuple[int, ...]) -> None:
+    algorithm = make("anil", hidden=hidden, inner_lr=0.3)
+    state = algorithm.initial_state(Address(0))
+    memory = algorithm.begin(algorithm.acting(state), ADDRESSES, E)
+    adapted = algorithm.adapt(state, memory, imagine(algorithm, state).rollouts[0]).params
+    moved = {name for name in adapted if not torch.equal(adapted[name], memory.params[name])}
+    last = f"body.layers.{len(hidden)}"
+    assert moved == {f"{last}.weight", f"{last}.bias"}
+    assert "log_std" in adapted and adapted.keys() == state["policy"].keys()
+
+
+def test_every_task_starts_with_an_empty_context_and_moves_nothing_else() -> None:
+    algorithm = make("cavia", context_size=3)
+    state = algorithm.initial_state(Address(0))
+    assert CONTEXT not in state["policy"]
+    state, _ = algorithm.update(state, imagine(algorithm, state), Address(2))
+    assert CONTEXT not in state["policy"]
+    memory = algorithm.begin(algorithm.acting(state), ADDRESSES, E)
+    assert memory.params[CONTEXT].shape == (N, 3) and not memory.params[CONTEXT].any()
+    adapted = algorithm.adapt(state, memory, imagine(algorithm, state).rollouts[0]).params
+    for name, value in state["policy"].items():
+        assert all(torch.equal(adapted[name][number], value) for number in range(N))
+    contexts = adapted[CONTEXT]
+    assert all(contexts[number].abs().min() > 0 for number in range(N))
+    assert not torch.equal(contexts[0], contexts[1])
 
 
 @BOTH
