@@ -1,6 +1,7 @@
 """Gradient methods whose policy remembers its episode: what acts is what is adapted, and its meta-gradient is right."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
