@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from metarl.algorithms.experience import Seen
 from metarl.core.inner_step import for_tasks
 from metarl.core.losses import clipped_loss
-from metarl.core.meta_gradient import descend, meta_step
+from metarl.core.meta_gradient import Slope, descend
 from metarl.core.optimiser import adam_state, falling_rate
 from metarl.core.trust_region import dot, require_finite
 from metarl.core.types import Batch, Metrics, Params, State
 from metarl.runtime.devices import read_back
-from metarl.runtime.interruption import interruption_point
 from metarl.runtime.ranks import mean_over_tasks
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 Support = tuple[Any, ...]
 
 
-class Adam:
-    """One step down the gradient of the loss after the inner loop."""
+class ByAdam:
+    """What they share: an optimiser, and steps of it."""
 
     def __init__(self, method: "GradientMethod") -> None:
         self.method, self.config, self.learned = method, method.config, method.learned
@@ -38,67 +38,60 @@ class Adam:
     def initial_state(self, meta: Params) -> State:
         """A fresh optimiser."""
         return {"optimiser": adam_state(meta)}
+
+    def descend(self, state: State, slope: Slope, epochs: int = 1) -> tuple[State, torch.Tensor]:
+        """The state after `epochs` steps down a slope, and its value before each, `[epochs]`."""
+        config, key = self.config, self.learned.key
+        rate = falling_rate(config.learning_rate, config.learning_rate_decay, state["optimiser"], epochs)
+        meta, optimiser, values = descend(slope, state[key], state["optimiser"], rate, epochs, config.max_gradient_norm)
+        return {**state, key: meta, "optimiser": optimiser}, values
+
+
+class Adam(ByAdam):
+    """One step down the gradient of the loss after the inner loop."""
 
     def update(self, state: State, support: Support, query: Any) -> tuple[State, Metrics]:
         """One Adam step on the meta-parameters."""
-        interruption_point()
-        meta = state[self.learned.key]
-        gradient, (_, seen) = self.method.inner.meta_gradient(self.learned.judge, meta, support, query)
-        return self.stepped(state, gradient, support, query, seen)
-
-    def stepped(
-        self, state: State, gradient: Params, support: Support, query: Any, seen: dict[str, torch.Tensor]
-    ) -> tuple[State, Metrics]:
-        """The state after one step down `gradient`, and what was seen on the way."""
-        key, config = self.learned.key, self.config
-        rate = falling_rate(config.learning_rate, config.learning_rate_decay, state["optimiser"])
-        meta, optimiser = meta_step(state[key], gradient, state["optimiser"], rate, config.max_gradient_norm)
-        measured = self.learned.metrics(meta, lambda: self.method.adapted(meta, support, query), query, seen)
-        return {**state, key: meta, "optimiser": optimiser}, measured
+        key = self.learned.key
+        gradient, (loss, seen) = self.method.inner.meta_gradient(self.learned.judge, state[key], support, query)
+        state, _ = self.descend(state, lambda meta: (gradient, loss))
+        return state, self.method.measured(state, support, query, seen)
 
 
-class Clipped:
+class Clipped(ByAdam):
     """Epochs of Adam on the clipped objective, which holds the policy near the one that acted."""
 
-    def __init__(self, method: "GradientMethod") -> None:
-        self.method, self.config, self.learned = method, method.config, method.learned
-        self.clipped = partial(clipped_loss, clip=self.config.clip)
-
-    def initial_state(self, meta: Params) -> State:
-        """A fresh optimiser."""
-        return {"optimiser": adam_state(meta)}
-
-    def objective(self, meta: Params, support: Support, query: Batch) -> torch.Tensor:
+    def judge(self, trail: list[Params], query: Batch) -> tuple[torch.Tensor, Seen]:
         """For one task: the clipped surrogate of the negative return after the inner loop, less the entropy bonus."""
-        return self.learned.outer_loss(self.clipped, self.method.inner.trail(meta, support)[-1], query)
-
-    def descend(self, state: State, objective: Any, data: tuple[Any, ...]) -> tuple[State, list[float]]:
-        """The state after all epochs, each on all of `data`, and the objective before each of them."""
-        config = self.config
-        policy, optimiser, losses = descend(
-            objective,
-            state["policy"],
-            state["optimiser"],
-            data,
-            falling_rate(config.learning_rate, config.learning_rate_decay, state["optimiser"], config.epochs),
-            config.epochs,
-            config.max_gradient_norm,
-        )
-        return {**state, "policy": policy, "optimiser": optimiser}, losses
+        return self.learned.outer_loss(partial(clipped_loss, clip=self.config.clip), trail[-1], query), {}
 
     def update(self, state: State, support: Support, query: Batch) -> tuple[State, Metrics]:
         """`epochs` Adam steps on the meta-parameters."""
+
+        def slope(meta: Params) -> tuple[Params, torch.Tensor]:
+            gradient, (loss, _) = self.method.inner.meta_gradient(self.judge, meta, support, query)
+            return gradient, loss
+
         adapted = self.method.adapted(state["policy"], support, query)
         before = for_tasks(self.learned.distribution)(adapted, query)
-        state, losses = self.descend(state, self.objective, (support, query))
+        state, losses = self.descend(state, slope, self.config.epochs)
         now = self.method.adapted(state["policy"], support, query)
-        measured = read_back({"update/kl": mean_over_tasks(for_tasks(self.learned.kl)(now, (query, before)))})
-        require_finite("KL divergence", measured)
-        metrics = {"update/loss_before": losses[0], "update/loss": losses[-1], **measured}
-        return state, metrics | self.learned.metrics(state["policy"], lambda: adapted, query, {})
+        metrics = told(losses, {"update/kl": mean_over_tasks(for_tasks(self.learned.kl)(now, (query, before)))})
+        return state, metrics | self.method.measured(state, support, query, {}, adapted)
 
 
-class Reptile(Adam):
+def told(losses: torch.Tensor, divergences: dict[str, torch.Tensor]) -> Metrics:
+    """The objective before the first and the last step, and divergences.
+
+    Raises:
+        NonFiniteError: of a divergence.
+    """
+    measured = read_back({"update/loss_before": losses[0], "update/loss": losses[-1], **divergences})
+    require_finite("KL divergence", {name: measured[name] for name in divergences})
+    return {**measured}
+
+
+class Reptile(ByAdam):
     """One step towards where the inner loop leads."""
 
     def direction(self, meta: Params, support: Support, query: Any) -> Params:
@@ -108,12 +101,11 @@ class Reptile(Adam):
 
     def update(self, state: State, support: Support, query: Any) -> tuple[State, Metrics]:
         """One Adam step along the direction."""
-        interruption_point()
-        meta = state[self.learned.key]
-        direction = self.direction(meta, support, query)
-        seen = self.learned.look(self.method.inner, meta, support, query)
-        state, metrics = self.stepped(state, direction, support, query, seen)
-        return state, {"update/gradient_norm": float(dot(direction, direction).sqrt()), **metrics}
+        key = self.learned.key
+        direction = self.direction(state[key], support, query)
+        seen = self.learned.look(self.method.inner, state[key], support, query)
+        state, length = self.descend(state, lambda meta: (direction, dot(direction, direction).sqrt()))
+        return state, {"update/gradient_norm": length.item(), **self.method.measured(state, support, query, seen)}
 
 
 class Nothing:
@@ -128,6 +120,5 @@ class Nothing:
 
     def update(self, state: State, support: Support, query: Any) -> tuple[State, Metrics]:
         """Nothing changes."""
-        meta = state[self.learned.key]
-        seen = self.learned.look(self.method.inner, meta, support, query)
-        return state, self.learned.metrics(meta, lambda: self.method.adapted(meta, support, query), query, seen)
+        seen = self.learned.look(self.method.inner, state[self.learned.key], support, query)
+        return state, self.method.measured(state, support, query, seen)

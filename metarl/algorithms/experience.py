@@ -9,9 +9,10 @@ from metarl.algorithms.algorithm import Spaces
 from metarl.algorithms.policies import make_adaptable_policy
 from metarl.core.advantages import make_batch
 from metarl.core.distributions import Distribution
-from metarl.core.inner_loops import RATE, GradientSteps
+from metarl.core.inner_loops import GradientSteps
 from metarl.core.inner_step import for_tasks
 from metarl.core.losses import INNER_LOSSES, PolicyLoss, log_likelihood_loss, masked_mean
+from metarl.core.more_inner_loops import RATE
 from metarl.core.networks import apply
 from metarl.core.recurrent_policy import RecurrentPolicy
 from metarl.core.types import Action, Batch, Metrics, Params, Rollout, State, Trial

@@ -16,10 +16,10 @@ import torch
 
 from envs.registry import load_attribute
 from metarl.algorithms.algorithm import Spaces, Traits
-from metarl.algorithms.experience import Experience
+from metarl.algorithms.experience import Experience, Seen
 from metarl.algorithms.labels import Labels
 from metarl.algorithms.options import FEED_FORWARD
-from metarl.algorithms.pairs import inner_loop, meta_update
+from metarl.algorithms.pairs import part
 from metarl.core.inner_loops import GradientSteps
 from metarl.core.inner_step import for_tasks, repeat_for_tasks
 from metarl.core.networks import apply, for_acting, initial_parameters
@@ -60,9 +60,9 @@ class GradientMethod:
             self.learned = Labels(config, spaces)
         else:
             self.learned = Experience(config, spaces, device)
-        make_inner = load_attribute(inner_loop(config.inner).target)
+        make_inner = load_attribute(part("inner", config.inner).target)
         self.inner: GradientSteps = make_inner(self.learned.inner_loss, self.learned.model, config)
-        self.outer = load_attribute(meta_update(config.outer).target)(self)
+        self.outer = load_attribute(part("outer", config.outer).target)(self)
         self.steps = config.inner_steps if self.inner.trained else 0
 
     @property
@@ -92,6 +92,13 @@ class GradientMethod:
             return repeat_for_tasks(self.inner.start(meta), len(query[0]))
         adapt = for_tasks(lambda meta, support: self.inner.trail(meta, support)[-1], shared=[0])
         return adapt(meta, support)
+
+    def measured(
+        self, state: State, support: tuple[Any, ...], query: Any, seen: Seen, adapted: Params | None = None
+    ) -> Metrics:
+        """What an update tells: what was seen on the way, and how tasks' parameters are (by default the new ones')."""
+        meta = state[self.learned.key]
+        return self.learned.metrics(meta, lambda: adapted or self.adapted(meta, support, query), query, seen)
 
     def acting(self, state: State) -> Params:
         """What every task starts from."""

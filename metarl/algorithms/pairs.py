@@ -67,9 +67,7 @@ META_UPDATES = {
         True,
     ),
     "adam": Part(f"{UPDATES}.adam_updates:Adam", (options.AdamOptions,), defaults=ONE_STEP, on_labels=OF_MANY),
-    "clipped": Part(
-        f"{UPDATES}.adam_updates:Clipped", (options.AdamOptions, options.ClippedOptions), ("proximal",), True, RATIO
-    ),
+    "clipped": Part(f"{UPDATES}.adam_updates:Clipped", (options.AdamOptions, options.ClippedOptions), (), True, RATIO),
     "promp": Part(
         f"{UPDATES}.promp:ProMP",
         (options.AdamOptions, options.ClippedOptions, options.PenaltyOptions),
@@ -112,26 +110,13 @@ class PairOptions:
 
 
 @cache
-def inner_loop(name: str) -> Part:
-    """An inner loop by its name, or the user's own.
+def part(what: str, name: str) -> Part:
+    """An inner loop (`what` is "inner") or a meta-update ("outer") by its name, or the user's own.
 
     Raises:
         InputError: there is none.
     """
-    return _part("inner", name, INNER_LOOPS)
-
-
-@cache
-def meta_update(name: str) -> Part:
-    """A meta-update by its name, or the user's own.
-
-    Raises:
-        InputError: there is none.
-    """
-    return _part("outer", name, META_UPDATES)
-
-
-def _part(what: str, name: str, table: Mapping[str, Part]) -> Part:
+    table = {"inner": INNER_LOOPS, "outer": META_UPDATES}[what]
     if name in table:
         return table[name]
     if ":" not in name:
@@ -150,15 +135,14 @@ def pair_config(pair: Pair, learned: type) -> type:
     Raises:
         InputError: no such part, or two that do not go together.
     """
-    inner, outer, labelled = inner_loop(pair.inner), meta_update(pair.outer), learned is options.ModelOptions
+    inner, outer, labelled = part("inner", pair.inner), part("outer", pair.outer), learned is options.ModelOptions
     if pair.inner in outer.refuses:
         raise InputError(f"algo.outer {pair.outer} cannot learn what algo.inner {pair.inner} starts from — pair others")
     if outer.needs_policy and labelled:
         fits = ", ".join(name for name, part in META_UPDATES.items() if not part.needs_policy)
         raise InputError(f"algo.outer {pair.outer} needs a policy, which labels do not train — give one of: {fits}")
-    own = {name: value for part in (inner, outer) for name, value in part.defaults.items()}
-    if labelled:
-        own |= {name: value for part in (inner, outer) for name, value in part.on_labels.items()}
+    own = {**inner.defaults, **outer.defaults}
+    own |= {**inner.on_labels, **outer.on_labels} if labelled else {}
     own |= {**pair.options, "inner": pair.inner, "outer": pair.outer}
     steps = (piece for piece in inner.options if piece not in outer.without)
     return _composed((*outer.options, *steps, learned, PairOptions), tuple(own.items()))
@@ -174,9 +158,9 @@ def _composed(pieces: tuple[type, ...], own: tuple[tuple[str, Any], ...]) -> typ
     ]
 
     def check(self: Any) -> None:
-        for part, table in (("inner", INNER_LOOPS), ("outer", META_UPDATES)):
-            if (name := getattr(self, part)) != dict(own)[part] and name in table:
-                raise InputError(f"algo.{part} is {name}, whose options these are not — say it once, for all of them")
+        for what, table in (("inner", INNER_LOOPS), ("outer", META_UPDATES)):
+            if (name := getattr(self, what)) != dict(own)[what] and name in table:
+                raise InputError(f"algo.{what} is {name}, whose options these are not — say it once, for all of them")
         check_ranges(self)
         for piece in pieces:
             if hasattr(piece, "require"):

@@ -5,22 +5,24 @@ adaptation rounds were sampled with (eq. 15), so that the sampled inner steps st
 objective in the inner step, whose second derivative is ProMP's low-variance curvature surrogate (eq. 13).
 """
 
+from functools import partial
+
 import torch
 
-from metarl.algorithms.adam_updates import Clipped
-from metarl.algorithms.adam_updates import Support as Batches
+from metarl.algorithms.adam_updates import ByAdam, told
 from metarl.core.distributions import Distribution
 from metarl.core.inner_step import for_tasks
-from metarl.core.trust_region import require_finite
+from metarl.core.losses import clipped_loss
+from metarl.core.meta_gradient import meta_gradient
 from metarl.core.types import Batch, Metrics, Params, State
-from metarl.runtime.devices import read_back, sent
+from metarl.runtime.devices import sent
 from metarl.runtime.ranks import mean_over_tasks
 
-Support = tuple[tuple[Batch, Distribution], ...]
+Sampled = tuple[tuple[Batch, Distribution], ...]
 """Each adaptation round of one task, with the distribution that it was sampled from."""
 
 
-class ProMP(Clipped):
+class ProMP(ByAdam):
     """The clipped meta-update with trust in the inner steps by penalty."""
 
     def initial_state(self, meta: Params) -> State:
@@ -28,44 +30,42 @@ class ProMP(Clipped):
         coefficient = sent(torch.tensor(self.config.kl_coefficient), self.method.device)
         return {**super().initial_state(meta), "kl_coefficient": coefficient}
 
-    def sampled_from(self, meta: Params, support: tuple[Batch, ...]) -> Support:
+    def sampled_from(self, meta: Params, support: tuple[Batch, ...]) -> Sampled:
         """For one task: each round with the policy that is in force when it starts."""
         trail = self.method.inner.trail(meta, support)
         return tuple(
             (batch, self.learned.distribution(params, batch)) for batch, params in zip(support, trail, strict=False)
         )
 
-    def adapt_with_kl(self, meta: Params, support: Support) -> tuple[Params, torch.Tensor]:
+    def adapt_with_kl(self, meta: Params, sampled: Sampled) -> tuple[Params, torch.Tensor]:
         """For one task: the inner loop, and the mean over its rounds of the KL from the policies that sampled them."""
         params, divergences = self.method.inner.start(meta), []
-        for number, (batch, sampled_from) in enumerate(support):
-            divergences.append(self.learned.kl(params, (batch, sampled_from)))
-            params = self.method.inner.step(meta, params, batch, number)
+        for number, round_ in enumerate(sampled):
+            divergences.append(self.learned.kl(params, round_))
+            params = self.method.inner.step(meta, params, round_[0], number)
         return params, torch.stack(divergences).mean()
 
-    def penalised(self, meta: Params, support: Support, query: Batch, coefficient: torch.Tensor) -> torch.Tensor:
+    def penalised(self, meta: Params, sampled: Sampled, query: Batch, coefficient: torch.Tensor) -> torch.Tensor:
         """For one task: clipped surrogate after the inner loop, plus the penalty on the way there."""
-        adapted, penalty = self.adapt_with_kl(meta, support)
-        return self.learned.outer_loss(self.clipped, adapted, query) + coefficient * penalty
+        adapted, penalty = self.adapt_with_kl(meta, sampled)
+        clipped = self.learned.outer_loss(partial(clipped_loss, clip=self.config.clip), adapted, query)
+        return clipped + coefficient * penalty
 
-    def update(self, state: State, support: Batches, query: Batch) -> tuple[State, Metrics]:
+    def update(self, state: State, support: tuple[Batch, ...], query: Batch) -> tuple[State, Metrics]:
         """`epochs` Adam steps on the meta-parameters, and perhaps a new penalty coefficient."""
-        policy, coefficient = state["policy"], state["kl_coefficient"]
-        adapted = self.method.adapted(policy, support, query)
+        coefficient = state["kl_coefficient"]
+        adapted = self.method.adapted(state["policy"], support, query)
         before = for_tasks(self.learned.distribution)(adapted, query)
-        rounds = for_tasks(self.sampled_from, shared=[0])(policy, support)
-        coefficients = coefficient.expand(query.mask.shape[0])
-        state, losses = self.descend(state, self.penalised, (rounds, query, coefficients))
-        policy = state["policy"]
-        adapted_now, inner_kls = for_tasks(self.adapt_with_kl, shared=[0])(policy, rounds)
-        kl, inner_kl = mean_over_tasks((for_tasks(self.learned.kl)(adapted_now, (query, before)), inner_kls))
-        measured = read_back({"update/kl": kl, "update/inner_kl": inner_kl, "update/kl_coefficient": coefficient})
-        require_finite("KL divergence", measured)
-        metrics = {"update/loss_before": losses[0], "update/loss": losses[-1], **measured}
+        sampled = for_tasks(self.sampled_from, shared=[0])(state["policy"], support)
+        data = sampled, query, coefficient.expand(len(query.mask))
+        state, losses = self.descend(state, lambda meta: meta_gradient(self.penalised, meta, *data), self.config.epochs)
+        now, inner_kls = for_tasks(self.adapt_with_kl, shared=[0])(state["policy"], sampled)
+        kl, inner_kl = mean_over_tasks((for_tasks(self.learned.kl)(now, (query, before)), inner_kls))
+        metrics = told(losses, {"update/kl": kl, "update/inner_kl": inner_kl, "update/kl_coefficient": coefficient})
         if self.config.adaptive_kl:
-            coefficient = adapted_coefficient(coefficient, measured["update/inner_kl"], self.config.target_kl)
-        metrics |= self.learned.metrics(policy, lambda: adapted, query, {})
-        return {**state, "kl_coefficient": coefficient}, metrics
+            coefficient = adapted_coefficient(coefficient, metrics["update/inner_kl"], self.config.target_kl)
+        state = {**state, "kl_coefficient": coefficient}
+        return state, metrics | self.method.measured(state, support, query, {}, adapted)
 
 
 def adapted_coefficient(coefficient: torch.Tensor, kl: float, target: float) -> torch.Tensor:

@@ -16,7 +16,7 @@ from torch.func import functional_call, grad_and_value, vmap
 from torch.nn import functional
 
 from metarl.algorithms.memory_configs import RecurrentConfig
-from metarl.core.meta_gradient import meta_step
+from metarl.core.meta_gradient import descend
 from metarl.core.networks import MLP, initial_parameters
 from metarl.core.optimiser import adam_state, falling_rate
 from metarl.core.recurrent import GRU
@@ -74,16 +74,15 @@ class RNN:
 
     def update(self, state: State, tasks: FewShot, address: Address) -> tuple[State, Metrics]:
         """One Adam step down the mean loss of the answers after reading."""
-        interruption_point()
 
         def loss(params: Params) -> tuple[torch.Tensor, Scores]:
             scores = self.answered(params, tasks.support, tasks.query)
             return scores["loss"].mean(), scores
 
-        gradient, (_, after) = grad_and_value(loss, has_aux=True)(state["model"])
+        gradient, (value, after) = grad_and_value(loss, has_aux=True)(state["model"])
         points = [self.answered(state["model"], nothing(tasks.support), tasks.query), after]
         rate = falling_rate(self.config.learning_rate, self.config.learning_rate_decay, state["optimiser"])
-        model, optimiser = meta_step(state["model"], gradient, state["optimiser"], rate)
+        model, optimiser, _ = descend(lambda model: (gradient, value), state["model"], state["optimiser"], rate)
         return {**state, "model": model, "optimiser": optimiser}, metrics_of(curve(points, dim=1))
 
     def scores(self, state: State, tasks: FewShot, steps: int) -> Scores:

@@ -10,10 +10,10 @@ import torch
 from torch.func import grad_and_value
 
 from metarl.algorithms.trust_region_update import Support, TrustRegion
+from metarl.core.adaptation import Adaptation
 from metarl.core.distributions import Distribution
 from metarl.core.inner_step import for_tasks
 from metarl.core.losses import log_ratio, masked_mean
-from metarl.core.meta_gradient import Adaptation
 from metarl.core.types import Batch, Params
 from metarl.runtime.ranks import gather, mean_over_tasks
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.func import grad_and_value
 
+from metarl.core.adaptation import Adaptation, kl_curvature
 from metarl.core.distributions import Distribution
 from metarl.core.inner_step import for_tasks
 from metarl.core.losses import likelihood_ratio_loss, masked_mean
-from metarl.core.meta_gradient import Adaptation, kl_curvature
 from metarl.core.trust_region import Finite, backtracking_line_search, dot, trust_region_step
 from metarl.core.types import Batch, Metrics, Params, State
 from metarl.runtime.ranks import mean_over_tasks
@@ -69,7 +69,7 @@ class TrustRegion:
             "update/line_search": float(search.evaluations),
         }
         state = {**state, "policy": search.params}
-        return state, metrics | self.policy.metrics(search.params, lambda: adaptation.adapted, query, {})
+        return state, metrics | self.method.measured(state, support, query, {}, adaptation.adapted)
 
     def gradient(self, meta: Params, adaptation: Adaptation, support: Support, query: Batch) -> tuple[Params, float]:
         """The gradient of the meta-objective with respect to the meta-parameters, and its value."""

@@ -11,11 +11,12 @@ from typing import Any
 import torch
 from torch.func import grad, grad_and_value
 
+from metarl.core.adaptation import Adaptation, Product, linearised
 from metarl.core.inner_loops import GradientSteps, Judge
-from metarl.core.inner_step import Loss, for_tasks
-from metarl.core.meta_gradient import Adaptation, Product, linearised
-from metarl.core.trust_region import add, conjugate_gradient_of_tasks
+from metarl.core.inner_step import for_tasks
+from metarl.core.trust_region import add
 from metarl.core.types import Params
+from metarl.runtime.interruption import interruption_point
 from metarl.runtime.ranks import mean_over_tasks
 
 
@@ -71,7 +72,12 @@ class ProximalSteps(GradientSteps):
         (support,) = supports
         solve = for_tasks(lambda meta, supports: self.trail(meta, supports)[-1], shared=[0])
         solutions = {name: value.detach() for name, value in solve(meta, supports).items()}
-        return implicit_adaptation(self.loss, solutions, support, self.strength, self.implicit_iterations)
+        curved = self.scaled_hessian(solutions, support)
+
+        def inverse(vector: Params) -> Params:
+            return conjugate_gradient_of_tasks(lambda v: add(v, curved(v)), vector, self.implicit_iterations)
+
+        return Adaptation(solutions, pullback=inverse, pushforward=inverse)
 
     def rougher(self, meta: Params, reached: Adaptation, supports: tuple[Any, ...], fewer: Any) -> Adaptation:
         """The same solutions, and of their derivative `I − H/λ`, the first terms of the inverse's series.
@@ -80,12 +86,17 @@ class ProximalSteps(GradientSteps):
         conjugate gradient around it would lose its way. A line search holds the trust region itself.
         """
         (support,) = supports
-        curved = scaled_hessian(self.loss, reached.adapted, support, self.strength)
+        curved = self.scaled_hessian(reached.adapted, support)
 
         def first_terms(vector: Params) -> Params:
             return add(vector, curved(vector), -1.0)
 
         return Adaptation(reached.adapted, pullback=first_terms, pushforward=first_terms)
+
+    def scaled_hessian(self, solutions: Params, support: Any) -> Product:
+        """The product `v -> H v / λ` at all tasks' solutions, `[N, ...]` both."""
+        hessian = linearised(for_tasks(grad(self.loss)), solutions, support).pullback
+        return lambda vector: {name: value / self.strength for name, value in hessian(vector).items()}
 
     def meta_gradient(
         self, judge: Judge, meta: Params, supports: tuple[Any, ...], query: Any
@@ -102,31 +113,26 @@ class ProximalSteps(GradientSteps):
         return gradient, (loss, seen)
 
 
-def implicit_adaptation(
-    loss: Loss[Any], solutions: Params, support: Any, strength: float, iterations: int
-) -> Adaptation:
-    """All tasks' solutions, and `dφ/dθ`, which is symmetric, as a product.
+def conjugate_gradient_of_tasks(product: Product, target: Params, iterations: int) -> Params:
+    """As `trust_region.conjugate_gradient`, for each task on its own: all tensors lead with `N`."""
 
-    Args:
-        loss: `L`, for one task.
-        solutions: `[N, ...]`, of every task's problem.
-        support: what the problems are about, a pytree of tensors with a leading `N`.
-        strength: λ.
-        iterations: of the conjugate gradient.
-    """
-    curved = scaled_hessian(loss, solutions, support, strength)
+    def dots(a: Params, b: Params) -> torch.Tensor:
+        return torch.stack([(a[name].double() * b[name].double()).flatten(1).sum(1) for name in a]).sum(0)  # [N]
 
-    def inverse(vector: Params) -> Params:
-        return conjugate_gradient_of_tasks(lambda vector: add(vector, curved(vector)), vector, iterations)
+    def moved(a: Params, b: Params, scale: torch.Tensor) -> Params:
+        return {
+            name: a[name] + (scale.reshape(-1, *[1] * (b[name].dim() - 1)) * b[name]).to(b[name].dtype) for name in a
+        }
 
-    return Adaptation(solutions, pullback=inverse, pushforward=inverse)
-
-
-def scaled_hessian(loss: Loss[Any], solutions: Params, support: Any, strength: float) -> Product:
-    """The product `v -> H v / λ` at all tasks' solutions, `[N, ...]` both."""
-    hessian = linearised(for_tasks(grad(loss)), solutions, support).pullback
-
-    def product(vector: Params) -> Params:
-        return {name: value / strength for name, value in hessian(vector).items()}
-
-    return product
+    solution = {name: torch.zeros_like(value) for name, value in target.items()}
+    residual = direction = target
+    norm = dots(target, target)
+    for _ in range(iterations):
+        interruption_point()
+        image = product(direction)
+        curvature = dots(direction, image)
+        step = torch.where(curvature > 0, norm / curvature.clamp(min=1e-30), 0.0)  # elsewhere the task stays put
+        solution, residual = moved(solution, direction, step), moved(residual, image, -step)
+        previous, norm = norm, dots(residual, residual)
+        direction = moved(residual, direction, norm / previous.clamp(min=1e-30))
+    return solution

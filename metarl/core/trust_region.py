@@ -46,31 +46,6 @@ def conjugate_gradient(
     return solution
 
 
-def conjugate_gradient_of_tasks(product: Callable[[Params], Params], target: Params, iterations: int) -> Params:
-    """As `conjugate_gradient`, for each task on its own: all tensors lead with `N`."""
-
-    def dots(a: Params, b: Params) -> torch.Tensor:
-        return torch.stack([(a[name].double() * b[name].double()).flatten(1).sum(1) for name in a]).sum(0)  # [N]
-
-    def moved(a: Params, b: Params, scale: torch.Tensor) -> Params:
-        return {
-            name: a[name] + (scale.reshape(-1, *[1] * (b[name].dim() - 1)) * b[name]).to(b[name].dtype) for name in a
-        }
-
-    solution = {name: torch.zeros_like(value) for name, value in target.items()}
-    residual = direction = target
-    norm = dots(target, target)
-    for _ in range(iterations):
-        interruption_point()
-        image = product(direction)
-        curvature = dots(direction, image)
-        step = torch.where(curvature > 0, norm / curvature.clamp(min=1e-30), 0.0)  # elsewhere the task stays put
-        solution, residual = moved(solution, direction, step), moved(residual, image, -step)
-        previous, norm = norm, dots(residual, residual)
-        direction = moved(residual, direction, norm / previous.clamp(min=1e-30))
-    return solution
-
-
 def trust_region_step(
     gradient: Params, product: Callable[[Params], Params], max_kl: float, iterations: int, damping: float
 ) -> Params:

@@ -4,10 +4,9 @@ import pytest
 import torch
 from support.trials import ADDRESSES, N, doubled, imagine, make
 
+from metarl.core.adaptation import Adaptation
 from metarl.core.inner_step import for_tasks
-from metarl.core.meta_gradient import Adaptation
-from metarl.core.proximal_steps import ProximalSteps
-from metarl.core.trust_region import conjugate_gradient_of_tasks
+from metarl.core.proximal_steps import ProximalSteps, conjugate_gradient_of_tasks
 from metarl.core.types import Batch, Params
 from metarl.runtime.randomness import Address
 

@@ -36,8 +36,8 @@ READS = {
         ["maml-trpo", "fomaml", "anil", "cavia", "imaml", "multitask", "oracle", "meta-sgd", "lslr"], TRUST_REGION
     ),
     "e-maml": TRUST_REGION + 1,  # the value of the credit
-    "maml-ppo": 4,  # a flag, the losses, the divergence, what the policy is like
-    "promp": 4,
+    "maml-ppo": 3,  # a flag, the losses with the divergence, what the policy is like
+    "promp": 3,
     "maml-vpg": 2,  # a flag, what the policy is like and the loss
     "reptile": 3,
     "rl2": PROXIMAL + 1,  # the standard deviation

@@ -16,11 +16,9 @@ from metarl.runtime.errors import InputError
 from metarl.runtime.randomness import Address
 
 # Reptile moves what steps move (Nichol et al. 2018); ProMP holds together the policies that rounds were sampled from
-# (Rothfuss et al. 2019), of which there must be some, as there must be for E-MAML's credit; both clipped objectives are
-# differentiated through steps.
+# (Rothfuss et al. 2019), of which there must be some, as there must be for E-MAML's credit, and goes through the steps.
 REFUSED = {
     "credited-trust-region": {"fine-tuning"},
-    "clipped": {"proximal"},
     "promp": {"proximal", "fine-tuning"},
     "reptile": {"context", "rates", "step-rates", "proximal", "fine-tuning"},
 }

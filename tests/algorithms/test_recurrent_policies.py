@@ -1,6 +1,7 @@
 """Gradient methods whose policy remembers its episode: what acts is what is adapted, and its meta-gradient is right."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import envs
 import metarl as library
 from metarl.algorithms import config_class
 from metarl.core.inner_step import for_tasks
+from metarl.core.losses import clipped_loss
 from metarl.core.types import Batch, Params, Transition
 from metarl.runtime.errors import InputError
 from metarl.runtime.randomness import Address
@@ -104,7 +106,9 @@ def test_the_meta_gradient_of_a_policy_that_remembers_is_the_slope_of_the_object
                 {
                     "maml-trpo": lambda p, q: algorithm.outer.outer_loss(p, q),
                     "maml-vpg": lambda p, q: algorithm.learned.judge([p], q)[0],
-                    "promp": lambda p, q: algorithm.learned.outer_loss(algorithm.outer.clipped, p, q),
+                    "promp": lambda p, q: algorithm.learned.outer_loss(
+                        partial(clipped_loss, clip=algorithm.config.clip), p, q
+                    ),
                 }[name](params, asked)
             )
         return torch.stack(losses).mean()

@@ -25,14 +25,10 @@ from support.problems import (
 )
 from torch.func import grad, vmap
 
-from metarl.core.inner_loops import (
-    RATE,
-    ContextSteps,
-    GradientSteps,
-    LearnedRates,
-)
+from metarl.core.inner_loops import GradientSteps
 from metarl.core.inner_step import for_tasks
 from metarl.core.meta_gradient import meta_gradient
+from metarl.core.more_inner_loops import RATE, ContextSteps, LearnedRates
 from metarl.core.networks import GaussianPolicy
 from metarl.core.proximal_steps import ProximalSteps
 from metarl.core.types import Batch, Params

@@ -43,9 +43,8 @@ def descended(algorithm: Any, meta: Params, support: tuple[Batch, ...], query: B
         sampled = for_tasks(outer.sampled_from, shared=[0])(meta, support)
         coefficients = torch.full((len(query.mask),), penalty, dtype=query.mask.dtype)
         return meta_gradient(outer.penalised, meta, sampled, query, coefficients)[0]
-    if isinstance(outer, Clipped):
-        return meta_gradient(outer.objective, meta, support, query)[0]
-    return algorithm.inner.meta_gradient(algorithm.learned.judge, meta, support, query)[0]
+    judge = outer.judge if isinstance(outer, Clipped) else algorithm.learned.judge
+    return algorithm.inner.meta_gradient(judge, meta, support, query)[0]
 
 
 def navigate(algorithm: Any, state: State) -> Trial:
