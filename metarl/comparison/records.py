@@ -103,7 +103,7 @@ class Record:
         return steps, before, after
 
     def adaptation_curve(self) -> dict[str, list[float]] | None:
-        """Its measure on unseen tasks after each round: `mean`, `low` and `high`, K + 1 values each."""
+        """Its measure on unseen tasks after each adaptation: `mean`, `low` and `high`, K + 1 values each."""
         curve = (self.evaluation or {}).get({"return": "returns", "loss": "loss"}[self.measure])
         complete = isinstance(curve, dict) and all(curve.get(name) for name in ("mean", "low", "high"))
         return curve if complete else None

@@ -162,7 +162,7 @@ def test_test_tasks_that_training_has_too_are_not_called_unseen(metarl: Command,
         met = evaluated([[0, 1], [0, 2]]) | {"unseen": unseen}
         write_run(tmp_path / "runs", "promp", seed, [(1, 0.0)], met)
     text = report(metarl, tmp_path / "runs").text
-    assert "2 unseen tasks, 1 rounds" in text and "2 test tasks, 1 rounds" in text
+    assert "2 unseen tasks, 1 adaptations" in text and "2 test tasks, 1 adaptations" in text
     assert "Test tasks of all seeds" in text
 
 
@@ -183,7 +183,7 @@ def test_runs_are_shown_by_evaluations_that_are_alike(metarl: Command, tmp_path:
     rows = page.tables()["bandit-adaptation.csv"]
     # the one task that three have: 1 in each; without what is alike it would be 1, 4, 4
     assert [float(row["return"]) for row in rows] == [0, 1] and rows[0]["seeds"] == "3"
-    assert page.text.count("1 unseen tasks, 1 rounds, seed 0") == 3
+    assert page.text.count("1 unseen tasks, 1 adaptations, seed 0") == 3
 
 
 def test_what_is_not_finite_is_null_in_every_file_and_read_as_nan(tmp_path: Path) -> None:
