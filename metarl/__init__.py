@@ -3,6 +3,7 @@
 run = metarl.train("half-cheetah-vel", "promp", iterations=300, seed=0)     # the same as the command
 metarl.evaluate(run.path)                                                   # returns on unseen tasks
 adapted = metarl.load(run.path).adapt(env, episodes=20)                     # to any single Gymnasium environment
+metarl.export(adapted, "policy")                                            # for programs without metarl
 """
 
 import importlib

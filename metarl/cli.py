@@ -22,16 +22,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from envs.contract.errors import InputError, NonFiniteError, nearest
-from metarl.commands import (
-    COMMANDS,
-    BenchmarkCommand,
-    EvaluateCommand,
-    ExportCommand,
-    ListCommand,
-    RenderCommand,
-    ReportCommand,
-    TrainCommand,
-)
+from metarl.commands import COMMANDS, TrainCommand
 from metarl.output import (
     EXIT_ENVIRONMENT,
     EXIT_INPUT,
@@ -51,6 +42,7 @@ from metarl.runtime.errors import EnvironmentBroke, RankLost, StorageError
 RENAMED_ARGUMENTS = {
     "train": {"--episodes": "--lanes", "--algo.episodes-per-trial": "--algo.rounds"},
     "benchmark": {"--episodes": "--lanes"},
+    **dict.fromkeys(("evaluate", "render", "export"), {"--rounds": "--adaptations"}),
 }
 """What options were called in former days, by command, and what they are called now."""
 
@@ -82,7 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = parse(arguments)
         if rank() and not isinstance(command, TrainCommand):
             raise InputError("torchrun is for metarl train — run this without it")
-        return COMMANDS[type(command).__name__](command) or 0
+        code: int = command()
+        return code
     except KeyboardInterrupt:
         return fail(f"interrupted — {remedy}", EXIT_INTERRUPT)
     except Terminated as signalled:
@@ -138,15 +131,7 @@ def parse(arguments: list[str]) -> Any:
             today = RENAMED_ARGUMENTS[arguments[0]][former]
             raise InputError(f"{former} says what {today} says now — give {today}")
     names = _leading_names(arguments)
-    commands = {
-        "train": _train_command(names, arguments),
-        "evaluate": EvaluateCommand,
-        "render": RenderCommand,
-        "export": ExportCommand,
-        "benchmark": BenchmarkCommand,
-        "report": ReportCommand,
-        "list": ListCommand,
-    }
+    commands = COMMANDS | {"train": _train_command(names, arguments)}
     first = arguments[0] if arguments else "--help"
     if first not in commands and first not in ("-h", "--help") and not first.startswith("--tyro-"):
         # the parser would say of every option that it belongs to another command

@@ -1,4 +1,4 @@
-"""What the command says and how it ends: one line for what went wrong, exit codes, output that nobody has to read."""
+"""How the command line ends, and says so: exit codes, errors in one line, an output that nobody has to read."""
 
 import contextlib
 import errno
@@ -31,6 +31,11 @@ def as_line(message: str) -> str:
     return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE // 2]} … {line[-LONGEST_LINE // 2 :]}"
 
 
+def rank() -> str:
+    """Which of the processes that torchrun started speaks; empty without torchrun."""
+    return f"rank {os.environ['RANK']}: " if "TORCHELASTIC_RUN_ID" in os.environ else ""
+
+
 def silence(stream: Any) -> None:
     """Nobody reads a stream any more: let what is still written to it vanish, and what it holds back."""
     with contextlib.suppress(OSError):
@@ -39,16 +44,15 @@ def silence(stream: Any) -> None:
         os.close(nowhere)
 
 
-def rank() -> str:
-    """Which of the processes that torchrun started speaks; empty without torchrun."""
-    return f"rank {os.environ['RANK']}: " if "TORCHELASTIC_RUN_ID" in os.environ else ""
-
-
 class Output(Console):
     """Standard output that nobody has to read: when a pipe's reader leaves or a terminal is closed, work goes on."""
 
     def __init__(self) -> None:
         super().__init__(file=cast(Any, _Unread(sys.stdout)))
+
+    def say(self, text: str) -> None:
+        """Print as it is."""
+        self.out(text, highlight=False)
 
 
 class _Unread:

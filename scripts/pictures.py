@@ -45,7 +45,7 @@ def main(options: Options) -> None:
         metarl("render", options.run, "--out", folder / "film.gif", "--tasks", 1)
         imageio.imwrite(PICTURES / "film.png", imageio.imread(folder / "film.gif", index=options.frame))
         metarl("train", "point-nav", "--iterations", 60, "--out", folder / "point-nav")
-        metarl("render", folder / "point-nav", "--out", PICTURES / "paths.png", "--rounds", 3)
+        metarl("render", folder / "point-nav", "--out", PICTURES / "paths.png", "--adaptations", 3)
         metarl("evaluate", folder / "point-nav")
         metarl("report", options.run, folder / "point-nav", "--out", folder / "report.html")
         size, page = "--window-size=1280,1000", (folder / "report.html").as_uri()

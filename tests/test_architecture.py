@@ -34,7 +34,7 @@ ARROWS = {
     "metarl.speed": TRAINING,
 }
 # The front doors may import anything; nobody may import them.
-DOORS = ("metarl", "metarl.__main__", "metarl.cli", "metarl.commands", "metarl.listing", "metarl.output")
+DOORS = ("metarl", "metarl.__main__", "metarl.cli", "metarl.commands", "metarl.output")
 FOR_TESTS_ALONE = {"beartype", "hypothesis", "pytest", "pytest_timeout", "xdist", "tests"}
 
 

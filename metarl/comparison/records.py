@@ -183,18 +183,18 @@ def _is_sound(record: dict[str, Any], identity: EvaluationIdentity) -> bool:
     curve = record.get("returns") or record["loss"]
     try:
         parts = [np.array(curve[name], float) for name in ("mean", "low", "high") if name in curve]  # [K + 1]
-        tasks = np.array(record.get("per_task") or np.empty((0, identity.rounds + 1)), float)  # [N, K + 1]
+        tasks = np.array(record.get("per_task") or np.empty((0, identity.adaptations + 1)), float)  # [N, K + 1]
         levels = np.array([record[name] for name in ("informed", "random") if record.get(name) is not None], float)
     except (ValueError, TypeError, OverflowError):
         return False
-    sizes = all(part.shape == (identity.rounds + 1,) for part in parts) and tasks.shape[1:] == parts[0].shape
+    sizes = all(part.shape == (identity.adaptations + 1,) for part in parts) and tasks.shape[1:] == parts[0].shape
     return sizes and levels.ndim == 1 and all(np.isfinite(values).all() for values in (*parts, tasks, levels))
 
 
 def evaluated_alike(records: Sequence[Record]) -> list[Record]:
     """The records, each standing for itself by an evaluation as most runs of its environment have one, if it has it.
 
-    Alike are those of as many tasks and rounds by the same seed.
+    Alike are those of as many tasks and adaptations by the same seed.
     """
     found = []
     for record in records:
@@ -206,9 +206,9 @@ def evaluated_alike(records: Sequence[Record]) -> list[Record]:
 
 
 def _kinds(record: Record) -> dict[tuple[int, int, int], EvaluationIdentity]:
-    """Its evaluations on unseen tasks at the iteration that it stands for, by seed, tasks and rounds."""
+    """Its evaluations on unseen tasks at the iteration that it stands for, by seed, tasks and adaptations."""
     return {
-        (each.seed, each.tasks, each.rounds): each
+        (each.seed, each.tasks, each.adaptations): each
         for each in record.evaluations
         if record.chosen and each.is_of_test_tasks and each.iteration == record.chosen.iteration
     }

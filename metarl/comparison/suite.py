@@ -46,7 +46,7 @@ class Evaluation:
 
     def command(self, run: Path) -> list[str]:
         """The arguments of `metarl` that evaluate the run at `run` so."""
-        asked = {"--tasks": self.tasks, "--rounds": self.adaptations, "--shots": self.shots}
+        asked = {"--tasks": self.tasks, "--adaptations": self.adaptations, "--shots": self.shots}
         words = [word for name, value in asked.items() if value is not None for word in (name, str(value))]
         return ["evaluate", str(run), *words, *(["--deterministic"] if self.deterministic else [])]
 

@@ -1,106 +1,94 @@
-"""The adaptation curve: returns on held-out tasks after 0, 1, …, K rounds of adaptation, with intervals and levels.
+"""The adaptation curve: what tasks were worth after 0, 1, …, K adaptations, with intervals and levels.
 
 Evaluation draws from streams of its own, so it never changes a bit of training.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from scipy import stats
 
-from envs.contract.base import TaskEnv
-from envs.contract.tasks import TaskList, Tasks
-from envs.registry import environment_class
 from metarl.core.types import State
+from metarl.deployment.meeting import set_tasks_of
 from metarl.evaluation.random_policy import random_returns
-from metarl.runs.checkpoint import Checkpoint
-from metarl.runs.config import RunConfig
+from metarl.runtime.errors import InputError
 from metarl.runtime.randomness import Address, Purpose
-from metarl.sampling.collect import blaming_environment, collect, torch_threads
-from metarl.training.loop import set_new_tasks
+from metarl.sampling.collect import collect, torch_threads
+from metarl.training.labels import FewShotSetup
 from metarl.training.setup import Setup
 
 
-@dataclass(frozen=True)
-class AdaptationCurve:
-    """Mean undiscounted episode returns of each task in each round."""
-
-    per_task: np.ndarray
-    """[N, K + 1]"""
-    mean: np.ndarray
-    """[K + 1], over tasks"""
-    low: np.ndarray
-    """[K + 1], lower end of the 95 % bootstrap interval over tasks"""
-    high: np.ndarray
-    """[K + 1], upper end"""
-    diverged: int
-    """Lanes whose physics broke, left out of the returns."""
-    tasks: Tasks
-    """What was met, `[N, ...]` each."""
-    sampled: "AdaptationCurve | None" = None
-    """The same tasks met with sampled actions, where this curve is of the likeliest ones."""
-
-
-@dataclass(frozen=True)
-class Levels:
-    """What the returns of a curve's tasks are measured against, `[N]` each; None where there is no such level."""
-
-    informed: np.ndarray | None
-    """The best that who knows the task can do, where the environment says so."""
-    random: np.ndarray | None
-    """Uniformly random actions, one episode in every lane; None where actions have no bounds."""
-
-
-def evaluate(
-    setup: Setup, state: State, rounds: int, seed: int, split: str = "test", deterministic: bool = False
-) -> AdaptationCurve:
-    """Meet `setup.env.num_tasks` tasks of a split with `rounds` rounds of adaptation.
+def returns_of(
+    setup: Setup, state: State, adaptations: int, seed: int, split: str = "test", deterministic: bool = False
+) -> dict[str, Any]:
+    """Meet `setup.env.num_tasks` tasks of a split: of a fixed list the first N, of a law N fresh ones.
 
     Args:
         setup: environment and algorithm; `lanes_per_task` episodes are played a round.
         state: meta-parameters.
-        rounds: adaptations K; the curve has K + 1 points.
+        adaptations: K; the curve has K + 1 points.
         seed: where evaluation's own randomness starts.
-        split: "train", "test" or "outside"; of a fixed list the first N tasks are met, of a law N fresh ones.
+        split: "train", "test" or "outside".
         deterministic: whether the curve is of the likeliest actions (see `collect`), with that of sampled ones beside.
+
+    Returns: a method's own part of a record: `returns` (a curve), `per_task` `[N][K + 1]`, mean undiscounted episode
+        returns, and `diverged`, the lanes whose physics broke, which are left out; of sampled actions also in `sampled`
+        where `deterministic`.
 
     Raises:
         InputError: the environment does not have the split.
     """
-    address = Address(seed).at(Purpose.EVALUATION)
-    env = setup.env
-    law = env.splits.get(split)
-    if isinstance(law, TaskList):
-        env.set_tasks({name: values[: env.num_tasks] for name, values in law.tasks.items()})
-    else:
-        set_new_tasks(env, address, split)
-    sampled, explores = None, not setup.traits.adapts_after_each_episode
+    address, env, explores = _address(seed), setup.env, not setup.traits.adapts_after_each_episode
+    set_tasks_of(env, split, address)
+    part: dict[str, Any] = {}
     with torch_threads(setup.config.train.torch_threads):
         for likeliest in (False, True) if deterministic else (False,):
-            trial = collect(env, setup.algorithm, state, rounds + 1, address, likeliest=likeliest, explores=explores)
+            trial = collect(
+                env, setup.algorithm, state, adaptations + 1, address, likeliest=likeliest, explores=explores
+            )
             per_task = trial.returns.double().numpy()
-            interval = bootstrap_interval(per_task)
-            curve = AdaptationCurve(per_task, per_task.mean(axis=0), *interval, trial.diverged, env.tasks, sampled)
-            sampled = curve
-    return curve
+            of_sampled = {"sampled": part} if likeliest else {}
+            part = {"returns": curve(per_task), "per_task": per_task.tolist(), "diverged": trial.diverged, **of_sampled}
+    return part
 
 
-def listed_tasks(config: RunConfig, split: str) -> int:
-    """How many tasks the fixed list of a split holds; 0 where tasks come fresh."""
-    family: Any = environment_class(config.environment)
-    with blaming_environment(config.environment, "when it was made"):
-        env: TaskEnv = family(1, 1, config.env)
-    law = env.splits.get(split)
-    env.close()
-    return law.count if isinstance(law, TaskList) else 0
+def scores_of(
+    setup: FewShotSetup, state: State, tasks: int, adaptations: int, seed: int, split: str = "test"
+) -> dict[str, Any]:
+    """Meet labelled tasks of a split, as many at once as in training.
+
+    Returns: `loss`, and `accuracy` of classes, after 0 … K steps: curves with their `per_task` `[N][K + 1]`.
+
+    Raises:
+        InputError: the source does not have the split.
+    """
+    if split not in setup.source.splits:
+        raise InputError(f"there is no split '{split}' here — choose one of: {', '.join(setup.source.splits)}")
+    parts, at_once = [], setup.config.train.tasks
+    with torch_threads(setup.config.train.torch_threads):
+        for first in range(0, tasks, at_once):
+            met = setup.tasks(_address(seed), range(first, min(first + at_once, tasks)), split)
+            parts.append(setup.algorithm.scores(state, met, adaptations))
+    scores = {name: torch.cat([part[name] for part in parts]).double().cpu().numpy() for name in parts[0]}
+    return {name: {**curve(per_task), "per_task": per_task.tolist()} for name, per_task in scores.items()}
 
 
-def levels(setup: Setup, seed: int) -> Levels:
-    """Of the tasks that were evaluated last, in the very episodes of round 0: the same starts."""
+def levels_of(setup: Setup, seed: int) -> dict[str, np.ndarray]:
+    """What the returns on the tasks that were met last are measured against, `[N]` each, where there is such a level.
+
+    `informed`: the best that who knows the task can do, as the environment says. `random`: uniformly random actions,
+    in the very episodes of round 0: the same starts.
+    """
     env = setup.env
-    return Levels(env.informed_return(env.tasks), random_returns(env, Address(seed).at(Purpose.EVALUATION)))
+    levels = {"informed": env.informed_return(env.tasks), "random": random_returns(env, _address(seed))}
+    return {name: values for name, values in levels.items() if values is not None}
+
+
+def curve(per_task: np.ndarray) -> dict[str, list[float]]:
+    """Of `[N, K + 1]` values the `mean` over tasks, and `low` and `high`, the ends of its 95 % bootstrap interval."""
+    low, high = bootstrap_interval(per_task)
+    return {"mean": per_task.mean(axis=0).tolist(), "low": low.tolist(), "high": high.tolist()}
 
 
 def bootstrap_interval(per_task: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -114,52 +102,5 @@ def bootstrap_interval(per_task: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return interval.low, interval.high
 
 
-def curve_record(checkpoint: Checkpoint, curve: AdaptationCurve) -> dict[str, Any]:
-    """A method's own part of an evaluation."""
-    return {
-        "iteration": checkpoint.iteration,
-        "env_steps": checkpoint.env_steps,
-        **_returns(curve),
-        **({"sampled": _returns(curve.sampled)} if curve.sampled else {}),
-    }
-
-
-def _returns(curve: AdaptationCurve) -> dict[str, Any]:
-    return {
-        "returns": {name: getattr(curve, name).tolist() for name in ("mean", "low", "high")},
-        "per_task": curve.per_task.tolist(),
-        "diverged": curve.diverged,
-    }
-
-
-def evaluation_record(
-    setup: Setup,
-    split: str,
-    seed: int,
-    checkpoint: Checkpoint,
-    curve: AdaptationCurve,
-    beside: Levels,
-    compared: Mapping[str, dict[str, Any]],
-) -> dict[str, Any]:
-    """What `metarl evaluate --json` prints and `evaluation.json` holds.
-
-    Args:
-        compared: `curve_record` of the other methods that met the same tasks, by name.
-    """
-    known = {name: values for name, values in vars(beside).items() if values is not None}
-    return {
-        "env": setup.config.environment,
-        "algo": setup.config.algorithm,
-        "split": split,
-        "unseen": setup.env.unseen(split),
-        "seed": seed,
-        "tasks": len(curve.per_task),
-        "rounds": len(curve.mean) - 1,
-        "deterministic": curve.sampled is not None,
-        **curve_record(checkpoint, curve),
-        "no_adaptation": float(curve.mean[0]),
-        **{name: float(known[name].mean()) if name in known else None for name in ("informed", "random")},
-        "per_task_levels": {name: values.tolist() for name, values in known.items()},
-        "task_parameters": {name: values.tolist() for name, values in curve.tasks.items()},
-        "compared": dict(compared),
-    }
+def _address(seed: int) -> Address:
+    return Address(seed).at(Purpose.EVALUATION)

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 from metarl.runtime.files import read_json
 
 FOLDER, FILE = "evaluations", "evaluation.json"
+RENAMED = {"oracle": "informed", "rounds": "adaptations"}
+"""What records of former days call what they hold, and what it is called now."""
 
 
 class EvaluationIdentity(NamedTuple):
@@ -24,8 +26,8 @@ class EvaluationIdentity(NamedTuple):
     """Where its tasks come from: "train", "validation", "test" or "outside"."""
     seed: int
     tasks: int
-    rounds: int
-    """Of adaptation, or gradient steps of labelled data."""
+    adaptations: int
+    """K; gradient steps of labelled data."""
     iteration: int
     """Of the checkpoint."""
     deterministic: bool = False
@@ -35,11 +37,11 @@ class EvaluationIdentity(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Its folder's, e.g. `test-seed-0-tasks-40-rounds-3-iteration-60`."""
-        numbers = f"seed-{self.seed}-tasks-{self.tasks}-rounds-{self.rounds}-iteration-{self.iteration}"
-        return (
-            f"{self.split}-{numbers}{'-deterministic' * self.deterministic}{f'-shots-{self.shots}' * bool(self.shots)}"
-        )
+        """Its folder's, e.g. `test-seed-0-tasks-40-adaptations-3-iteration-60`."""
+        words = [self.split]
+        words += [f"{name}-{getattr(self, name)}" for name in ("seed", "tasks", "adaptations", "iteration")]
+        words += ["deterministic"] * self.deterministic + [f"shots-{self.shots}"] * bool(self.shots)
+        return "-".join(words)
 
     @property
     def is_of_test_tasks(self) -> bool:
@@ -61,21 +63,23 @@ def identity_of(record: dict[str, Any]) -> EvaluationIdentity:
         raise ValueError("there is no curve in it")
     split, deterministic = record.get("split", "test"), record.get("deterministic", False)
     numbers = [record.get("seed", 0), record.get("tasks"), len(mean) - 1, record.get("iteration")]
-    numbers += [record.get("shots", 0)]
+    numbers.append(record.get("shots", 0))
     is_named = isinstance(split, str) and re.fullmatch(r"[\w.-]{1,40}", split, re.ASCII)  # it is a part of a path
     if not is_named or not all(type(number) is int and 0 <= number < 2**63 for number in numbers):
         raise ValueError("it does not say of what it is")
-    seed, tasks, rounds, iteration, shots = numbers
-    return EvaluationIdentity(split, seed, tasks, rounds, iteration, bool(deterministic), shots)
+    seed, tasks, adaptations, iteration, shots = numbers
+    return EvaluationIdentity(split, seed, tasks, adaptations, iteration, bool(deterministic), shots)
 
 
 def places_of(run: Path, identity: EvaluationIdentity) -> list[Path]:
     """The folders that an evaluation of a run is written to: its own, and the run's where it is the run's newest."""
-    return [run / FOLDER / identity.name, *([run] if identity.is_of_test_tasks else [])]
+    own = run / FOLDER / identity.name
+    former = own.with_name(own.name.replace("-adaptations-", "-rounds-"))
+    return [former if former.is_dir() else own, *([run] if identity.is_of_test_tasks else [])]
 
 
 def read_evaluations(run: Path) -> tuple[dict[EvaluationIdentity, dict[str, Any]], list[str]]:
-    """All evaluations of the run at `run`, and a line about each file that is none."""
+    """All evaluations of the run at `run`, by the names of today, and a line about each file that is none."""
     found: dict[EvaluationIdentity, dict[str, Any]] = {}
     broken = []
     for path in (run / FILE, *sorted((run / FOLDER).glob(f"*/{FILE}"))):
@@ -85,8 +89,7 @@ def read_evaluations(run: Path) -> tuple[dict[EvaluationIdentity, dict[str, Any]
             record = read_json(path)
             if not isinstance(record, dict):
                 raise ValueError("it is no table")
-            if "oracle" in record:  # as records before schema 3 call it
-                record["informed"] = record.pop("oracle")
+            record = {RENAMED.get(name, name): value for name, value in record.items()}
             found[identity_of(record)] = record
         except (OSError, ValueError) as error:
             broken.append(f"{path.relative_to(run)} cannot be read ({error})")
@@ -94,14 +97,14 @@ def read_evaluations(run: Path) -> tuple[dict[EvaluationIdentity, dict[str, Any]
 
 
 def best_known(
-    identities: Iterable[EvaluationIdentity], iteration: int, tasks: int | None = None, rounds: int | None = None
+    identities: Iterable[EvaluationIdentity], iteration: int, tasks: int | None = None, adaptations: int | None = None
 ) -> EvaluationIdentity | None:
     """Of the evaluations on test tasks that one which says most: at this iteration, of seed 0, of most tasks.
 
     Args:
         iteration: where it must be from.
         tasks: how many it must have, if that matters.
-        rounds: likewise.
+        adaptations: likewise.
     """
     fitting = [
         each
@@ -109,6 +112,6 @@ def best_known(
         if each.is_of_test_tasks
         and each.iteration == iteration
         and tasks in (None, each.tasks)
-        and rounds in (None, each.rounds)
+        and adaptations in (None, each.adaptations)
     ]
-    return max(fitting, key=lambda each: (-each.seed, each.tasks, each.rounds), default=None)
+    return max(fitting, key=lambda each: (-each.seed, each.tasks, each.adaptations), default=None)

@@ -1,10 +1,9 @@
 """Pictures of adaptation: the same task before and after it, side by side, with the return so far.
 
 * A video (mp4, gif) shows an episode before any adaptation beside one after the last, task after task.
-* A picture (png) shows the paths of tasks in the plane, one line for each round of adaptation.
+* A picture (png) shows the paths of tasks in the plane, one line for each number of adaptations.
 
-In both the policy takes its likeliest action, as it does when deployed. Letters: K rounds, T steps, P tasks shown,
-H and W pixels.
+In both the policy takes its likeliest action, as it does when deployed. Letters: K adaptations, H and W pixels.
 """
 
 import io
@@ -12,7 +11,7 @@ import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import imageio.v3 as iio
 import numpy as np
@@ -20,10 +19,14 @@ from PIL import Image, ImageDraw, ImageFont
 
 from envs.contract.base import TaskEnv
 from metarl.deployment.adapt import AdaptedPolicy, AdaptivePolicy, load
+from metarl.deployment.meeting import check_meeting
+from metarl.evaluation.charts import write_image
+from metarl.evaluation.files import FILM, charts_folder, guest
+from metarl.evaluation.identity import identity_of, places_of
+from metarl.runs.run_directory import RunDirectory
 from metarl.runtime.errors import InputError
 from metarl.runtime.files import write_atomic
 from metarl.runtime.interruption import interruption_point
-from metarl.runtime.options import check_evaluation
 from metarl.runtime.randomness import Address, Purpose
 from metarl.sampling.collect import blaming_environment
 
@@ -33,18 +36,11 @@ CAPTION = 32  # pixels of a line of text
 FONT_SIZE = 18
 
 
-class Step(NamedTuple):
-    """A moment of an episode."""
-
-    picture: np.ndarray  # uint8 [H, W, 3]
-    return_so_far: float
-
-
 def render_run(
-    path: str | Path,
+    run: str | Path,
     out: str | Path,
     tasks: int = 3,
-    rounds: int | None = None,
+    adaptations: int | None = None,
     split: str = "test",
     seed: int = 0,
     *,
@@ -53,10 +49,10 @@ def render_run(
     """Draw how a run's policy adapts, into a file.
 
     Args:
-        path: the run's folder.
+        run: the run's folder.
         out: a file that ends in .mp4, .gif, or .png for tasks in the plane; replaced if it is there.
         tasks: how many, those that `metarl evaluate` with the same seed begins with.
-        rounds: adaptations K; by default as many as in training.
+        adaptations: K; by default as many as in training.
         split: "train", "test" or "outside".
         seed: where tasks, resets and exploration start.
         trust: whether code that it names (`path.py:Class`) may be run; never say so of a run from strangers.
@@ -68,20 +64,45 @@ def render_run(
         StorageError: the file system refused.
     """
     out = Path(out)
-    check_evaluation(tasks, 0 if rounds is None else rounds, seed)
+    check_meeting(tasks, adaptations or 0, seed)
     check_file(out)
-    policy = load(path, trust=trust)
-    env, K = policy.setup.env, policy.rounds if rounds is None else rounds
-    check_drawable(env, out.suffix)
+    policy = load(run, trust=trust)
+    env, K = policy.setup.env, policy.adaptations if adaptations is None else adaptations
+    check_drawable(type(env), out.suffix)
+    draw = draw_map if out.suffix == ".png" else film
+
+    def pictures(task: int) -> Iterator[np.ndarray]:
+        adapted = policy.practise(task, K, seed, split)  # the environment holds the task from now on
+        small = {name: value[0].ravel() for name, value in env.tasks.items() if value[0].size <= 4}
+        values = [f"{name} {' '.join(f'{number:.2f}' for number in value)}" for name, value in small.items()]
+        config = policy.setup.config
+        title = f"{config.environment}, {config.algorithm}, task {task + 1} of {tasks}: {', '.join(values)}"
+        for picture in draw(policy, adapted, Address(seed).at(Purpose.EVALUATION).at(Purpose.RESET, task)):
+            yield captioned(picture, title)
+
+    frames = itertools.chain.from_iterable(map(pictures, range(tasks)))
     if out.suffix == ".png":
-        maps = [draw_map(policy, task, tasks, K, split, seed) for task in range(tasks)]
         buffer = io.BytesIO()
-        Image.fromarray(np.concatenate(maps, axis=1)).save(buffer, "PNG")
+        Image.fromarray(np.concatenate(list(frames), axis=1)).save(buffer, "PNG")
         write_atomic(out, buffer.getvalue())
-        return
-    frames = itertools.chain.from_iterable(film(policy, task, tasks, K, split, seed) for task in range(tasks))
-    rate = max(1, round(1 / getattr(env, "dt", 1 / FRAMES_PER_SECOND)))
-    write_atomic(out, encode(frames, rate, out.suffix))
+    else:
+        write_atomic(out, encode(frames, max(1, round(1 / getattr(env, "dt", 1 / FRAMES_PER_SECOND))), out.suffix))
+
+
+def film_evaluation(run: RunDirectory, record: dict[str, Any], trust: bool) -> None:
+    """Film an evaluation's first task before and after adaptation; for its folder, and for TensorBoard, which plays it.
+
+    Args:
+        trust: whether code that the run names may be run.
+    """
+    identity = identity_of(record)
+    own, *others = places_of(run.path, identity)
+    with guest("the film"):
+        render_run(run.path, own / FILM, 1, identity.adaptations, identity.split, identity.seed, trust=trust)
+        content = (own / FILM).read_bytes()
+        for place in others:
+            write_atomic(place / FILM, content)
+        write_image(charts_folder(run, identity), "evaluation/film", content, record["iteration"])
 
 
 def check_file(out: Path) -> None:
@@ -96,63 +117,52 @@ def check_file(out: Path) -> None:
         raise InputError(f"{out.parent} cannot be written — choose another --out")
 
 
-def check_drawable(env: TaskEnv, kind: str) -> None:
-    """Raises: InputError where an environment has no pictures, or no map for a .png."""
-    name = type(env).__name__
-    if type(env).render_lane is TaskEnv.render_lane:
-        raise InputError(f"{name} has no pictures — write its render_lane, or use metarl evaluate")
-    if kind == ".png" and not lies_in_the_plane(env):
-        raise InputError(f"{name} is no map to draw paths on — give --out a name in .mp4 or .gif")
+def check_drawable(family: type[TaskEnv], kind: str) -> None:
+    """Raises: InputError where environments have no pictures, or no map for a .png."""
+    if family.render_lane is TaskEnv.render_lane:
+        raise InputError(f"{family.__name__} has no pictures — write its render_lane, or use metarl evaluate")
+    if kind == ".png" and not lies_in_the_plane(family):
+        raise InputError(f"{family.__name__} is no map to draw paths on — give --out a name in .mp4 or .gif")
 
 
-def lies_in_the_plane(env: TaskEnv) -> bool:
+def lies_in_the_plane(family: type[TaskEnv]) -> bool:
     """Whether its lanes are points, whose paths `render_lane` draws."""
-    return "paths" in type(env).render_lane.__annotations__
+    return "paths" in family.render_lane.__annotations__
 
 
-def film(policy: AdaptivePolicy, task: int, tasks: int, rounds: int, split: str, seed: int) -> Iterator[np.ndarray]:
+def film(policy: AdaptivePolicy, adapted: list[AdaptedPolicy], start: Address) -> Iterator[np.ndarray]:
     """Frames of a task: before adaptation on the left, after it on the right; the shorter episode waits at its end."""
-    adapted = policy.practise(task, rounds, seed, split)
-    title = title_of(policy, task, tasks)
-    sides = [
-        (when(0, policy.episodes), list(play(policy.setup.env, adapted[0], seed, task))),
-        (when(rounds, policy.episodes), list(play(policy.setup.env, adapted[-1], seed, task))),
-    ]
-    for t in range(max(len(steps) for _, steps in sides)):
-        panels = []
-        for label, steps in sides:
-            step = steps[min(t, len(steps) - 1)]
-            panels.append(captioned(step.picture, f"{label}: return {step.return_so_far:.1f}"))
-        yield captioned(np.concatenate(panels, axis=1), title)
+    env: Any = policy.setup.env
+    sides = []
+    for k in (0, len(adapted) - 1):
+        steps, path = [], []
+        for total in returns_so_far(env, adapted[k], start):
+            paths = {}
+            if lies_in_the_plane(type(env)):
+                path.append(env.position[0].copy())
+                paths = {"paths": {"": np.array(path)}}
+            steps.append((env.render_lane(0, **paths), f"{when(k, policy.episodes)}: return {total:.1f}"))
+        sides.append(steps)
+    for t in range(max(map(len, sides))):
+        panels = [captioned(*steps[min(t, len(steps) - 1)]) for steps in sides]
+        yield np.concatenate(panels, axis=1)
 
 
-def draw_map(policy: AdaptivePolicy, task: int, tasks: int, rounds: int, split: str, seed: int) -> np.ndarray:
-    """The paths in a task after 0, …, K rounds, uint8 [H, W, 3]."""
+def draw_map(policy: AdaptivePolicy, adapted: list[AdaptedPolicy], start: Address) -> Iterator[np.ndarray]:
+    """The paths in a task after 0, …, K adaptations, uint8 [H, W, 3]: one picture."""
     env: Any = policy.setup.env
     paths = {}
-    for k, adapted in enumerate(policy.practise(task, rounds, seed, split)):
-        moments = [(env.position[0].copy(), total) for total in returns_so_far(env, adapted, seed, task)]
+    for k, policy_then in enumerate(adapted):
+        moments = [(env.position[0].copy(), total) for total in returns_so_far(env, policy_then, start)]
         paths[f"{when(k, policy.episodes)}: {moments[-1][1]:.1f}"] = np.array([position for position, _ in moments])
-    return captioned(env.render_lane(0, paths=paths), title_of(policy, task, tasks))
+    yield env.render_lane(0, paths=paths)
 
 
-def play(env: Any, adapted: AdaptedPolicy, seed: int, task: int) -> Iterator[Step]:
-    """An episode in the only lane of `env`, drawn at its start and after every step."""
-    path: list[np.ndarray] = []
-    for return_ in returns_so_far(env, adapted, seed, task):
-        if lies_in_the_plane(env):
-            path.append(env.position[0].copy())
-            yield Step(env.render_lane(0, paths={"": np.array(path)}), return_)
-        else:
-            yield Step(env.render_lane(0), return_)
-
-
-def returns_so_far(env: TaskEnv, adapted: AdaptedPolicy, seed: int, task: int) -> Iterator[float]:
+def returns_so_far(env: TaskEnv, adapted: AdaptedPolicy, start: Address) -> Iterator[float]:
     """Play an episode, which starts alike whatever the policy; the return at its start (0) and after every step."""
-    address = Address(seed).at(Purpose.EVALUATION).at(Purpose.RESET, task)
     adapted.reset()
     with blaming_environment(env, "while it was filmed"):
-        observation, _ = env.reset(seed=[address.seed()])
+        observation, _ = env.reset(seed=[start.seed()])
     total, ended = 0.0, False
     yield total
     while not ended:
@@ -165,20 +175,10 @@ def returns_so_far(env: TaskEnv, adapted: AdaptedPolicy, seed: int, task: int) -
         yield total
 
 
-def when(rounds: int, episodes: int) -> str:
+def when(adaptations: int, episodes: int) -> str:
     """How much adaptation came first, in words."""
-    if not rounds:
-        return "before adaptation"
-    count = rounds * episodes
-    return f"after {count} episode{'s' if count > 1 else ''}"
-
-
-def title_of(policy: AdaptivePolicy, task: int, tasks: int) -> str:
-    """What is played by whom."""
-    config = policy.setup.config
-    small = {name: value[0].ravel() for name, value in policy.setup.env.tasks.items() if value[0].size <= 4}
-    values = [f"{name} {' '.join(f'{number:.2f}' for number in value)}" for name, value in small.items()]
-    return f"{config.environment}, {config.algorithm}, task {task + 1} of {tasks}: {', '.join(values)}"
+    count = adaptations * episodes
+    return f"after {count} episode{'s' * (count > 1)}" if count else "before adaptation"
 
 
 def captioned(picture: np.ndarray, text: str) -> np.ndarray:

@@ -1,35 +1,36 @@
-"""A whole evaluation, as the command line and Python call it."""
+"""A whole evaluation, as the command line and Python call it: prepare, measure, write."""
 
-import dataclasses
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from envs.contract.tasks import TaskList
+from envs.registry import environment_class
+from metarl.deployment.meeting import check_meeting, on_this_machine
 from metarl.evaluation.baselines import baseline_directory, baselines, trained
-from metarl.evaluation.evaluate import (
-    curve_record,
-    evaluate,
-    evaluation_record,
-    levels,
-    listed_tasks,
-)
+from metarl.evaluation.evaluate import levels_of, returns_of, scores_of
 from metarl.evaluation.files import write_evaluation
-from metarl.evaluation.film import write_film
-from metarl.evaluation.labels import evaluate_few_shot
+from metarl.evaluation.render import check_drawable, film_evaluation
+from metarl.runs.checkpoint import Checkpoint
+from metarl.runs.config import RunConfig
 from metarl.runs.load import load_config
 from metarl.runs.run_directory import RunDirectory
 from metarl.runs.worlds import is_few_shot
 from metarl.runtime.errors import InputError
-from metarl.runtime.options import check_evaluation
-from metarl.training.setup import set_up, shapes_of_run
+from metarl.sampling.collect import blaming_environment
+from metarl.training.labels import set_up_few_shot
+from metarl.training.setup import Setup, set_up, shapes_of_run
+
+FRESH_TASKS, LABELLED_TASKS, LEAST_ADAPTATIONS = 40, 600, 3  # where nothing else is asked for
 
 
 def evaluate_run(
-    path: str | Path,
+    run: str | Path,
     tasks: int | None = None,
-    rounds: int | None = None,
+    adaptations: int | None = None,
     seed: int = 0,
     split: str = "test",
     compare: Sequence[str] = (),
@@ -45,9 +46,9 @@ def evaluate_run(
     it is (`EvaluationIdentity`), and the newest on test tasks is also `evaluation.json`.
 
     Args:
-        path: the run's folder.
+        run: the run's folder.
         tasks: how many; by default all of a fixed list, and 40 where tasks come fresh (600 of labelled data).
-        rounds: adaptation rounds K; by default 3, or those of training where these are more.
+        adaptations: K; by default 3, or those of training where these are more. Of labelled data gradient steps.
         seed: where evaluation's own randomness starts.
         split: "train", "validation", "test" or "outside"; the record says whether its tasks are "unseen".
         compare: algorithms to train alike, in `compare/` below the run's folder, and to meet the same tasks with.
@@ -58,48 +59,113 @@ def evaluate_run(
 
     Raises:
         InputError: no such run, one without a checkpoint, one that names code and is not trusted, impossible numbers,
-            an algorithm that cannot be compared with, or a split that is not there.
+            an algorithm that cannot be compared with, a split that is not there, or what this world does not have.
         StorageError: all checkpoints are damaged or gone.
     """
-    from metarl.evaluation.render import check_drawable  # which loads runs through this module
-
-    check_evaluation(40 if tasks is None else tasks, rounds or 0, seed)
-    run = RunDirectory.existing(Path(path))
-    config = load_config(run, trust)
-    if is_few_shot(config.environment):
-        if film:
-            raise InputError("--film is for environments — labelled data have no episodes to draw")
-        if deterministic:
-            raise InputError("--deterministic is for environments — labelled data have no actions; leave it out")
-        return evaluate_few_shot(run, config, tasks, rounds, seed, split, compare, shots)
-    if shots is not None:
-        raise InputError("--shots is for labelled data — environments have no such; leave it out")
-    listed = listed_tasks(config, split)
-    if tasks is not None and 0 < listed < tasks:
-        raise InputError(f"--tasks is {tasks}, but the list of {split} tasks holds {listed} — give at most {listed}")
-    tasks = tasks or listed or 40
-    # this machine need not be the one that trained: it may have no GPU, and other cores
-    device = "auto" if config.train.device == "cuda" else config.train.device
-    config = dataclasses.replace(config, train=dataclasses.replace(config.train, device=device, threads=0))
-    setup = set_up(config, num_tasks=tasks)
-    checkpoint = run.require_checkpoint(setup.algorithm.device, shapes_of_run(setup))
+    check_meeting(1 if tasks is None else tasks, adaptations or 0, seed)
+    directory = RunDirectory.existing(Path(run))
+    config = on_this_machine(load_config(directory, trust))
+    labelled = is_few_shot(config.environment)
+    for option, given, of_labels in (
+        ("--film", film, False),
+        ("--deterministic", deterministic, False),
+        ("--compare", compare, False),
+        ("--shots", shots is not None, True),
+    ):
+        if given and of_labels != labelled:
+            world, other = sorted(("environments", "labelled data"), reverse=of_labels)
+            raise InputError(f"{option} is for {world}, not for {other} — leave it out")
     if film:
-        check_drawable(setup.env, ".gif")
-    train = dataclasses.replace(config.train, iterations=checkpoint.iteration)
-    others = baselines(dataclasses.replace(config, train=train), compare)
-    if rounds is None:
-        rounds = max(3, setup.algorithm.rounds - 1)
-    curve = evaluate(setup, checkpoint.state, rounds, seed, split, deterministic)
-    beside = levels(setup, seed)
-    compared = {}
-    for name, other in others.items():
-        trained_other = trained(baseline_directory(run, name), other, Console(stderr=True))
-        curve_of_other = evaluate(
-            set_up(other, num_tasks=tasks), trained_other.state, rounds, seed, split, deterministic
-        )
-        compared[name] = curve_record(trained_other, curve_of_other)
-    record = evaluation_record(setup, split, seed, checkpoint, curve, beside, compared)
-    write_evaluation(run, record, {name: baseline_directory(run, name) for name in compared})
+        check_drawable(environment_class(config.environment), ".gif")
+    if labelled:
+        record = _on_labels(directory, config, tasks, adaptations, seed, split, shots)
+    else:
+        record = _on_experience(directory, config, tasks, adaptations, seed, split, compare, deterministic)
+    write_evaluation(directory, record)
     if film:
-        write_film(run, record, seed, trust)
+        film_evaluation(directory, record, trust)
     return record
+
+
+def _on_experience(
+    run: RunDirectory,
+    config: RunConfig,
+    tasks: int | None,
+    adaptations: int | None,
+    seed: int,
+    split: str,
+    compare: Sequence[str],
+    deterministic: bool,
+) -> dict[str, Any]:
+    """The record of a run on environments."""
+    N = _count_tasks(config, split, tasks)
+    setup = set_up(config, num_tasks=N)
+    checkpoint = run.require_checkpoint(setup.device, shapes_of_run(setup))
+    alike = replace(config, train=replace(config.train, iterations=checkpoint.iteration))
+    others = baselines(alike, compare)
+    K = max(LEAST_ADAPTATIONS, setup.algorithm.rounds - 1) if adaptations is None else adaptations
+
+    def met(setup: Setup, checkpoint: Checkpoint) -> dict[str, Any]:
+        part = returns_of(setup, checkpoint.state, K, seed, split, deterministic)
+        return {"iteration": checkpoint.iteration, "env_steps": checkpoint.env_steps, **part}
+
+    own, levels, compared = met(setup, checkpoint), levels_of(setup, seed), {}
+    for name, other in others.items():
+        found = trained(baseline_directory(run, name), other, Console(stderr=True))
+        compared[name] = met(set_up(other, num_tasks=N), found)
+    return {
+        **_facts(config, seed, split, N, K),
+        "unseen": setup.env.unseen(split),
+        "deterministic": deterministic,
+        **own,
+        "no_adaptation": own["returns"]["mean"][0],
+        **{name: float(levels[name].mean()) if name in levels else None for name in ("informed", "random")},
+        "per_task_levels": {name: values.tolist() for name, values in levels.items()},
+        "task_parameters": {name: values.tolist() for name, values in setup.env.tasks.items()},
+        "compared": compared,
+    }
+
+
+def _on_labels(
+    run: RunDirectory,
+    config: RunConfig,
+    tasks: int | None,
+    adaptations: int | None,
+    seed: int,
+    split: str,
+    shots: int | None,
+) -> dict[str, Any]:
+    """The record of a run on labelled data."""
+    trained_with = getattr(config.env, "shots", None)
+    if shots is not None and trained_with is None:
+        raise InputError(f"--shots is {shots}, but {config.environment} has no such option — leave it out")
+    others = {} if shots in (None, trained_with) else {"shots": shots}
+    setup = set_up_few_shot(replace(config, env=replace(config.env, **others)))
+    checkpoint = run.require_checkpoint(setup.device, shapes_of_run(setup))
+    K = max(LEAST_ADAPTATIONS, setup.algorithm.steps) if adaptations is None else adaptations
+    N = tasks or LABELLED_TASKS
+    scores = scores_of(setup, checkpoint.state, N, K, seed, split)
+    return {**_facts(config, seed, split, N, K), "iteration": checkpoint.iteration, **others, **scores}
+
+
+def _facts(config: RunConfig, seed: int, split: str, tasks: int, adaptations: int) -> dict[str, Any]:
+    """What every record says of itself."""
+    names = {"env": config.environment, "algo": config.algorithm}
+    return {**names, "split": split, "seed": seed, "tasks": tasks, "adaptations": adaptations}
+
+
+def _count_tasks(config: RunConfig, split: str, asked: int | None) -> int:
+    """How many tasks are met: those asked for, else all of a fixed list, else some fresh ones.
+
+    Raises:
+        InputError: a fixed list holds fewer.
+    """
+    family: Any = environment_class(config.environment)
+    with blaming_environment(config.environment, "when it was made"):
+        env = family(1, 1, config.env)
+    law = env.splits.get(split)
+    env.close()
+    listed = law.count if isinstance(law, TaskList) else 0
+    if asked is not None and 0 < listed < asked:
+        raise InputError(f"--tasks is {asked}, but the list of {split} tasks holds {listed} — give at most {listed}")
+    return asked or listed or FRESH_TASKS

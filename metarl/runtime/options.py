@@ -32,37 +32,28 @@ def check_ranges(config: object, room: str = "algo") -> None:
         InputError: names the field, its value and what it must be.
     """
     for option in fields(config):  # type: ignore[arg-type]
-        value, requirement = getattr(config, option.name), None
+        value, name = getattr(config, option.name), f"{room}.{option.name}" if room else option.name
         if option.name.endswith("hidden") and not all(1 <= units <= 1_000_000 for units in value):
-            requirement = "sizes from 1 to 1000000"
-        elif option.metadata:
-            requirement = _unmet(value, **option.metadata)
-        if requirement:
-            name = f"{room}.{option.name}" if room else option.name
-            raise InputError(f"{name} is {value} — it must be {requirement}")
+            raise InputError(f"{name} is {value} — it must be sizes from 1 to 1000000")
+        if option.metadata:
+            check_number(name, value, **option.metadata)
 
 
-def _unmet(value: Any, above: Any, least: Any, below: Any, most: Any) -> str | None:
-    """What a value is not, although it must be."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return "a finite number"
+def check_number(
+    name: str, value: Any, above: Any = -math.inf, least: Any = -math.inf, below: Any = math.inf, most: Any = LARGEST
+) -> None:
+    """Refuse an impossible value by name.
+
+    Raises:
+        InputError: says the name, the value and what it must be.
+    """
     checks = (
+        (not isinstance(value, float) or math.isfinite(value), "a finite number"),
         (value > above, f"above {above}"),
         (value >= least, f"at least {least}"),
         (value < below, f"below {below}"),
         (value <= most, f"at most {most if isinstance(most, int) else format(most, 'g')}"),
     )
-    return next((said for holds, said in checks if not holds), None)
-
-
-def check_evaluation(tasks: int, rounds: int, seed: int) -> None:
-    """Refuse impossible numbers by name.
-
-    Raises:
-        InputError: names the option.
-    """
-    limits = (("tasks", tasks, 1, 1_000_000), ("rounds", rounds, 0, 1_000_000), ("seed", seed, 0, 2**32 - 1))
-    for name, value, least, most in limits:
-        if not least <= value <= most:
-            bound = f"at least {least}" if value < least else f"at most {most}"
-            raise InputError(f"--{name} is {value} — it must be {bound}")
+    for holds, requirement in checks:
+        if not holds:
+            raise InputError(f"{name} is {value} — it must be {requirement}")

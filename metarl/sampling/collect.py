@@ -104,7 +104,7 @@ def collect(
         for round_ in range(rounds):
             noise = draw_noise(env, [address.at(Purpose.ACTIONS, task, round_) for task in tasks])
             seeds = [address.at(Purpose.RESET, task, round_).seed() for task in tasks]
-            shown = np.full_like(noise, likeliest_noise(env)) if likeliest else noise
+            shown = np.full_like(noise, likeliest_noise(env.single_action_space)) if likeliest else noise
             rollout, after, broken = play_round(env, agent, acting, normalise, memory, seeds, shown)
             rollouts.append(rollout)
             diverged += broken
@@ -115,10 +115,9 @@ def collect(
     return Trial(rollouts, diverged, task_rows(env))
 
 
-def likeliest_noise(env: TaskEnv) -> float:
-    """The noise that takes the likeliest action."""
-    discrete = isinstance(env.single_action_space, gymnasium.spaces.Discrete)
-    return LIKELIEST_CATEGORICAL if discrete else LIKELIEST_GAUSSIAN
+def likeliest_noise(space: gymnasium.Space[Any]) -> float:
+    """The noise that takes the likeliest action of a space."""
+    return LIKELIEST_CATEGORICAL if isinstance(space, gymnasium.spaces.Discrete) else LIKELIEST_GAUSSIAN
 
 
 def task_rows(env: TaskEnv) -> torch.Tensor:

@@ -33,7 +33,7 @@ def test_a_core_of_ones_own_remembers(algorithm: str, metarl: Command, tmp_path:
     # What a run names is not run unasked, and is found wherever one stands.
     assert_refused(metarl("evaluate", "run"), "leaky.py:Leaky", "--trust")
     os.chdir(tmp_path.parent)
-    curve = library.evaluate(tmp_path / "run", tasks=3, rounds=1, trust=True)["per_task"]
+    curve = library.evaluate(tmp_path / "run", tasks=3, adaptations=1, trust=True)["per_task"]
     assert np.isfinite(curve).all()
 
 
@@ -60,7 +60,7 @@ def test_an_off_policy_method_of_ones_own_learns_from_the_replay(metarl: Command
     ]
     train(metarl, "bandit", "greedy_q.py:GreedyQ", *options, "--iterations", "60", out="run")
     policy = library.load(tmp_path / "run", trust=True)
-    (adapted,) = policy.practise(task=0, rounds=0, split="train")
+    (adapted,) = policy.practise(task=0, adaptations=0, split="train")
     env = policy.setup.env
     (means,) = env.tasks.values()
     assert adapted(np.zeros(env.observation_size)) == means[0].argmax()

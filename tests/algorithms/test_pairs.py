@@ -75,7 +75,9 @@ def test_every_pair_that_needs_no_policy_learns_from_labels(inner: str, outer: s
     assert bool(moved(state["model"], updated["model"])) == (outer != "none")
 
 
-@pytest.mark.parametrize(("outer", "inner"), [(outer, inner) for outer, inners in REFUSED.items() for inner in inners])
+@pytest.mark.parametrize(
+    ("outer", "inner"), [(outer, inner) for outer, inners in REFUSED.items() for inner in sorted(inners)]
+)
 def test_what_does_not_go_together_is_refused_by_name(outer: str, inner: str) -> None:
     with pytest.raises(InputError, match=f"^algo.outer {outer} .* algo.inner {inner} .* — "):
         config_class("maml-trpo", pair(inner, outer))
@@ -120,4 +122,4 @@ def test_the_command_pairs_them_and_knows_the_pairs_options_alone(metarl: Comman
     assert_refused(metarl(*arguments[:-1], "prmp"), "algo.outer is 'prmp'", "did you mean 'promp'?")
     trained = metarl(*arguments, "--algo.epochs", "2")
     assert trained.code == 0, trained
-    assert metarl("evaluate", "run", "--tasks", "2", "--rounds", "1").code == 0
+    assert metarl("evaluate", "run", "--tasks", "2", "--adaptations", "1").code == 0

@@ -141,10 +141,10 @@ def test_it_trains_resumes_adapts_and_is_exported(metarl: Command, tmp_path: Pat
     assert metarl(*half[:position], "1", *half[position + 1 :]).code == 0
     assert metarl(*half, "--resume").code == 0
     assert end_result(tmp_path / "run") == end_result(tmp_path / "half")
-    assert metarl("evaluate", "run", "--tasks", "2", "--rounds", "2", "--deterministic").code == 0
+    assert metarl("evaluate", "run", "--tasks", "2", "--adaptations", "2", "--deterministic").code == 0
 
     policy = library.load(tmp_path / "run")
-    adapted = policy.practise(task=0, rounds=1)[-1]
+    adapted = policy.practise(task=0, adaptations=1)[-1]
     rows = np.random.default_rng(0).standard_normal((3, 2))
     alone = []
     for row in rows:
@@ -155,7 +155,7 @@ def test_it_trains_resumes_adapts_and_is_exported(metarl: Command, tmp_path: Pat
     assert np.array_equal(alone[0], remembered[0]) and not np.allclose(alone[2], remembered[2], atol=1e-7)
     with pytest.raises(InputError, match="remembers each step"):
         adapted(rows)
-    exported = metarl("export", "run", "--out", "policy", "--rounds", "1")
+    exported = metarl("export", "run", "--out", "policy", "--adaptations", "1")
     assert exported.code == 0, exported
 
 
@@ -164,7 +164,7 @@ def test_a_core_of_ones_own_is_adapted_too(metarl: Command, tmp_path: Path) -> N
     result = metarl(*train_arguments("run", 2), "--algo.policy", "leaky.py:Leaky", "--algo.memory-size", "5")
     assert result.code == 0, result
     assert_refused(metarl("evaluate", "run"), "leaky.py:Leaky", "--trust")
-    assert metarl("evaluate", "run", "--tasks", "2", "--rounds", "1", "--trust").code == 0
+    assert metarl("evaluate", "run", "--tasks", "2", "--adaptations", "1", "--trust").code == 0
 
 
 @pytest.mark.parametrize(

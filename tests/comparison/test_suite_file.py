@@ -106,7 +106,7 @@ def test_every_built_in_suite_says_on_the_command_line_what_its_file_says(
             assert command.resume and command.out == Path("out")
             for asked in cell.evaluations:
                 evaluation = parse(asked.command(Path("out")))
-                assert (evaluation.tasks, evaluation.rounds) == (asked.tasks, asked.adaptations)
+                assert (evaluation.tasks, evaluation.adaptations) == (asked.tasks, asked.adaptations)
                 assert (evaluation.deterministic, evaluation.shots) == (asked.deterministic, asked.shots)
 
 

@@ -23,7 +23,6 @@ from metarl.algorithms.algorithm import Traits
 from metarl.cli import main
 from metarl.core.types import Action
 from metarl.deployment.adapt import AdaptedPolicy, AdaptivePolicy, load
-from metarl.deployment.export import export_policy
 from metarl.runtime.errors import EnvironmentBroke, InputError, NonFiniteError
 from metarl.runtime.randomness import Address, Purpose
 from metarl.sampling import collect as sampling
@@ -63,7 +62,7 @@ def test_adapting_in_one_environment_equals_collecting_the_same_experience_side_
     # The plane has one start and no chance: with the same noise, episodes one after the other in a gymnasium.Env are
     # those of as many lanes of the TaskEnv. Products of other batch sizes round differently, by some 1e-7.
     policy, rounds = library.load(finished_run), 2
-    adapted = policy.adapt(plane(), episodes=EPISODES, rounds=rounds, seed=7)
+    adapted = policy.adapt(plane(), episodes=EPISODES, adaptations=rounds, seed=7)
 
     address = Address(7).at(Purpose.EVALUATION)
     drawn = iter(
@@ -84,7 +83,7 @@ def test_adapting_in_one_environment_equals_collecting_the_same_experience_side_
     agent = Recorder(policy.setup.algorithm)
     trial = sampling.collect(env, agent, policy.state, rounds + 1, Address(99))
     np.testing.assert_allclose(adapted.returns, trial.returns[0, :rounds], rtol=1e-5)
-    start = policy.adapt(plane(), rounds=0).memory.params
+    start = policy.adapt(plane(), adaptations=0).memory.params
     for name, value in agent.memories[-1].params.items():
         torch.testing.assert_close(adapted.memory.params[name], value, rtol=1e-4, atol=1e-6)
         assert (value - start[name]).abs().max() > 1e-4, name  # the steps were no tiny ones
@@ -115,7 +114,7 @@ class Recorder:
 
 
 def test_the_action_is_the_mean_that_the_checkpoints_weights_give(finished_run: Path) -> None:
-    adapted = load(finished_run).adapt(plane(), rounds=0)
+    adapted = load(finished_run).adapt(plane(), adaptations=0)
     observations = np.random.default_rng(0).normal(size=(6, 2))
     expected = np.clip(by_hand(weights_on_disk(finished_run), observations), -1, 1)
     np.testing.assert_allclose(adapted(observations), expected, atol=1e-6)
@@ -124,7 +123,7 @@ def test_the_action_is_the_mean_that_the_checkpoints_weights_give(finished_run: 
 
 
 def test_actions_stay_within_the_space_of_the_environment(finished_run: Path) -> None:
-    adapted = load(finished_run).adapt(plane(), rounds=0)
+    adapted = load(finished_run).adapt(plane(), adaptations=0)
     far = np.full(2, 1e6)
     unclipped = by_hand(weights_on_disk(finished_run), far)
     assert (np.abs(unclipped) > 1).any()  # or nothing would be tested
@@ -137,7 +136,7 @@ def test_sampled_actions_have_the_policys_mean_and_deviation(finished_run: Path)
     # Normal with the mean and deviation of the checkpoint's weights, cut at ±1: with standardised bounds α, β the
     # share Φ(α) + 1 − Φ(β) is cut, and the mean is −Φ(α) + 1 − Φ(β) + μ (Φ(β) − Φ(α)) − σ (φ(β) − φ(α)). Among 4,000
     # draws three deviations of a share of 0.32 are 2.2 %, and of a mean of draws with deviation 0.72 they are 0.034.
-    adapted, weights = load(finished_run).adapt(plane(), rounds=0), weights_on_disk(finished_run)
+    adapted, weights = load(finished_run).adapt(plane(), adaptations=0), weights_on_disk(finished_run)
     actions = adapted(np.zeros((2000, 2)), np.random.default_rng(0))
     mean, deviation = by_hand(weights, np.zeros(2)), np.exp(weights["log_std"])
     low, high = (-1 - mean) / deviation, (1 - mean) / deviation
@@ -148,7 +147,7 @@ def test_sampled_actions_have_the_policys_mean_and_deviation(finished_run: Path)
 
 
 def test_the_likeliest_of_discrete_actions_is_taken(bandit_run: Path) -> None:
-    adapted = load(bandit_run).adapt(gymnasium.make("metarl/Bandit-v0", horizon=5), rounds=1, episodes=3)
+    adapted = load(bandit_run).adapt(gymnasium.make("metarl/Bandit-v0", horizon=5), adaptations=1, episodes=3)
     params = {name: value[0].numpy() for name, value in adapted.memory.params.items()}
     logits = by_hand(params, np.zeros((1, 1)))[0]
     assert adapted(np.zeros(1)) == logits.argmax()
@@ -163,7 +162,7 @@ def test_two_adapted_policies_do_not_disturb_each_other(finished_run: Path) -> N
 
     def adapt(task: dict[str, list[float]]) -> AdaptedPolicy:
         env = gymnasium.make("metarl/PointNav-v0", task=task, horizon=HORIZON)
-        return policy.adapt(env, episodes=3, rounds=2)
+        return policy.adapt(env, episodes=3, adaptations=2)
 
     first = adapt(right)
     action = first(observation)
@@ -203,7 +202,7 @@ class Counting(gymnasium.Env[Any, Any]):
 
 def test_a_users_environment_is_played_episode_by_episode_and_left_open(finished_run: Path) -> None:
     env = Counting()
-    adapted = load(finished_run).adapt(env, episodes=4, rounds=2)
+    adapted = load(finished_run).adapt(env, episodes=4, adaptations=2)
     assert (env.resets, env.steps, env.closed) == (8, 24, False)
     assert len(set(env.seeds)) == 8 and adapted.returns.shape == (2,)
     assert adapted(env.reset()[0]).dtype == np.float32
@@ -259,7 +258,7 @@ def remembering(run: Path) -> tuple[AdaptivePolicy, Memoriser]:
 
 def test_a_memory_of_single_steps_lives_through_episodes_and_in_the_adapted_policy_alone(finished_run: Path) -> None:
     policy, agent = remembering(finished_run)
-    adapted = policy.adapt(Counting(), episodes=4, rounds=2)
+    adapted = policy.adapt(Counting(), episodes=4, adaptations=2)
     assert agent.adapted_on == [(1, 1, HORIZON)] * 8  # after each episode
     assert len(adapted.returns) == 8
     here = np.zeros(2)
@@ -296,8 +295,8 @@ def test_a_policy_that_remembers_steps_is_exported_with_its_memory(
 ) -> None:
     sizes = {"tasks": 4, "lanes": 3, "iterations": 1, "threads": 1, "torch_threads": 1}
     trained = library.train(environment, algorithm, out=tmp_path / "run", env={"horizon": 6}, algo=options, **sizes)
-    (adapted,) = load(trained.path).practise(task=0, rounds=1)[-1:]
-    export_policy(adapted, tmp_path / "policy")
+    (adapted,) = load(trained.path).practise(task=0, adaptations=1)[-1:]
+    library.export(adapted, tmp_path / "policy")
     rows = np.random.default_rng(1).normal(size=(9, adapted.spaces.observation_size + 1)).astype(np.float32)
     np.save(tmp_path / "in.npy", rows)
     arguments = [str(tmp_path / name) for name in ("policy", "in.npy", "out.npy")]
@@ -319,7 +318,7 @@ def test_a_memory_that_grows_is_not_exported(
     monkeypatch.setattr(agent, "observe", lambda acting, memory, transition: torch.cat([memory, memory]))
     monkeypatch.setattr(agent, "act", lambda acting, memory, *seen: (Action(memory[:1], torch.zeros(1, 1)), memory))
     with pytest.raises(InputError, match=r"remembers grows with each step.* — use metarl\.load"):
-        export_policy(policy.adapt(Counting(), rounds=0), tmp_path / "policy")
+        library.export(policy.adapt(Counting(), adaptations=0), tmp_path / "policy")
     assert not (tmp_path / "policy").exists()
 
 
@@ -346,10 +345,10 @@ def test_what_cannot_be_played_or_seen_is_refused(finished_run: Path) -> None:
     policy = load(finished_run)
     with pytest.raises(InputError, match="give a single environment"):
         lane_spaces(gymnasium.make_vec("CartPole-v1"))  # type: ignore[arg-type]
-    for options in ({"episodes": 0}, {"rounds": -1}, {"seed": -1}):
+    for options in ({"episodes": 0}, {"adaptations": -1}, {"seed": -1}):
         with pytest.raises(InputError, match=f"{next(iter(options))} is .* at least"):
             policy.adapt(plane(), **options)
-    adapted = policy.adapt(plane(), rounds=0)
+    adapted = policy.adapt(plane(), adaptations=0)
     with pytest.raises(InputError, match=r"shape \(3,\) — give \(2,\)"):
         adapted(np.zeros(3))
     with pytest.raises(NonFiniteError, match="not finite"):
@@ -373,7 +372,7 @@ def test_the_exported_program_acts_alike_where_metarl_is_unknown(
     discrete = kind == "discrete"
     env = gymnasium.make("metarl/Bandit-v0", horizon=5) if discrete else plane()
     adapted = load(bandit_run if discrete else finished_run).adapt(env, episodes=3)
-    export_policy(adapted, tmp_path / "policy")
+    library.export(adapted, tmp_path / "policy")
     observations = np.random.default_rng(1).normal(size=(7, 1 if discrete else 2)).astype(np.float32)
     np.save(tmp_path / "in.npy", observations)
     arguments = [str(tmp_path / name) for name in ("policy/policy.pt2", "in.npy", "out.npy")]
@@ -404,7 +403,7 @@ def test_a_program_that_acts_otherwise_is_not_written(
     forward = export.Program.forward
     monkeypatch.setattr(export.Program, "forward", lambda self, observation: forward(self, observation) + 1e-5)
     with pytest.raises(RuntimeError, match="differ from the policy's"):
-        export_policy(load(finished_run).adapt(plane(), rounds=0), tmp_path / "policy")
+        library.export(load(finished_run).adapt(plane(), adaptations=0), tmp_path / "policy")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -413,7 +412,7 @@ def test_the_command_exports_the_policy_as_trained_or_adapted(metarl: Command, r
     stored = safetensors.numpy.load_file("plain/weights.safetensors")
     for name, value in weights_on_disk(run).items():
         np.testing.assert_array_equal(stored[f"params/{name}"][0], value)
-    assert metarl("export", "run", "--out", "adapted", "--rounds", "2").code == 0
+    assert metarl("export", "run", "--out", "adapted", "--adaptations", "2").code == 0
     facts = json.loads(Path("adapted/policy.json").read_text())
     assert facts["adapted_in_rounds"] == 2 and facts["iteration"] == 4
 
@@ -425,7 +424,7 @@ def test_bad_input_is_refused_and_nothing_is_written(metarl: Command, run: Path,
     assert_refused(metarl("export", "no-such", "--out", "policy"), "no run at no-such")
     assert_refused(metarl("export", "run", "--out", "taken"), "taken is there already")
     assert_refused(metarl("export", "run", "--out", "no/such/policy"), "no/such is no folder")
-    assert_refused(metarl("export", "run", "--out", "policy", "--rounds=-1"), "--rounds is -1")
+    assert_refused(metarl("export", "run", "--out", "policy", "--adaptations=-1"), "--adaptations is -1")
     assert snapshot(tmp_path) == before
 
 

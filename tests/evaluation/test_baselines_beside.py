@@ -16,7 +16,7 @@ from metarl.runs.load import load_config
 from metarl.runs.run_directory import RunDirectory
 
 __all__ = ["metarl"]
-SIZES = ("--tasks", "3", "--rounds", "1")
+SIZES = ("--tasks", "3", "--adaptations", "1")
 
 
 @pytest.fixture(scope="module")

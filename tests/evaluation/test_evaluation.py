@@ -15,7 +15,7 @@ from metarl.evaluation.evaluate import bootstrap_interval
 
 
 def test_the_printed_object_and_the_written_file_are_the_contract(metarl: Command, run: Path) -> None:
-    code, out, err = metarl("evaluate", "run", "--tasks", "5", "--rounds", "2", "--json")
+    code, out, err = metarl("evaluate", "run", "--tasks", "5", "--adaptations", "2", "--json")
     assert (code, err) == (0, "")
     record = json.loads(out)
     assert json.loads((run / "evaluation.json").read_text()) == record
@@ -31,7 +31,7 @@ def test_the_printed_object_and_the_written_file_are_the_contract(metarl: Comman
 
 
 def test_a_deterministic_evaluation_reports_likeliest_and_sampled_actions(metarl: Command, run: Path) -> None:
-    sizes = ("--tasks", "3", "--rounds", "1")
+    sizes = ("--tasks", "3", "--adaptations", "1")
     usual = json.loads(metarl("evaluate", "run", *sizes, "--json").out)
     code, out, err = metarl("evaluate", "run", *sizes, "--deterministic", "--compare", "random-init", "--json")
     record = json.loads(out)
@@ -51,15 +51,15 @@ def test_a_deterministic_evaluation_reports_likeliest_and_sampled_actions(metarl
             assert all(f"{mean:.2f}" in out for mean in returns["returns"]["mean"])
 
 
-def test_without_a_number_of_rounds_it_is_three_or_that_of_training(metarl: Command, run: Path) -> None:
+def test_without_a_number_of_adaptations_it_is_three_or_that_of_training(metarl: Command, run: Path) -> None:
     assert metarl(*train_arguments("long", 1), "--algo.inner-steps", "5").code == 0
-    for name, rounds in (("run", 3), ("long", 5)):
+    for name, adaptations in (("run", 3), ("long", 5)):
         per_task = json.loads(metarl("evaluate", name, "--tasks", "2", "--json").out)["per_task"]
-        assert np.shape(per_task) == (2, rounds + 1)
+        assert np.shape(per_task) == (2, adaptations + 1)
 
 
 def test_the_table_shows_the_same_numbers(metarl: Command, run: Path) -> None:
-    out = metarl("evaluate", "run", "--tasks", "5", "--rounds", "2").out
+    out = metarl("evaluate", "run", "--tasks", "5", "--adaptations", "2").out
     returns = json.loads((run / "evaluation.json").read_text())["returns"]
     for name in ("mean", "low", "high"):
         assert all(f"{value:.2f}" in out for value in returns[name])
@@ -71,7 +71,7 @@ def test_an_evaluation_is_its_seed_and_neither_cores_nor_an_absent_gpu_matter(
     metarl: Command, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def evaluate(seed: int) -> str:
-        result = metarl("evaluate", "run", "--tasks", "3", "--rounds", "1", "--seed", seed, "--json")
+        result = metarl("evaluate", "run", "--tasks", "3", "--adaptations", "1", "--seed", seed, "--json")
         assert result.code == 0, result
         return result.out
 
@@ -87,7 +87,7 @@ def test_an_evaluation_is_its_seed_and_neither_cores_nor_an_absent_gpu_matter(
 
 def test_tasks_of_an_evaluation_do_not_depend_on_how_many_there_are(metarl: Command, run: Path) -> None:
     few, many = (
-        json.loads(metarl("evaluate", "run", "--tasks", tasks, "--rounds", "1", "--json").out)["per_task"]
+        json.loads(metarl("evaluate", "run", "--tasks", tasks, "--adaptations", "1", "--json").out)["per_task"]
         for tasks in (3, 6)
     )
     assert np.allclose(few, many[:3], rtol=1e-5)
@@ -112,7 +112,7 @@ def test_a_run_can_be_evaluated_while_it_trains(metarl: Command, tmp_path: Path,
     job.wait_for(lambda: any(tmp_path.glob("run/checkpoints/*.json")))
     evaluated = []
     while job.process.is_alive():
-        result = metarl("evaluate", "run", "--tasks", "2", "--rounds", "0", "--json")
+        result = metarl("evaluate", "run", "--tasks", "2", "--adaptations", "0", "--json")
         assert (result.code, result.err) == (0, "")
         evaluated.append(json.loads(result.out)["iteration"])
     assert evaluated == sorted(evaluated)
@@ -121,8 +121,8 @@ def test_a_run_can_be_evaluated_while_it_trains(metarl: Command, tmp_path: Path,
 
 
 def test_evaluating_twice_in_a_process_changes_no_bit_either(run: Path) -> None:
-    first = library.evaluate(str(run), tasks=3, rounds=1)
-    assert library.evaluate(run, tasks=3, rounds=1) == first
+    first = library.evaluate(str(run), tasks=3, adaptations=1)
+    assert library.evaluate(run, tasks=3, adaptations=1) == first
     assert len(library.evaluate(run)["per_task"]) == 40
 
 
@@ -131,7 +131,7 @@ def test_a_split_with_a_fixed_list_is_met_in_full_and_in_its_order(metarl: Comma
     assert metarl(*train_arguments("run", iterations=1), *lists).code == 0
 
     def goals_met(*options: str) -> list[float]:
-        record = json.loads(metarl("evaluate", "run", "--rounds", "0", "--json", *options).out)
+        record = json.loads(metarl("evaluate", "run", "--adaptations", "0", "--json", *options).out)
         assert record["tasks"] == len(record["per_task"])
         return [only for (only,) in record["per_task"]]
 
@@ -144,9 +144,9 @@ def test_a_split_with_a_fixed_list_is_met_in_full_and_in_its_order(metarl: Comma
 def test_an_evaluation_says_whether_its_tasks_are_unseen_and_meets_a_published_list_whole(metarl: Command) -> None:
     assert metarl(*train_arguments("run", iterations=1), "--env.variant", "pearl", "--env.horizon", "5").code == 0
     for split, count, unseen in (("test", 20, True), ("train", 80, False)):
-        record = json.loads(metarl("evaluate", "run", "--rounds", "0", "--split", split, "--json").out)
+        record = json.loads(metarl("evaluate", "run", "--adaptations", "0", "--split", split, "--json").out)
         assert (record["tasks"], record["unseen"]) == (count, unseen)
-        title = metarl("evaluate", "run", "--rounds", "0", "--split", split).out
+        title = metarl("evaluate", "run", "--adaptations", "0", "--split", split).out
         assert ("met in training" in " ".join(title.split())) == (not unseen)
 
 
@@ -157,7 +157,8 @@ def test_a_split_that_the_environment_does_not_have_is_refused(metarl: Command) 
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("tasks", 0), ("tasks", -3), ("tasks", 10**9), ("rounds", -1), ("seed", -1), ("seed", 2**32)]
+    ("option", "value"),
+    [("tasks", 0), ("tasks", -3), ("tasks", 10**9), ("adaptations", -1), ("seed", -1), ("seed", 2**32)],
 )
 def test_impossible_numbers_are_refused_by_name(metarl: Command, run: Path, option: str, value: int) -> None:
     before = snapshot(run)
@@ -166,7 +167,7 @@ def test_impossible_numbers_are_refused_by_name(metarl: Command, run: Path, opti
 
 
 def test_no_adaptation_at_all_and_one_task_can_be_evaluated(metarl: Command, run: Path) -> None:
-    record = json.loads(metarl("evaluate", "run", "--tasks", "1", "--rounds", "0", "--json").out)
+    record = json.loads(metarl("evaluate", "run", "--tasks", "1", "--adaptations", "0", "--json").out)
     ((only,),) = record["per_task"]
     assert record["returns"] == {"mean": [only], "low": [only], "high": [only]}
 

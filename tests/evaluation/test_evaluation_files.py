@@ -13,7 +13,7 @@ from support.command import Command, assert_refused, snapshot
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from envs.families.point.navigation import PointNav
-from metarl.evaluation.files import picture_of, png
+from metarl.evaluation.charts import picture_of, png
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def made_up() -> dict[str, Any]:
 
 
 def test_every_row_of_the_csv_is_a_number_of_the_json(metarl: Command, run: Path) -> None:
-    record = json.loads(metarl("evaluate", "run", "--tasks", "3", "--rounds", "2", "--json").out)
+    record = json.loads(metarl("evaluate", "run", "--tasks", "3", "--adaptations", "2", "--json").out)
     with open(run / "evaluation.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["algo", "task", "goal_0", "goal_1", "round", "return", "informed", "random"]
@@ -77,8 +77,8 @@ def test_a_picture_without_levels_is_one_without_their_lines(made_up: dict[str, 
 
 
 def test_tensorboard_shows_the_last_evaluation_alone(metarl: Command, run: Path) -> None:
-    assert metarl("evaluate", "run", "--tasks", "3", "--rounds", "4").code == 0
-    record = json.loads(metarl("evaluate", "run", "--tasks", "2", "--rounds", "1", "--json").out)
+    assert metarl("evaluate", "run", "--tasks", "3", "--adaptations", "4").code == 0
+    record = json.loads(metarl("evaluate", "run", "--tasks", "2", "--adaptations", "1", "--json").out)
     shown = EventAccumulator(str(run / "evaluation"), size_guidance={"images": 0})
     shown.Reload()
     for tag, values in {
@@ -105,7 +105,7 @@ def test_the_picture_is_a_picture(made_up: dict[str, Any], tmp_path: Path) -> No
 
 
 def test_a_film_moves_in_tensorboard_and_does_not_outlive_its_evaluation(metarl: Command, run: Path) -> None:
-    arguments = ("evaluate", "run", "--tasks", "2", "--rounds", "1")
+    arguments = ("evaluate", "run", "--tasks", "2", "--adaptations", "1")
     assert metarl(*arguments, "--film").code == 0
     shown = EventAccumulator(str(run / "evaluation"), size_guidance={"images": 0})
     shown.Reload()
@@ -141,7 +141,7 @@ def test_broken_pictures_are_a_warning_and_the_numbers_stand(
     broken: str,
     lost: list[str],
 ) -> None:
-    arguments = ("evaluate", "run", "--tasks", "2", "--rounds", "1", "--json")
+    arguments = ("evaluate", "run", "--tasks", "2", "--adaptations", "1", "--json")
     whole = metarl(*arguments)
     (run / "evaluation.json").unlink()
 

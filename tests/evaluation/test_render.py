@@ -10,6 +10,7 @@ from support.command import Command, assert_refused, snapshot, train_arguments
 from metarl.deployment.adapt import load
 from metarl.evaluation import render
 from metarl.evaluation.render import CAPTION, captioned, encode, render_run, returns_so_far
+from metarl.runtime.randomness import Address, Purpose
 
 SIZE, HORIZON = 480, 5
 HEIGHT = SIZE + 2 * CAPTION
@@ -32,7 +33,9 @@ def test_a_video_shows_every_step_of_every_task_before_beside_after(
     metarl: Command, run: Path, drawn: list[str]
 ) -> None:
     # Nobody reaches a goal in 5 steps, so an episode is its start and 5 steps; and there are two tasks.
-    assert metarl("render", "run", "--out", "film.mp4", "--tasks", "2", "--rounds", "1").out == "written: film.mp4\n"
+    assert (
+        metarl("render", "run", "--out", "film.mp4", "--tasks", "2", "--adaptations", "1").out == "written: film.mp4\n"
+    )
     film = iio.imread("film.mp4", plugin="pyav")
     assert film.shape == (2 * (HORIZON + 1), HEIGHT, 2 * SIZE, 3)
     assert (film[0] != film[-1]).any()
@@ -46,7 +49,7 @@ def test_the_returns_on_screen_are_those_of_the_paths(run: Path, drawn: list[str
     policy = load(run)
     for adapted in policy.practise(1, 1, seed=3):
         positions, totals = [], []
-        for total in returns_so_far(policy.setup.env, adapted, 3, 1):
+        for total in returns_so_far(policy.setup.env, adapted, Address(3)):
             positions.append(policy.setup.env.position[0].copy())  # type: ignore[attr-defined]
             totals.append(total)
         distances = np.linalg.norm(np.array(positions[1:]) - policy.setup.env.tasks["goal"][0], axis=1)
@@ -55,7 +58,6 @@ def test_the_returns_on_screen_are_those_of_the_paths(run: Path, drawn: list[str
 
 
 def test_the_tasks_are_those_that_evaluation_meets(run: Path) -> None:
-    from metarl.runtime.randomness import Address, Purpose
     from metarl.training.loop import set_new_tasks
     from metarl.training.setup import set_up
 
@@ -68,7 +70,7 @@ def test_the_tasks_are_those_that_evaluation_meets(run: Path) -> None:
 
 
 def test_a_gif_can_be_read_back(run: Path, tmp_path: Path) -> None:
-    render_run(run, tmp_path / "film.gif", tasks=1, rounds=1)
+    render_run(run, tmp_path / "film.gif", tasks=1, adaptations=1)
     frames = iio.imread(tmp_path / "film.gif")
     assert frames.shape[1:] == (HEIGHT, 2 * SIZE, 3) and 2 <= len(frames) <= HORIZON + 1  # equal ones are merged
 
@@ -83,8 +85,8 @@ def test_frames_come_out_as_they_went_in(kind: str) -> None:
 
 
 def test_a_map_of_the_plane_has_the_paths_of_every_round(metarl: Command, run: Path, drawn: list[str]) -> None:
-    assert metarl("render", "run", "--out", "one.png", "--tasks", "2", "--rounds", "0").code == 0
-    assert metarl("render", "run", "--out", "three.png", "--tasks", "2", "--rounds", "2").code == 0
+    assert metarl("render", "run", "--out", "one.png", "--tasks", "2", "--adaptations", "0").code == 0
+    assert metarl("render", "run", "--out", "three.png", "--tasks", "2", "--adaptations", "2").code == 0
     one, three = iio.imread("one.png"), iio.imread("three.png")
     assert one.shape == three.shape == (SIZE + CAPTION, 2 * SIZE, 3)
     assert (one != three).any()
@@ -112,7 +114,7 @@ def test_what_cannot_be_drawn_is_refused_and_nothing_is_written(metarl: Command,
     assert_refused(metarl("render", "run", "--out", "folder.gif"), "folder.gif is a folder")
     assert_refused(metarl("render", "run", "--out", "no/such/film.gif"), "no/such is no folder")
     assert_refused(metarl("render", "run", "--out", "film.gif", "--tasks", "0"), "--tasks is 0")
-    assert_refused(metarl("render", "run", "--out", "film.gif", "--rounds=-1"), "--rounds is -1")
+    assert_refused(metarl("render", "run", "--out", "film.gif", "--adaptations=-1"), "--adaptations is -1")
     assert_refused(metarl("render", "pulls", "--out", "film.gif"), "Bandit has no pictures")
     assert_refused(metarl("render", "cheetah", "--out", "map.png"), "no map", ".mp4")
     assert_refused(metarl("render", "cheetah", "--out", "film.gif", "--split", "outside"), "no split 'outside'")

@@ -26,7 +26,7 @@ def train(environment: str, learner: str, out: str, iterations: int = 2, *more: 
 
 
 def evaluated(metarl: Command, run: str, *more: Any) -> dict[str, Any]:
-    result = metarl("evaluate", run, "--tasks", "7", "--rounds", "2", "--json", *more)
+    result = metarl("evaluate", run, "--tasks", "7", "--adaptations", "2", "--json", *more)
     assert result.code == 0, result
     return json.loads(result.out)
 
@@ -81,7 +81,7 @@ def test_a_run_is_evaluated_with_other_shots_than_it_was_trained_with(metarl: Co
 def test_what_is_printed_shows_the_curve(metarl: Command, tmp_path: Path) -> None:
     out = metarl(*train("polynomial", "maml", "run")).out
     assert "polynomial · maml · 3 tasks · cpu" in out and "after 1 step" in out and "before adaptation" in out
-    table = metarl("evaluate", "run", "--tasks", "5", "--rounds", "1").out
+    table = metarl("evaluate", "run", "--tasks", "5", "--adaptations", "1").out
     assert "mean loss" in table and "evaluation.json" in table
     listed = metarl("list").out
     assert all(name in listed for name in (*SOURCES, *names_for("labels")))

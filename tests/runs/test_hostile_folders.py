@@ -40,7 +40,7 @@ def assert_in_one_line(result: Result) -> None:
     assert len(result.err) <= 2000 and result.err.rstrip("\n").isprintable()
 
 
-EVALUATE = ["evaluate", "run", "--tasks", "2", "--rounds", "1"]
+EVALUATE = ["evaluate", "run", "--tasks", "2", "--adaptations", "1"]
 RESUME = [*train_arguments("run", iterations=5), "--resume"]
 REPORT = ["report", ".", "--out", "page.html"]
 

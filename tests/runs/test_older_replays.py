@@ -43,7 +43,7 @@ def weights(run: Path, iteration: int) -> dict[str, torch.Tensor]:
 def test_a_run_goes_on_as_the_version_that_began_it_would_have(name: str, metarl: Command, tmp_path: Path) -> None:
     old = Path(shutil.copytree(OLD / name, tmp_path / "old"))
     expected = [json.loads(line) for line in (old / "went_on.jsonl").read_text().splitlines()]
-    assert library.evaluate(old, tasks=2, rounds=1)["iteration"] == library.load(old).iteration == 2
+    assert library.evaluate(old, tasks=2, adaptations=1)["iteration"] == library.load(old).iteration == 2
     held = weights(old, 2)
     resumed = metarl("train", *TRAINED[name], *SHARED, "--iterations", "4", "--resume")
     assert resumed.code == 0, resumed

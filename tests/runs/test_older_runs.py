@@ -67,7 +67,7 @@ def test_a_run_of_an_older_schema_is_evaluated_and_goes_on_with_its_options_as_t
 ) -> None:
     before, lines = {"schema": 1} | values(old), numbers(old)
     assert before["schema"] == int(name[len("schema_")])
-    record = library.evaluate(old, tasks=3, rounds=1)
+    record = library.evaluate(old, tasks=3, adaptations=1)
     assert record["iteration"] == 2 and record["tasks"] == 3
     if "sinusoid" not in name:
         assert library.load(old).iteration == 2

@@ -57,7 +57,7 @@ def test_a_second_resume_is_refused_while_the_first_writes_and_the_run_is_whole(
     job.wait_for(lambda: len((run / "metrics.jsonl").read_text().splitlines()) > 5)
     result = metarl(*train_arguments("run", iterations=100_000), "--resume")
     assert_refused(result, f"process {job.process.pid} on ", "is writing run", "wait for it")
-    evaluated = metarl("evaluate", "run", "--tasks", "2", "--rounds", "0", "--json")
+    evaluated = metarl("evaluate", "run", "--tasks", "2", "--adaptations", "0", "--json")
     assert evaluated.code == 0  # which only reads the checkpoint
     job.send(signal.SIGTERM)
     assert job.end() == 143

@@ -257,7 +257,7 @@ def test_a_folder_may_have_any_name(metarl: Command, tmp_path: Path) -> None:
     done = metarl(*train_arguments(out, iterations=1))
     assert done.code == 0, done
     assert f"metrics:     {out}/metrics.jsonl\n" in done.out
-    done = metarl("evaluate", out, "--tasks", "2", "--rounds", "1")
+    done = metarl("evaluate", out, "--tasks", "2", "--adaptations", "1")
     assert done.code == 0 and f"written: {out}/evaluation.json\n" in done.out
     assert (tmp_path / out / "evaluation.json").is_file()
 

@@ -44,13 +44,13 @@ def code(run: Path) -> dict[str, dict[str, str]]:
 
 
 def opened(metarl: Command, *trust: str, run: str | Path = "runs/mine") -> int:
-    result = metarl("evaluate", run, "--tasks", "2", "--rounds", "1", *trust)
+    result = metarl("evaluate", run, "--tasks", "2", "--adaptations", "1", *trust)
     assert result.code == 0, result
     return result.code
 
 
 OPENINGS = {
-    "evaluate": ("evaluate", "runs/mine", "--tasks", "2", "--rounds", "1"),
+    "evaluate": ("evaluate", "runs/mine", "--tasks", "2", "--adaptations", "1"),
     "render": ("render", "runs/mine", "--out", "film.gif"),
     "export": ("export", "runs/mine", "--out", "policy"),
 }
@@ -75,7 +75,7 @@ def test_a_trusted_run_is_filmed_with_its_evaluation(metarl: Command) -> None:
         "from envs.families.point.navigation import PointNav\n\n\nclass Own(PointNav):\n    pass\n"
     )
     assert metarl(*train_arguments("own", 1, "own.py:Own")).code == 0
-    result = metarl("evaluate", "own", "--tasks", "2", "--rounds", "1", "--film", "--trust")
+    result = metarl("evaluate", "own", "--tasks", "2", "--adaptations", "1", "--film", "--trust")
     assert result.code == 0 and "written: own/adaptation.gif" in result.out, result
 
 
@@ -85,7 +85,7 @@ def test_python_asks_for_trust_as_well(project: Path) -> None:
             open_run("runs/mine")
     assert not (project / "executed").exists()
     assert library.load("runs/mine", trust=True).iteration == 2
-    assert library.evaluate("runs/mine", tasks=2, rounds=1, trust=True)["env"] == ENVIRONMENT
+    assert library.evaluate("runs/mine", tasks=2, adaptations=1, trust=True)["env"] == ENVIRONMENT
 
 
 @pytest.mark.parametrize("name", ["mine.py:Line", "os:system", "sign.descent:Method"])
@@ -227,7 +227,7 @@ def test_a_damaged_record_of_code_is_refused(metarl: Command, project: Path) -> 
 
 
 def test_a_grid_hands_on_the_trust_that_naming_code_is(metarl: Command, project: Path) -> None:
-    suite = {"iterations": 1, "seeds": [0], "tasks": 2, "rounds": 1}
+    suite = {"iterations": 1, "seeds": [0], "evaluation": {"tasks": 2, "adaptations": 1}}
     sizes = {"train": {"tasks": 2, "lanes": 2}, "algo": {"hidden": [4]}}
     cells = [{"environments": ["mine.py:Line", "point-nav"], "algorithms": ["maml-vpg"], **sizes}]
     (project / "suite.yaml").write_text(yaml.safe_dump({**suite, "cells": cells}))

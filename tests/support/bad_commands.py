@@ -180,7 +180,9 @@ def no_run(rng: random.Random) -> Words:
     if command in ("render", "export"):
         words += ["--out", rng.choice(("film.mp4", "policy", "film.gif", "paths.png"))]
     if command == "evaluate" and rng.random() < 0.5:
-        words += rng.choice((["--tasks", "0"], ["--rounds", "-1"], ["--split", "tset"], ["--seed", "x"], ["--film"]))
+        words += rng.choice(
+            (["--tasks", "0"], ["--adaptations", "-1"], ["--split", "tset"], ["--seed", "x"], ["--film"])
+        )
     return words
 
 

@@ -44,9 +44,9 @@ def policy_of(run: Path, iteration: int) -> dict[str, torch.Tensor]:
     return {name: value for name, value in weights(run, iteration).items() if name.startswith("policy")}
 
 
-def evaluated(metarl: Command, run: str, *more: str, rounds: int = 2) -> np.ndarray:
-    """Returns of two unseen tasks after 0 … `rounds` rounds, `[N, K + 1]`."""
-    result = metarl("evaluate", run, "--tasks", "2", "--rounds", rounds, "--json", *more)
+def evaluated(metarl: Command, run: str, *more: str, adaptations: int = 2) -> np.ndarray:
+    """Returns of two unseen tasks after 0 … `adaptations` adaptations, `[N, K + 1]`."""
+    result = metarl("evaluate", run, "--tasks", "2", "--adaptations", adaptations, "--json", *more)
     assert result.code == 0, result
     return np.array(json.loads(result.out)["per_task"])
 
@@ -93,7 +93,7 @@ def test_the_oracles_policy_takes_the_task_beside_the_observation(
     observation, task = SIZES[environment]
     (first,) = (value for key, value in policy_of(tmp_path / "run", 1).items() if key.endswith("layers.0.weight"))
     assert first.shape == (8, observation + task * (name == "oracle"))
-    assert evaluated(metarl, "run", rounds=1).shape == (2, 2)
+    assert evaluated(metarl, "run", adaptations=1).shape == (2, 2)
 
 
 @pytest.mark.parametrize("name", ["random-init", "multitask", "oracle"])

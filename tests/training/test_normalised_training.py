@@ -40,7 +40,7 @@ def test_a_normalised_run_resumes_exactly_and_is_evaluated_with_its_moments(
     assert torch.isfinite(moments["observations/mean"]).all() and (moments["observations/squares"] >= 0).all()
     curves = []
     for run in ("whole", "half"):
-        result = metarl("evaluate", run, "--tasks", "2", "--rounds", "1", "--json")
+        result = metarl("evaluate", run, "--tasks", "2", "--adaptations", "1", "--json")
         curves.append(np.array(json.loads(result.out)["per_task"]))
     assert np.isfinite(curves[0]).all() and np.array_equal(*curves)
     # whoever resumes without the option would show the policy something else

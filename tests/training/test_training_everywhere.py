@@ -21,7 +21,7 @@ def test_every_environment_trains_and_evaluates(metarl: Command, tmp_path: Path,
     # 2 rounds x 2 tasks x 3 episodes of at most 5 steps an iteration; an episode has at least one.
     assert all(12 <= line["env_steps"] / line["iteration"] <= 60 for line in lines)
     assert all(np.isfinite(list(line.values())).all() for line in lines)
-    record = json.loads(metarl("evaluate", "run", "--tasks", "2", "--rounds", "1", "--json").out)
+    record = json.loads(metarl("evaluate", "run", "--tasks", "2", "--adaptations", "1", "--json").out)
     assert np.shape(record["per_task"]) == (2, 2) and np.isfinite(record["per_task"]).all()
     assert record["informed"] is None or np.isfinite(record["informed"])
 
