@@ -96,7 +96,7 @@ def open_grid(name: str, out: Path | None, only: Sequence[str] = ()) -> tuple[Su
     Raises:
         InputError: an impossible suite, a cell that is not there, or a folder that holds other runs.
     """
-    suite = load_suite(name, check_options=not only).only(only)
+    suite = load_suite(name, only)
     grid = out or Path("grids") / suite.name
     check_grid(suite, grid)
     return suite, grid

@@ -107,23 +107,23 @@ def mean_curve(curves: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndar
 
 
 def adaptation_picture(records: Sequence[Record], style: dict[str, Style]) -> Picture | None:
-    """The measure on test tasks after 0, 1, … rounds of adaptation, with what random actions and the best reach."""
+    """The measure on test tasks after 0, 1, … adaptations, with what random actions and the best reach."""
     measure = records[0].measure
     rows: list[Row] = []
-    axis = "rounds of adaptation" if measure == "return" else "gradient steps"
+    axis = "adaptations" if measure == "return" else "gradient steps"
     figure, axes = _axes(axis, f"{measure} on {_tasks_of(records)}")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     for algorithm, runs in by_algorithm(records).items():
         curves = [curve for run in runs if (curve := run.adaptation_curve())]
         if not curves:
             continue
-        rounds = min(len(curve["mean"]) for curve in curves)
-        per_seed = np.array([curve["mean"][:rounds] for curve in curves])  # [S, K + 1]
+        points = min(len(curve["mean"]) for curve in curves)
+        per_seed = np.array([curve["mean"][:points] for curve in curves])  # [S, K + 1]
         if len(curves) > 1:
             low, high = bootstrap_interval(per_seed)
         else:
             low, high = (np.array(curves[0][name]) for name in ("low", "high"))
-        mean, x = per_seed.mean(axis=0), np.arange(rounds)
+        mean, x = per_seed.mean(axis=0), np.arange(points)
         _draw(axes, x, mean, low, high, algorithm, style[algorithm], marker="o")
         rows += [(algorithm, *values, len(curves)) for values in zip(x, mean, low, high, strict=True)]
     if not rows:
@@ -141,7 +141,7 @@ def adaptation_picture(records: Sequence[Record], style: dict[str, Style]) -> Pi
 
 
 def profile_picture(records: Sequence[Record], style: dict[str, Style]) -> Picture | None:
-    """The share of test tasks and seeds that reach each return after the last round."""
+    """The share of test tasks and seeds that reach each return after the last adaptation."""
     scores: dict[str, np.ndarray] = {}
     for algorithm, runs in by_algorithm(records).items():
         found = [run.evaluation["per_task"] for run in runs if run.evaluation and run.evaluation.get("per_task")]
@@ -152,7 +152,7 @@ def profile_picture(records: Sequence[Record], style: dict[str, Style]) -> Pictu
         return None
     lowest, highest = (function([function(values) for values in scores.values()]) for function in (np.min, np.max))
     thresholds = np.linspace(lowest, highest, POINTS // 2)
-    figure, axes = _axes("return after the last round", "share of tasks at or above it")
+    figure, axes = _axes("return after the last adaptation", "share of tasks at or above it")
     rows: list[Row] = []
     for algorithm, values in scores.items():
         shares = performance_profile(values, thresholds)

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -103,7 +104,7 @@ class Record:
         return steps, before, after
 
     def adaptation_curve(self) -> dict[str, list[float]] | None:
-        """Its measure on unseen tasks after each round: `mean`, `low` and `high`, K + 1 values each."""
+        """Its measure on unseen tasks after each adaptation: `mean`, `low` and `high`, K + 1 values each."""
         curve = (self.evaluation or {}).get({"return": "returns", "loss": "loss"}[self.measure])
         complete = isinstance(curve, dict) and all(curve.get(name) for name in ("mean", "low", "high"))
         return curve if complete else None
@@ -221,54 +222,38 @@ def find_runs(folders: Sequence[Path]) -> Iterator[Path]:
     """
     seen = set()
     for folder in folders:
-        try:
-            there = folder.is_dir()
-        except OSError as error:
-            raise InputError(f"no folder {folder} ({error.strerror}) — give folders with runs in them") from error
-        if not there:
+        if not os.path.isdir(folder):
             raise InputError(f"no folder {folder} — give folders with runs in them")
-        for config in sorted(folder.rglob("config.yaml")):
-            run = config.parent
-            if run.resolve() not in seen and not _is_of_a_comparison(run.relative_to(folder), folder):
+        for run in (config.parent for config in sorted(folder.rglob("config.yaml"))):
+            above = [place for place in (run, *run.parents) if folder in place.parents]
+            compared = any(place.name == "compare" and (place.parent / "config.yaml").exists() for place in above)
+            if run.resolve() not in seen and not compared:
                 seen.add(run.resolve())
                 yield run
 
 
-def _is_of_a_comparison(inside: Path, folder: Path) -> bool:
-    rooms = inside.parts
-    return any(
-        room == "compare" and (folder.joinpath(*rooms[:depth]) / "config.yaml").exists()
-        for depth, room in enumerate(rooms)
-    )
-
-
 def told_apart(records: Sequence[Record]) -> list[Record]:
     """The records, with the options in which they differ added to the names that they share."""
-    worlds = [
-        {name: value for name, value in record.config["env"].items() if name not in FREE_ON_RESUME["env"]}
-        for record in records
-    ]
-    environments = _labels([(record.environment, world) for record, world in zip(records, worlds, strict=True)])
-    named = [replace(record, environment=name) for record, name in zip(records, environments, strict=True)]
     free = FREE_ON_RESUME["train"] | {"seed", "torch_threads"}
-    algorithms: list[tuple[str, dict[str, Any]]] = []
-    for record in named:
-        train = {name: value for name, value in record.config["train"].items() if name not in free}
-        options = {**record.config["algo"], **train}
-        algorithms.append((f"{record.environment}\n{record.algorithm}", options))
-    return [
-        replace(record, algorithm=name.split("\n", 1)[1])
-        for record, name in zip(named, _labels(algorithms), strict=True)
-    ]
+    worlds = [_without(record.config["env"], FREE_ON_RESUME["env"]) for record in records]
+    options = [record.config["algo"] | _without(record.config["train"], free) for record in records]
+    environments = _labels([(record.environment,) for record in records], worlds)
+    methods = [(world, record.algorithm) for world, record in zip(environments, records, strict=True)]
+    named = zip(records, environments, _labels(methods, options), strict=True)
+    return [replace(record, environment=environment, algorithm=algorithm) for record, environment, algorithm in named]
 
 
-def _labels(entries: list[tuple[str, dict[str, Any]]]) -> list[str]:
-    """Each name, followed by the options that not all entries of that name share; an option left out is None."""
+def _without(options: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name not in names}
+
+
+def _labels(names: Sequence[tuple[str, ...]], options: Sequence[dict[str, Any]]) -> list[str]:
+    """The last part of each name, followed by the options that not all of that name share; one left out is None."""
     labels = []
-    for name, options in entries:
-        same_name = [others for other, others in entries if other == name]
-        fields = sorted({field for others in same_name for field in others})
-        different = [field for field in fields if len({repr(others.get(field)) for others in same_name}) > 1]
-        shown = ", ".join(f"{field} {options.get(field)}" for field in different)
-        labels.append(f"{name} ({shown})" if shown else name)
+    for name, own in zip(names, options, strict=True):
+        alike = [others for other, others in zip(names, options, strict=True) if other == name]
+        fields = sorted({field for others in alike for field in others})
+        different = [field for field in fields if len({repr(others.get(field)) for others in alike}) > 1]
+        shown = ", ".join(f"{field} {own.get(field)}" for field in different)
+        labels.append(f"{name[-1]} ({shown})" if shown else name[-1])
     return labels

@@ -1,6 +1,6 @@
 """What a grid of runs says: how good each method is, how sure that is, and how many steps it took.
 
-A run's score is its return on unseen tasks after its last round of adaptation. Over environments, scores are compared
+A run's score is its return on unseen tasks after its last adaptation. Over environments, scores are compared
 as shares of the way from random actions (0) to knowing the task (1), where both levels are known. Labelled data have
 losses instead, which stand in the entries alone (see `entries.py`).
 """
@@ -78,7 +78,7 @@ def summarise(records: Sequence[Record]) -> dict[str, Any]:
         row |= _named(interquartile_mean(np.array(values)[:, None]))
         rows.append(row | {"normalised": _or_none(share), "steps_to_level": _or_none(efficiency.get(pair, math.inf))})
     return {
-        "score": "return on unseen tasks after the last round of adaptation",
+        "score": "return on unseen tasks after the last adaptation",
         "level": f"{SHARE:.0%} of the way from the return that training starts from to the best that it ends with",
         "environments": rows,
         "overall": _overall(normalised),

@@ -16,8 +16,8 @@ from envs.registry import environment_class, load_attribute
 from metarl.comparison.claims import Claim
 from metarl.evaluation.identity import EvaluationIdentity, read_evaluations
 from metarl.fewshot import SOURCES
-from metarl.runs.config import RunConfig, options_from_dict
-from metarl.runs.presets import default_config
+from metarl.runs.config import RunConfig
+from metarl.runs.presets import config_with, default_config
 from metarl.runs.worlds import is_few_shot
 from metarl.runtime.files import slug
 
@@ -78,12 +78,8 @@ class Cell:
 
     @cached_property
     def _defaults(self) -> RunConfig:
-        return default_config(
-            self.environment,
-            self.algorithm,
-            self.options.get("env", {}).get("variant"),
-            self.options.get("algo", {}),
-        )
+        env, algo = (self.options.get(room, {}) for room in ("env", "algo"))
+        return default_config(self.environment, self.algorithm, env.get("variant"), algo)
 
     @property
     def iterations(self) -> int:
@@ -103,9 +99,8 @@ class Cell:
         Raises:
             InputError: an unknown name or an impossible option.
         """
-        defaults = self._defaults
-        rooms = {room: _changed(getattr(defaults, room), self.given(room)) for room in ROOMS}
-        return dataclasses.replace(defaults, **rooms | {"env": completed(self.environment, rooms["env"])})
+        asked = config_with(self.environment, self.algorithm, *map(self.given, ROOMS))
+        return dataclasses.replace(asked, env=completed(self.environment, asked.env))
 
     @property
     def labels(self) -> tuple[str, str]:
@@ -174,12 +169,6 @@ def evaluations_of(cell: Cell, grid: Path) -> list[EvaluationIdentity]:
 
 def _with_parents(cell: Cell) -> tuple[Path, ...]:
     return cell.folder, *cell.folder.parents
-
-
-def _changed(options: Any, values: dict[str, Any]) -> Any:
-    """`options` with some fields replaced."""
-    current = {each.name: getattr(options, each.name) for each in dataclasses.fields(options)}
-    return options_from_dict(type(options), current | values)
 
 
 def _of_shell(value: Any) -> Any:

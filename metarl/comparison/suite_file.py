@@ -22,7 +22,7 @@ cells:                    # every environment × every algorithm × every seed; 
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -88,15 +88,16 @@ def built_in() -> list[str]:
     return sorted(path.stem for path in BUILT_IN.glob("*.yaml"))
 
 
-def load_suite(name: str, check_options: bool = True) -> Suite:
+def load_suite(name: str, only: Sequence[str] = (), check_options: bool = True) -> Suite:
     """A suite by its built-in name or the path of its file.
 
     Args:
         name: one of `built_in`, or a path.
+        only: the cells that are wanted (`Suite.only`); all by default.
         check_options: whether options must be possible here; without, a suite is read whose data are elsewhere.
 
     Raises:
-        InputError: an unknown name, a file that is no suite, or whatever is wrong in one of its cells.
+        InputError: an unknown name, a file that is no suite, or a cell that is not there, or whatever is wrong in one.
     """
     path = BUILT_IN / f"{name}.yaml" if name in built_in() else Path(name)
     if not path.is_file():
@@ -107,7 +108,7 @@ def load_suite(name: str, check_options: bool = True) -> Suite:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path} cannot be read ({reason}) — give a suite's YAML file") from error
     try:
-        suite = _suite(path.stem, values)
+        suite = _suite(path.stem, values).only(only)
         for cell in suite.cells if check_options else ():
             _ = cell.config  # refuses what is impossible
     except InputError as error:

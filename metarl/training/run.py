@@ -11,10 +11,10 @@ from rich.table import Table
 
 from metarl.core.types import Metrics
 from metarl.runs.checkpoint import shapes_of
-from metarl.runs.config import RunConfig, options_from_dict, read_yaml
+from metarl.runs.config import RunConfig, read_yaml
 from metarl.runs.continuing import taken_up
 from metarl.runs.logger import CURVES, curves_of, read_metrics
-from metarl.runs.presets import default_config
+from metarl.runs.presets import config_with
 from metarl.runs.run_directory import RunDirectory, latest_run_path, make_run_path
 from metarl.runs.worlds import is_few_shot
 from metarl.runtime.ranks import rank, value_of_first, wait_for_all
@@ -60,22 +60,8 @@ def train(
             it did before: by default it raises `KeyboardInterrupt` or ends the process. This is raised only where the
             program has a handler of its own that returns.
     """
-    env, algo = env or {}, algo or {}
-    defaults = default_config(environment, algorithm, env.get("variant"), algo)
-    config = RunConfig(
-        environment,
-        defaults.algorithm,
-        _changed(defaults.train, train),
-        _changed(defaults.env, env),
-        _changed(defaults.algo, algo),
-    )
+    config = config_with(environment, algorithm, train, env or {}, algo or {})
     return train_run(config, None if out is None else Path(out), resume, Console())
-
-
-def _changed(options: Any, values: dict[str, Any]) -> Any:
-    """`options` with some fields replaced."""
-    current = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
-    return options_from_dict(type(options), current | values)
 
 
 def train_run(config: RunConfig, out: Path | None, resume: bool, console: Console) -> Run:

@@ -52,14 +52,14 @@ def test_the_data_behind_each_picture_is_the_runs_own(metarl: Command, runs: Pat
     ]
     (single, *_) = [row for row in tables["bandit-learning.csv"] if row["algorithm"] == "maml-trpo"]
     assert single["low"] == single["high"] == ""
-    adaptation = {(row["algorithm"], row["rounds_of_adaptation"]): row for row in tables["bandit-adaptation.csv"]}
+    adaptation = {(row["algorithm"], row["adaptations"]): row for row in tables["bandit-adaptation.csv"]}
     # promp's seeds have means (2, 5) and (2, 8)
     assert [float(adaptation["promp", k]["return"]) for k in "01"] == [2, 6.5]
     assert (float(adaptation["promp", "1"]["low"]), float(adaptation["promp", "1"]["high"])) == (5, 8)
     assert float(adaptation["maml-trpo", "1"]["low"]) == 1  # of one seed, the evaluation's own interval: 2 - 1
     assert float(adaptation["knowing the task", ""]["return"]) == 10
     profile = [row for row in tables["bandit-performance-profile.csv"] if row["algorithm"] == "promp"]
-    # after the last round promp has 4, 6, 7, 9 on its tasks; thresholds lie evenly from 1, the lowest, to 9
+    # after the last adaptation promp has 4, 6, 7, 9 on its tasks; thresholds lie evenly from 1, the lowest, to 9
     for row in profile:
         expected = np.mean([score >= float(row["return"]) for score in (4, 6, 7, 9)])
         assert float(row["share"]) == expected

@@ -15,7 +15,7 @@ from metarl.runs.presets.preset import Preset, Runs, budget
 from metarl.runs.presets.toy import TOY
 from metarl.runs.worlds import algorithm_config, default_algorithm, environment_config
 
-__all__ = ["PRESETS", "default_config"]
+__all__ = ["PRESETS", "config_with", "default_config"]
 
 ANYWHERE = Preset(
     "few lanes: gradient steps are dearer than environment steps",
@@ -53,3 +53,20 @@ def default_config(
         known = {field.name for field in dataclasses.fields(algo_class)}
         algo = {name: value for name, value in algo.items() if name in known}
     return RunConfig(environment, algorithm, TrainConfig(**train), env, options_from_dict(algo_class, algo))
+
+
+def config_with(
+    environment: str, algorithm: str | None, train: dict[str, Any], env: dict[str, Any], algo: dict[str, Any]
+) -> RunConfig:
+    """The config of a run that says so much besides its names.
+
+    Raises:
+        InputError: an unknown name, or an impossible option.
+    """
+    config = default_config(environment, algorithm, env.get("variant"), algo)
+    changed = {}
+    for room, values in (("train", train), ("env", env), ("algo", algo)):
+        options = getattr(config, room)
+        current = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
+        changed[room] = options_from_dict(type(options), current | values)
+    return dataclasses.replace(config, **changed)
