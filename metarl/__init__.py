@@ -1,6 +1,8 @@
 """metarl: policies that adapt within a few trials to tasks they have never seen.
 
 run = metarl.train("half-cheetah-vel", "promp", iterations=300, seed=0)     # the same as the command
+for step in metarl.iterate("point-nav"): ...                                # likewise, one iteration after the other
+metarl.resume(run.path, iterations=400)
 metarl.evaluate(run.path)                                                   # returns on unseen tasks
 adapted = metarl.load(run.path).adapt(env, episodes=20)                     # to any single Gymnasium environment
 metarl.export(adapted, "policy")                                            # for programs without metarl
@@ -52,15 +54,15 @@ if TYPE_CHECKING:
     from metarl.deployment.adapt import load
     from metarl.deployment.export import export_policy as export
     from metarl.evaluation.run import evaluate_run as evaluate
-    from metarl.training.run import train
+    from metarl.training.run import iterate, resume, train
 
-__all__ = ["evaluate", "export", "load", "train"]
+__all__ = ["evaluate", "export", "iterate", "load", "resume", "train"]
 
 PLACES = {
     "evaluate": ("metarl.evaluation.run", "evaluate_run"),
     "export": ("metarl.deployment.export", "export_policy"),
     "load": ("metarl.deployment.adapt", "load"),
-    "train": ("metarl.training.run", "train"),
+    **{name: ("metarl.training.run", name) for name in ("iterate", "resume", "train")},
 }
 
 

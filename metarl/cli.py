@@ -1,4 +1,4 @@
-"""The command line: `metarl train | evaluate | render | export | benchmark | report | list`.
+"""The command line: `metarl train | resume | show | evaluate | render | export | benchmark | report | list`.
 
 It turns words into a command, and what goes wrong into one line and an exit code; `commands.py` says what there is.
 """
@@ -22,10 +22,10 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from envs.contract.errors import InputError, NonFiniteError, nearest
-from metarl.commands import COMMANDS, TrainCommand
+from metarl.commands import COMMANDS, ResumeCommand, TrainCommand
 from metarl.output import Exit, fail, rank, silence
-from metarl.runs.presets import default_config
-from metarl.runs.worlds import default_algorithm
+from metarl.runs.config import versions
+from metarl.runs.load import config_from, train_options
 from metarl.runtime.errors import EnvironmentBroke, RankLost, StorageError
 
 RENAMED_ARGUMENTS = {
@@ -58,11 +58,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(
         level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=errors, show_path=False)]
     )
+    if arguments == ["--version"]:
+        print(f"metarl {versions()['metarl']}")
+        return 0
     remedy = "add --resume to go on" if arguments[:1] == ["train"] else "run it again"
     try:
         command = parse(arguments)
-        if rank() and not isinstance(command, TrainCommand):
-            raise InputError("torchrun is for metarl train — run this without it")
+        if rank() and not isinstance(command, TrainCommand | ResumeCommand):
+            raise InputError("torchrun is for metarl train and resume — run this without it")
         code: int = command()
         return code
     except KeyboardInterrupt:
@@ -119,8 +122,12 @@ def parse(arguments: list[str]) -> Any:
         if (former := argument.split("=")[0]) in RENAMED_ARGUMENTS.get(arguments[0], {}):
             today = RENAMED_ARGUMENTS[arguments[0]][former]
             raise InputError(f"{former} says what {today} says now — give {today}")
-    names = _leading_names(arguments)
-    commands = COMMANDS | {"train": _train_command(names, arguments)}
+    commands: dict[str, Any] = dict(COMMANDS)
+    names: tuple[str, ...] = ()
+    if arguments[:1] == ["train"]:
+        commands["train"], names, arguments = _train_command(arguments)
+    if arguments[:1] == ["resume"]:
+        commands["resume"] = _resume_command(arguments)
     first = arguments[0] if arguments else "--help"
     if first not in commands and first not in ("-h", "--help") and not first.startswith("--tyro-"):
         # the parser would say of every option that it belongs to another command
@@ -173,28 +180,41 @@ def _path(word: str) -> Path:
     return Path(word)
 
 
-def _leading_names(arguments: list[str]) -> tuple[str, str] | None:
-    """ENV and ALGO of `metarl train`, if they come before any option."""
-    leading = arguments[1:3] if arguments[:1] == ["train"] else []
-    names = list(itertools.takewhile(lambda argument: not argument.startswith("-"), leading))
-    return (names[0], names[1] if len(names) > 1 else default_algorithm(names[0])) if names else None
-
-
-def _train_command(names: tuple[str, str] | None, arguments: list[str]) -> Any:
-    """`TrainCommand`, with the options of the environment and algorithm of these names, and their presets."""
-    if names is None:
-        return TrainCommand
-    given = {part: _value_of(f"--algo.{part}", arguments) for part in ("inner", "outer")}
-    defaults = default_config(*names, _value_of("--env.variant", arguments), given)
+def _train_command(arguments: list[str]) -> tuple[Any, tuple[str, ...], list[str]]:
+    """`TrainCommand`, with the options of the environment and algorithm that are named, and the values that presets or
+    a file give them; the names; and the arguments with those names in them, where a file has said them."""
+    names = tuple(itertools.takewhile(lambda argument: not argument.startswith("-"), arguments[1:3]))
+    file = _value_of("--config", arguments)
+    if not names and file is None:
+        return TrainCommand, (), arguments
+    variant = _value_of("--env.variant", arguments)
+    env = {} if variant is None else {"variant": variant}
+    algo = {part: value for part in ("inner", "outer") if (value := _value_of(f"--algo.{part}", arguments)) is not None}
+    environment, algorithm = (*names, None, None)[:2]
+    trust = "--trust" in arguments
+    defaults = config_from(None if file is None else Path(file), environment, algorithm, {}, env, algo, trust)
     kinds = {name: TrainCommand.__annotations__[name] for name in ("algorithm", "train")}
     kinds |= {room: type(getattr(defaults, room)) for room in ("env", "algo")}
-    return dataclasses.make_dataclass(
-        "TrainCommand",
-        [(name, kind, field(default=getattr(defaults, name))) for name, kind in kinds.items()],
-        bases=(TrainCommand,),
-        namespace={"__doc__": TrainCommand.__doc__},
-        frozen=True,
-    )
+    command = _with_defaults(TrainCommand, {name: (kind, getattr(defaults, name)) for name, kind in kinds.items()})
+    whole = defaults.environment, defaults.algorithm
+    if file is not None:
+        arguments = ["train", *whole, *arguments[1 + len(names) :]]
+    return command, whole, arguments
+
+
+def _resume_command(arguments: list[str]) -> Any:
+    """`ResumeCommand`, with the values that the run's own options of training have."""
+    if len(arguments) < 2 or arguments[1].startswith("-"):
+        return ResumeCommand
+    options = train_options(Path(arguments[1]), {})
+    return _with_defaults(ResumeCommand, {"train": (ResumeCommand.__annotations__["train"], options)})
+
+
+def _with_defaults(command: type, fields: dict[str, tuple[Any, Any]]) -> type:
+    """A command with fields of other kinds and defaults."""
+    made = [(name, kind, field(default=default)) for name, (kind, default) in fields.items()]
+    namespace = {"__doc__": command.__doc__}
+    return dataclasses.make_dataclass(command.__name__, made, bases=(command,), namespace=namespace, frozen=True)
 
 
 def _value_of(option: str, arguments: list[str]) -> str | None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import tyro
 from rich.console import Console
 
-from metarl.listing import tables
+from metarl.listing import ListCommand
 from metarl.output import Exit, Output, fail
 from metarl.runs.config import RunConfig, TrainConfig
 from metarl.runs.worlds import DEFAULT_ALGORITHM
@@ -27,18 +27,65 @@ class TrainCommand:
     algorithm: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ALGO")] = DEFAULT_ALGORITHM
     """A name from `metarl list algos`, `module:attribute` or `path/to/file.py:attribute`."""
     train: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(default_factory=TrainConfig)
+    config: Path | None = None
+    """Take names and options, where others are not given, from a run's config.yaml or a file like it."""
+    begin_from: Annotated[Path | None, tyro.conf.arg(name="from", metavar="RUN")] = None
+    """Begin from what another run has learned: of the same spaces, algorithm and sizes of networks."""
     out: Path | None = None
     """The run's folder (default: runs/ENV/ALGO/seed-S)."""
+    name: str = ""
+    """Put into that default: runs/ENV/ALGO/NAME-seed-S."""
     resume: Flag = False
-    """Go on with the run in --out, or with the newest one of this ENV, ALGO and seed."""
+    """Go on with the run in --out, or with the newest one of this ENV, ALGO and seed (as `metarl resume`)."""
+    quiet: Flag = False
+    """Say nothing but errors."""
+    trust: Flag = False
+    """Let code be run that --config or --from name (path.py:Class): you know where it comes from."""
 
     def __call__(self) -> int:
         """`metarl train`."""
-        from metarl.training.run import train_run
+        from metarl.training.run import Job, train_run
 
         options: Any = self  # with those of the environment and the algorithm
         config = RunConfig(self.environment, self.algorithm, self.train, options.env, options.algo)
-        train_run(config, self.out, self.resume, Output())
+        train_run(Job(config, self.out, self.name, self.begin_from, self.resume, self.trust), Output(self.quiet))
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResumeCommand:
+    """Go on with a run, to the end that it was to have, or to another one."""
+
+    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """The run's folder."""
+    train: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(default_factory=TrainConfig)
+    quiet: Flag = False
+    """Say nothing but errors."""
+    trust: Flag = False
+    """Let the run's own code (path.py:Class in its config.yaml) be run: you know where it comes from."""
+
+    def __call__(self) -> int:
+        """`metarl resume`."""
+        from metarl.training.run import resume_run
+
+        resume_run(self.run, self.train, Output(quiet=self.quiet), self.trust)
+        return 0
+
+
+@dataclass(frozen=True)
+class ShowCommand:
+    """Show a run: its options, curve, checkpoints and evaluations."""
+
+    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """The run's folder."""
+
+    def __call__(self) -> int:
+        """`metarl show`."""
+        from metarl.evaluation.show import show_run
+
+        console = Output()
+        for part in show_run(self.run):
+            console.print(part)
         return 0
 
 
@@ -89,10 +136,10 @@ class EvaluateCommand(OfARun):
         console = Output()
         if as_object:
             console.say(as_json(record))
-            return 0
-        console.print(evaluation_table(record))
-        for path in files_of(self.run, record):
-            console.say(f"written: {path}")
+        else:
+            console.print(evaluation_table(record))
+            for path in files_of(self.run, record):
+                console.say(f"written: {path}")
         return 0
 
 
@@ -240,22 +287,10 @@ class ReportCommand:
         return 0
 
 
-@dataclass(frozen=True)
-class ListCommand:
-    """List environments, algorithms and presets."""
-
-    what: tyro.conf.Positional[Literal["all", "envs", "algos", "presets"]] = "all"
-    """What to list."""
-
-    def __call__(self) -> int:
-        """`metarl list`."""
-        for table in tables(self.what):
-            Output().print(table)
-        return 0
-
-
 COMMANDS: dict[str, Any] = {
     "train": TrainCommand,
+    "resume": ResumeCommand,
+    "show": ShowCommand,
     "evaluate": EvaluateCommand,
     "render": RenderCommand,
     "export": ExportCommand,

@@ -1,13 +1,31 @@
 """What there is, as tables: `metarl list`."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
 
+import tyro
 from rich.table import Table
 
 from envs.registry import describe
 from metarl.algorithms import ALGORITHMS
 from metarl.fewshot import SOURCES
+from metarl.output import Output
 from metarl.runs.presets import PRESETS
+
+
+@dataclass(frozen=True)
+class ListCommand:
+    """List environments, algorithms and presets."""
+
+    what: tyro.conf.Positional[Literal["all", "envs", "algos", "presets"]] = "all"
+    """What to list."""
+
+    def __call__(self) -> int:
+        """`metarl list`."""
+        for table in tables(self.what):
+            Output().print(table)
+        return 0
 
 
 def tables(what: str) -> Iterator[Table]:

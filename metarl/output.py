@@ -59,8 +59,8 @@ def silence(stream: Any) -> None:
 class Output(Console):
     """Standard output that nobody has to read: when a pipe's reader leaves or a terminal is closed, work goes on."""
 
-    def __init__(self) -> None:
-        super().__init__(file=cast(Any, _Unread(sys.stdout)))
+    def __init__(self, quiet: bool = False) -> None:
+        super().__init__(file=cast(Any, _Unread(sys.stdout)), quiet=quiet)
 
     def say(self, text: str) -> None:
         """Print as it is."""

@@ -6,7 +6,6 @@ Evaluation draws from streams of its own, so it never changes a bit of training.
 from typing import Any
 
 import numpy as np
-import torch
 from scipy import stats
 
 from metarl.core.types import State
@@ -65,13 +64,10 @@ def scores_of(
     """
     if split not in setup.source.splits:
         raise InputError(f"there is no split '{split}' here — choose one of: {', '.join(setup.source.splits)}")
-    parts, at_once = [], setup.config.train.tasks
     with torch_threads(setup.config.train.torch_threads):
-        for first in range(0, tasks, at_once):
-            met = setup.tasks(_address(seed), range(first, min(first + at_once, tasks)), split)
-            parts.append(setup.algorithm.scores(state, met, adaptations))
-    scores = {name: torch.cat([part[name] for part in parts]).double().cpu().numpy() for name in parts[0]}
-    return {name: {**curve(per_task), "per_task": per_task.tolist()} for name, per_task in scores.items()}
+        scores = setup.scores(state, tasks, adaptations, _address(seed), split)
+    met = {name: values.numpy() for name, values in scores.items()}
+    return {name: {**curve(per_task), "per_task": per_task.tolist()} for name, per_task in met.items()}
 
 
 def levels_of(setup: Setup, seed: int) -> dict[str, np.ndarray]:

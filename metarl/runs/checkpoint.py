@@ -90,6 +90,12 @@ def load_checkpoint(directory: Path, device: torch.device, shapes: Shapes) -> tu
     return None, damaged
 
 
+def iterations_kept(directory: Path) -> list[int]:
+    """The iterations of a folder's checkpoints, sound or not, in order; StorageError where they cannot be listed."""
+    stems = [manifest.stem.removeprefix("iteration-") for manifest in reversed(_manifests(directory))]
+    return [int(number) for number in stems if number.isdecimal()]
+
+
 def _read(manifest: Path, device: torch.device, shapes: Shapes) -> Checkpoint:
     """A checkpoint; OSError where a file is not there, ValueError where it is not as `save_checkpoint` writes it."""
     facts = read_json(manifest)

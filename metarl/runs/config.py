@@ -18,6 +18,7 @@ import yaml
 from envs.contract.errors import InputError, nearest
 from metarl.algorithms import RENAMED
 from metarl.runs.migrations import RENAMED_OPTIONS, SCHEMA, renamed_options, values_of_then
+from metarl.runs.until import target_of
 from metarl.runtime.files import is_plain, read_yaml_file
 from metarl.runtime.options import check_ranges, number
 
@@ -54,14 +55,26 @@ class TrainConfig:
     """Iterations between checkpoints."""
     keep_checkpoints: int = number(3, least=1)
     """How many of the last checkpoints stay on disk."""
+    evaluate_every: int = number(0, least=0)
+    """Iterations between evaluations on tasks that training never meets (0: none), as many as it meets in an iteration.
+    They change no bit of training, and the best checkpoint by them is kept beside the last."""
+    until: str = ""
+    """End early at a level after the last adaptation, e.g. return=250, loss=0.3, accuracy=0.95 (a mean of the last 5
+    iterations), or unseen/return=250 (of the newest evaluation on unseen tasks)."""
+    minutes: float = number(0.0, least=0.0)
+    """End after so many minutes (0: no limit); `metarl resume` goes on for as many again."""
 
     def __post_init__(self) -> None:
         check_ranges(self, "")
+        target_of(self.until, unseen=self.evaluate_every > 0)
 
 
 # Fields that may differ when a run is taken up again: they change where and how long, not what.
 FREE_ON_RESUME = {
-    "train": {"iterations", "device", "threads", "groups", "tasks_at_once", "checkpoint_every", "keep_checkpoints"},
+    "train": {
+        *("iterations", "until", "minutes", "evaluate_every", "checkpoint_every", "keep_checkpoints"),
+        *("device", "threads", "groups", "tasks_at_once"),
+    },
     "env": {"processes", "timeout"},
 }
 
@@ -146,8 +159,10 @@ def to_yaml(config: RunConfig, **facts: Any) -> str:
     return yaml.safe_dump({"schema": SCHEMA, **config.as_dict(), "versions": versions(), **facts}, sort_keys=False)
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path, whole: bool = True) -> dict[str, Any]:
     """Plain values of a `config.yaml`, with its `schema`; what was renamed since has its new name.
+
+    One that is not to be `whole`, since nobody's run has written it, need not say more than the environment.
 
     InputError where there is no such file, or it is not a run's config, or one of a newer metarl.
     """
@@ -155,11 +170,15 @@ def read_yaml(path: Path) -> dict[str, Any]:
         values = read_yaml_file(path)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path} cannot be read ({reason}) — is {path.parent} a run directory?") from error
+        wanted = f"is {path.parent} a run directory?" if whole else "give a run's config.yaml"
+        raise InputError(f"{path} cannot be read ({reason}) — {wanted}") from error
     rooms = {"environment": str, "algorithm": str, "train": dict, "env": dict, "algo": dict}
+    if isinstance(values, dict) and not whole and "versions" not in values:
+        values = {"schema": SCHEMA, "algorithm": "", "train": {}, "env": {}, "algo": {}} | values
     told = isinstance(values, dict) and all(isinstance(values.get(room), rooms[room]) for room in rooms)
     if not told or not is_plain(values):
-        raise InputError(f"{path} is not the config of a run — is {path.parent} a run directory?")
+        wanted = f"is {path.parent} a run directory?" if whole else "it must say `environment` at least"
+        raise InputError(f"{path} is not the config of a run — {wanted}")
     schema = values.setdefault("schema", 1)
     if type(schema) is not int or schema < 1:
         raise InputError(f"{path} is damaged (schema is {schema!r}) — train again")

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +214,7 @@ class ProgressLine:
             TextColumn("{task.fields[now]}"),
             console=console,
             disable=not console.is_terminal,
+            speed_estimate_period=math.inf,  # of all iterations so far: a window could hold none of the slow ones
         )
         self._task = self._progress.add_task("training", total=iterations, completed=done, now="")
 
@@ -230,4 +232,6 @@ class ProgressLine:
         due = time.monotonic() - self._last_line > self.SECONDS_BETWEEN_LINES
         if not self.console.is_terminal and (due or iteration == self.iterations):
             self._last_line = time.monotonic()
+            left = self._progress.tasks[self._task].time_remaining
+            now += f"  {timedelta(seconds=round(left))} left" if left else ""
             self.console.print(f"iteration {iteration}/{self.iterations}  {now}", highlight=False)

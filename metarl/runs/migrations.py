@@ -8,7 +8,7 @@ schema is raised with the first option that comes after runs of the last one hav
 import dataclasses
 from typing import Any, NamedTuple
 
-SCHEMA = 3
+SCHEMA = 4
 
 RENAMED_OPTIONS = {"train": {"episodes": "lanes"}, "env": {}, "algo": {"episodes_per_trial": "rounds"}}
 """What options were called before schema 3, by room, and what they are called now."""
@@ -51,12 +51,15 @@ CHANGES: tuple[Change, ...] = (
     Change(3, "StepOptions", "inner_steps", OF_METHOD),
     Change(3, "ProximalOptions", "inner_steps", OF_METHOD),
     Change(3, "AdamOptions", "max_gradient_norm", OF_METHOD),
+    Change(4, "TrainConfig", "evaluate_every", 0),
+    Change(4, "TrainConfig", "until", ""),
+    Change(4, "TrainConfig", "minutes", 0.0),
 )
 
 
 def renamed_options(values: dict[str, Any]) -> dict[str, Any]:
     """The values of a `config.yaml` with every option by the name that it has today, less those that are gone."""
-    if values["schema"] >= SCHEMA:
+    if values["schema"] >= 3:
         return values
     gone = {name for name, methods in GONE_OPTIONS.items() if values["algorithm"] in methods}
     return values | {

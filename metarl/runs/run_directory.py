@@ -5,9 +5,11 @@
 
 import itertools
 import logging
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -35,6 +37,7 @@ class RunDirectory:
         self.config_path = path / "config.yaml"
         self.metrics_path = path / "metrics.jsonl"
         self.checkpoints = path / "checkpoints"
+        self.best = self.checkpoints / "best"
 
     @classmethod
     def existing(cls, path: Path) -> "RunDirectory":
@@ -54,13 +57,16 @@ class RunDirectory:
         return self.config_path.read_text()
 
     @contextmanager
-    def writing(self, config: RunConfig, resume: bool, shapes: Shapes) -> Iterator[None]:
+    def writing(
+        self, config: RunConfig, resume: bool, shapes: Shapes, facts: Mapping[str, Any] = MappingProxyType({})
+    ) -> Iterator[None]:
         """Be the only process that writes this run within the block: a new one, or one that goes on.
 
         Args:
             config: of the run.
             resume: whether it goes on.
             shapes: the tensors that the config makes (`training.setup.shapes_of_run`).
+            facts: what `config.yaml` is to say about a new run besides.
 
         Raises:
             InputError: another process is writing it; there is something in the folder of a new run; what goes on is
@@ -71,7 +77,7 @@ class RunDirectory:
             with _blaming_storage(self.path):
                 self.path.mkdir(parents=True, exist_ok=True)
             self._refuse_what_is_taken()
-        with only_writer(self.path, lambda: self.reopen(config, shapes) if resume else self.create(config)):
+        with only_writer(self.path, lambda: self.reopen(config, shapes) if resume else self.create(config, facts)):
             with suppress(OSError):  # what a killed writer left of files that only the one writer of a run writes
                 for mine in (".config.yaml.*", ".metrics.*", "checkpoints/.*"):
                     for path in self.path.glob(mine + PARTIAL):
@@ -83,13 +89,14 @@ class RunDirectory:
             # a crash may have left a file that was being written
             taken = any(path.name != LOCK and not path.name.endswith(PARTIAL) for path in self.path.iterdir())
         if taken:
-            resume = "add --resume to go on with it, or " if self.config_path.exists() else ""
+            quoted = shlex.quote(str(self.path))
+            resume = f"metarl resume {quoted} goes on with it; else " if self.config_path.exists() else ""
             raise InputError(f"{self.path} is not empty — {resume}choose another --out")
 
-    def create(self, config: RunConfig) -> None:
+    def create(self, config: RunConfig, facts: Mapping[str, Any] = MappingProxyType({})) -> None:
         """Lay out the folder of a new run, which is there; InputError where there is something in it."""
         self._refuse_what_is_taken()  # again: another process may have been here before the lock was ours
-        self._write_config(config, files_of(config, self.path))
+        self._write_config(config, files_of(config, self.path), facts)
 
     def reopen(self, config: RunConfig, shapes: Shapes) -> None:
         """Check that `config` continues this run, say what has changed around it, and record where it now runs.
@@ -113,13 +120,13 @@ class RunDirectory:
             logger.warning("%s", line)
         if checkpoint is None:  # before the config may promise earlier checkpoints
             MetricsFile(self.metrics_path, 0)
-        self._write_config(under_recorded_names(config, values, self.path), files, done)
-
-    def _write_config(self, config: RunConfig, files: dict[str, dict[str, str]], done: int = 0) -> None:
-        """The config comes first: a folder that a crash leaves behind is then empty, or can be resumed."""
-        facts: dict[str, Any] = {"ran_on": hardware(config.train.device)}
-        facts |= {"code": files} if files else {}
+        facts = {name: values[name] for name in ("began_from",) if name in values}
         facts |= {"went_on_from": done} if done else {}  # proof that there was a checkpoint
+        self._write_config(under_recorded_names(config, values, self.path), files, facts)
+
+    def _write_config(self, config: RunConfig, files: dict[str, dict[str, str]], facts: Mapping[str, Any]) -> None:
+        """The config comes first: a folder that a crash leaves behind is then empty, or can be resumed."""
+        facts = {"ran_on": hardware(config.train.device), **({"code": files} if files else {}), **facts}
         write_atomic(self.config_path, to_yaml(config, **facts).encode())
         with _blaming_storage(self.checkpoints):
             self.checkpoints.mkdir(exist_ok=True)
@@ -127,6 +134,12 @@ class RunDirectory:
     def save(self, checkpoint: Checkpoint, keep: int) -> None:
         """Add a checkpoint; see `checkpoint.save_checkpoint`."""
         save_checkpoint(self.checkpoints, checkpoint, keep)
+
+    def save_best(self, checkpoint: Checkpoint) -> None:
+        """Keep a checkpoint as the best so far."""
+        with _blaming_storage(self.best):
+            self.best.mkdir(exist_ok=True)
+        save_checkpoint(self.best, checkpoint, 1)
 
     def load(self, device: torch.device, shapes: Shapes) -> Checkpoint | None:
         """The newest sound checkpoint of such tensors, if there is any; damaged ones are named in the log."""
@@ -144,7 +157,7 @@ class RunDirectory:
         if checkpoint is None:
             self._require_none_lost()
             raise InputError(
-                f"{self.path} has no checkpoint yet — train it first: metarl train … --out {self.path} --resume"
+                f"{self.path} has no checkpoint yet — train it first: metarl resume {shlex.quote(str(self.path))}"
             )
         return checkpoint
 
@@ -181,12 +194,12 @@ def _blaming_storage(folder: Path) -> Iterator[None]:
         raise StorageError(f"{folder} cannot be used ({error.strerror}) — choose another --out") from error
 
 
-def make_run_path(environment: str, algorithm: str, seed: int) -> Path:
-    """Make `runs/ENV/ALGO/seed-S`, with `-2`, `-3`, … where that is taken: a folder that no other process was given.
+def make_run_path(environment: str, algorithm: str, seed: int, name: str = "") -> Path:
+    """Make `runs/ENV/ALGO/[NAME-]seed-S`, with `-2`, `-3`, … where that is taken: a folder that is nobody else's.
 
     InputError where a file is in the way, StorageError where the file system refuses.
     """
-    for path in _run_paths(environment, algorithm, seed):
+    for path in _run_paths(environment, algorithm, seed, name):
         with _blaming_storage(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with suppress(FileExistsError):
@@ -195,17 +208,17 @@ def make_run_path(environment: str, algorithm: str, seed: int) -> Path:
     raise AssertionError("numbers do not end")
 
 
-def latest_run_path(environment: str, algorithm: str, seed: int) -> Path:
+def latest_run_path(environment: str, algorithm: str, seed: int, name: str = "") -> Path:
     """The newest of those that `make_run_path` has made; InputError where there is none."""
-    taken = [*itertools.takewhile(Path.exists, _run_paths(environment, algorithm, seed))]
+    taken = [*itertools.takewhile(Path.exists, _run_paths(environment, algorithm, seed, name))]
     if not taken:
-        base = next(_run_paths(environment, algorithm, seed))
+        base = next(_run_paths(environment, algorithm, seed, name))
         raise InputError(f"nothing to resume at {base} — train without --resume, or give --out")
     return taken[-1]
 
 
-def _run_paths(environment: str, algorithm: str, seed: int) -> Iterator[Path]:
-    base = Path("runs") / slug(environment) / slug(algorithm) / f"seed-{seed}"
+def _run_paths(environment: str, algorithm: str, seed: int, name: str) -> Iterator[Path]:
+    base = Path("runs") / slug(environment) / slug(algorithm) / (f"{slug(name)}-" * bool(name) + f"seed-{seed}")
     yield base
     for number in itertools.count(2):
         yield base.with_name(f"{base.name}-{number}")

@@ -22,6 +22,7 @@ class Purpose(IntEnum):
     UPDATE = 6
     AGENT = 7  # what an agent itself draws while it meets a task
     MOMENTS = 8  # rounds before the first iteration, where observations are normalised
+    UNSEEN = 9  # tasks that are met while training goes on, and never learned from
 
 
 class Address:

@@ -16,11 +16,14 @@ from metarl.fewshot import SOURCES
 from metarl.fewshot.problem import Problem, stacked
 from metarl.fewshot.sources import Source
 from metarl.runs.config import RunConfig, TrainConfig
+from metarl.runs.until import UNSEEN
 from metarl.runtime.errors import InputError
 from metarl.runtime.randomness import Address, Purpose
 from metarl.runtime.ranks import world_size
 from metarl.runtime.tasks_at_once import WithinMemory
 from metarl.training.setup import choose_device, resolve_hardware
+
+UNSEEN_TASKS = 100  # of an evaluation while training goes on
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,28 @@ class FewShotSetup:
             "time/tasks_per_second": self.config.train.tasks / (finished - start),
         }
         return state, {**metrics, **times}, sum(side.inputs.shape[0] * side.inputs.shape[1] for side in tasks)
+
+    def scores(
+        self, state: State, tasks: int, adaptations: int, address: Address, split: str
+    ) -> dict[str, torch.Tensor]:
+        """`loss`, and `accuracy` of classes, of N tasks of a split, as many at once as in training: `[N, K + 1]`."""
+        parts, at_once = [], self.config.train.tasks
+        for first in range(0, tasks, at_once):
+            met = self.tasks(address, range(first, min(first + at_once, tasks)), split)
+            parts.append(self.algorithm.scores(state, met, adaptations))
+        return {name: torch.cat([part[name] for part in parts]).double().cpu() for name in parts[0]}
+
+    def on_unseen_tasks(self, state: State) -> Metrics:
+        """The curves on `UNSEEN_TASKS` tasks, the same each time, which training never learns from."""
+        address = Address(self.config.train.seed).at(Purpose.UNSEEN)
+        start = time.perf_counter()
+        split = "validation" if "validation" in self.source.splits else "test"
+        scores = self.scores(state, UNSEEN_TASKS, self.algorithm.steps, address, split)
+        means = {name: values.mean(dim=0) for name, values in scores.items()}  # [K + 1]
+        return {
+            **{f"{UNSEEN}{name}/step_{k}": float(mean) for name in means for k, mean in enumerate(means[name])},
+            "time/unseen": time.perf_counter() - start,
+        }
 
 
 def set_up_few_shot(config: RunConfig) -> FewShotSetup:

@@ -9,7 +9,8 @@ one that was not. Where several ranks train together (`ranks.py`), each does thi
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import torch
@@ -33,11 +34,12 @@ if TYPE_CHECKING:
     from metarl.training.setup import Setup, World
 
 
-def train(world: "World", run: RunDirectory | None, start: State, console: Console) -> None:
-    """Train until the config's last iteration, from the run directory's last checkpoint on.
+def iterate(world: "World", run: RunDirectory | None, start: State, console: Console) -> Generator[Metrics]:
+    """Train until the config says so, from the run directory's last checkpoint on; yields each iteration's metrics.
 
-    Whatever ends it early (Ctrl-C, SIGTERM, SIGHUP, broken numbers, a broken environment, a lost rank), the last
-    finished iteration is saved first. Then a signal does what it would have done.
+    Whatever ends it early (the generator's reader, Ctrl-C, SIGTERM, SIGHUP, broken numbers, a broken environment, a
+    lost rank), the last finished iteration is saved first. Signals wait until an iteration's numbers are whole, and
+    then do what they would have done.
 
     Args:
         world: what to train.
@@ -52,16 +54,27 @@ def train(world: "World", run: RunDirectory | None, start: State, console: Conso
     keep_freed_memory()
     found = value_of_first(run.load(CPU, shapes_of(start)) if run else None)
     done = starting_point(found, start, world.device)
-    with (
-        interruptible_at_points(),
-        recording(world, run, done, console) as record,
-        torch_threads(threads_of_rank(config.torch_threads)),
-    ):
-        for iteration in range(done.iteration + 1, config.iterations + 1):
-            address = Address(config.seed).at(Purpose.TRAINING, iteration)
-            state, metrics, steps = world.iterate(done.state, address)
+    with recording(world, run, done, console) as record:
+        ended = value_of_first(record.ended)
+        while not ended:
+            iteration = done.iteration + 1
+            with interruptible_at_points(), torch_threads(threads_of_rank(config.torch_threads)):
+                address = Address(config.seed).at(Purpose.TRAINING, iteration)
+                state, metrics, steps = world.iterate(done.state, address)
+                if config.evaluate_every and iteration % config.evaluate_every == 0:
+                    metrics |= world.on_unseen_tasks(state)
             done = Checkpoint(iteration, done.env_steps + steps, state)
-            record(done, {"iteration": iteration, world.counted: done.env_steps, **metrics})
+            metrics = {"iteration": iteration, world.counted: done.env_steps, **metrics}
+            record(done, metrics)
+            ended = value_of_first(record.ended)
+            yield metrics
+
+
+def train(world: "World", run: RunDirectory | None, start: State, console: Console) -> None:
+    """Train until the config says so; takes and raises what `iterate` does."""
+    with interruptible_at_points(), closing(iterate(world, run, start, console)) as iterations:
+        for _ in iterations:
+            pass
 
 
 def starting_point(found: Checkpoint | None, start: State, device: torch.device) -> Checkpoint:
@@ -77,9 +90,8 @@ def train_iteration(setup: "Setup", state: State, address: Address) -> tuple[Sta
     setup.divisions.took((collected - start) / max(1, steps))
     updated, measured = setup.within_memory(lambda: algorithm.update(state, trial, address.at(Purpose.UPDATE)))
     finished = time.perf_counter()
-    returns = gather(trial.returns).mean(dim=0)  # [K + 1]
     metrics = {
-        **{f"return/round_{k}": float(value) for k, value in enumerate(returns)},
+        **returns_of(trial),
         **measured,
         "sampling/diverged": float(sum_over_ranks(torch.tensor(trial.diverged, dtype=torch.float64))),
         "time/sampling": collected - start,
@@ -89,12 +101,18 @@ def train_iteration(setup: "Setup", state: State, address: Address) -> tuple[Sta
     return updated, trial, metrics
 
 
-def meet_new_tasks(setup: "Setup", state: State, rounds: int, address: Address) -> Trial:
+def returns_of(trial: Trial) -> Metrics:
+    """Mean undiscounted episode returns of all ranks' tasks, round by round."""
+    means = gather(trial.returns).mean(dim=0)  # [K + 1]
+    return {f"return/round_{k}": float(mean) for k, mean in enumerate(means)}
+
+
+def meet_new_tasks(setup: "Setup", state: State, rounds: int, address: Address, split: str = "train") -> Trial:
     """A trial of so many rounds on a new task for every place of the meta-batch."""
     envs, algorithm = setup.envs, setup.algorithm
     first_task = rank() * sum(env.num_tasks for env in envs)
     for env, first in zip(envs, first_tasks(envs, first_task), strict=True):
-        set_new_tasks(env, address, first_task=first)
+        set_new_tasks(env, address, split, first)
     return setup.within_memory(lambda: collect_in_groups(envs, algorithm, state, rounds, address, first_task))
 
 

@@ -1,7 +1,8 @@
-"""What a run writes and shows of every finished iteration, and what is saved when it ends."""
+"""What a run writes and shows of every finished iteration, what is saved when it ends, and when that is."""
 
 import logging
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -9,8 +10,9 @@ from rich.console import Console
 
 from metarl.core.types import Metrics
 from metarl.runs.checkpoint import Checkpoint
-from metarl.runs.logger import Charts, MetricsFile, ProgressLine
+from metarl.runs.logger import Charts, MetricsFile, ProgressLine, read_metrics
 from metarl.runs.run_directory import RunDirectory
+from metarl.runs.until import UNSEEN, last_point, target_of
 
 if TYPE_CHECKING:
     from metarl.training.setup import World
@@ -18,41 +20,100 @@ if TYPE_CHECKING:
 logger = logging.getLogger("metarl")
 
 
+class Recorder:
+    """Takes each finished iteration; knows whether training is at its end."""
+
+    def __init__(self, world: "World", run: RunDirectory | None, done: Checkpoint, console: Console) -> None:
+        """Nothing is written yet.
+
+        Args:
+            world: what is trained.
+            run: where; None on the ranks that do not write, which then know nothing of the end either.
+            done: where training starts.
+            console: where progress is shown.
+        """
+        self.config, self.run, self.newest, self.tried = world.config.train, run, done, done.iteration
+        self._start, self._curve = done.iteration, next(iter(world.curves))
+        self._target = target_of(self.config.until, unseen=True)
+        self._started = time.monotonic()
+        self._lines: list[Metrics] = []
+        if run is None:
+            self.ended = self._end()
+            return
+        self._log = MetricsFile(run.metrics_path, done.iteration)
+        if self._log.done_before > done.iteration:
+            again = f"iterations {done.iteration + 1} to {self._log.done_before}, of which there is no sound checkpoint"
+            console.out(f"again: {again}, until when their lines wait in {self._log.again_path.name}", highlight=False)
+        self._lines = read_metrics(run.metrics_path)
+        self.charts = Charts(run.path, run.config_text, world.curves, done.iteration)
+        self.progress = ProgressLine(console, self.config.iterations, done.iteration)
+        self.ended = self._end()
+        """Why training ends here; empty while it goes on."""
+
+    def _end(self) -> str:
+        """See `ended`."""
+        if self.newest.iteration >= self.config.iterations:
+            return "all iterations are done"
+        if self.run and self._target and self._target.reached(self._lines):
+            return f"{self.config.until} is reached"
+        if self.run and 0 < self.config.minutes * 60 < time.monotonic() - self._started:
+            return f"{self.config.minutes:g} minutes are over"
+        return ""
+
+    def __call__(self, done: Checkpoint, metrics: Metrics) -> None:
+        """Write and show an iteration; keep it as a checkpoint where that is due."""
+        self.newest = done
+        if self.run is None:
+            self.ended = self._end()
+            return
+        self._log.append(metrics)
+        if self._is_best(metrics):
+            self.run.save_best(done)
+        self._lines.append(metrics)
+        self.charts.write(metrics, done.iteration)
+        self.ended = self._end()
+        if done.iteration % self.config.checkpoint_every == 0 or self.ended:
+            self.save()
+        self.progress.update(done.iteration, metrics)
+
+    def describe(self) -> str:
+        """What was done, how long it took, and why it ended."""
+        first, last = self._start + 1, self.newest.iteration
+        minutes, seconds = divmod(round(time.monotonic() - self._started), 60)
+        took = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+        return f"iterations {first} to {last} in {took}: {self.ended}" if last >= first else self.ended
+
+    def save(self) -> None:
+        """Keep the newest iteration as a checkpoint."""
+        if self.run and self.newest.iteration > self.tried:
+            self.tried = self.newest.iteration
+            self.run.save(self.newest, self.config.keep_checkpoints)
+
+    def _is_best(self, metrics: Metrics) -> bool:
+        """Whether no iteration so far has met its unseen tasks with as good an end."""
+        now = last_point(metrics, UNSEEN + self._curve)
+        before = [point for line in self._lines if (point := last_point(line, UNSEEN + self._curve)) is not None]
+        if now is None or not before:
+            return now is not None
+        return now < min(before) if self._curve == "loss" else now > max(before)
+
+
 @contextmanager
-def recording(
-    world: "World", run: RunDirectory | None, done: Checkpoint, console: Console
-) -> Iterator[Callable[[Checkpoint, Metrics], None]]:
-    """A function that writes and shows each finished iteration after `done`; the last is saved when the block ends."""
+def recording(world: "World", run: RunDirectory | None, done: Checkpoint, console: Console) -> Iterator[Recorder]:
+    """Records each finished iteration after `done`; the last is saved when the block ends, however it does."""
+    recorder = Recorder(world, run, done, console)
     if run is None:
-        yield lambda done, metrics: None
+        yield recorder
         return
-    config = world.config.train
-    newest, tried = done, done.iteration
-    log = MetricsFile(run.metrics_path, done.iteration)
-    if log.done_before > done.iteration:
-        again = f"iterations {done.iteration + 1} to {log.done_before}, of which there is no sound checkpoint"
-        console.out(f"again: {again}, until when their lines wait in {log.again_path.name}", highlight=False)
-    charts = Charts(run.path, run.config_text, world.curves, done.iteration)
-
-    def record(done: Checkpoint, metrics: Metrics) -> None:
-        nonlocal newest, tried
-        log.append(metrics)
-        newest = done
-        charts.write(metrics, done.iteration)
-        if done.iteration % config.checkpoint_every == 0 or done.iteration == config.iterations:
-            tried = done.iteration
-            run.save(done, config.keep_checkpoints)
-        progress.update(done.iteration, metrics)
-
     try:
-        with ProgressLine(console, config.iterations, done.iteration) as progress:
-            yield record
+        with recorder.progress:
+            yield recorder
+        console.out(f"{'trained:':13}{recorder.describe()}", highlight=False)
     except BaseException:
-        if newest.iteration > tried:
-            try:
-                run.save(newest, config.keep_checkpoints)
-            except Exception as error:  # what ended training is what must be seen
-                logger.error("iteration %d could not be saved: %s", newest.iteration, error)
+        try:
+            recorder.save()
+        except Exception as error:  # what ended training is what must be seen
+            logger.error("iteration %d could not be saved: %s", recorder.newest.iteration, error)
         raise
     finally:
-        charts.close()
+        recorder.charts.close()

@@ -1,6 +1,7 @@
 """A run's config made real: the environments, the algorithm, and what the loop needs of both."""
 
 import os
+import time
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
@@ -18,6 +19,7 @@ from metarl.core.replay import replay_bytes
 from metarl.core.types import Metrics, State
 from metarl.runs.checkpoint import Shapes, shapes_of
 from metarl.runs.config import RunConfig, TrainConfig
+from metarl.runs.until import UNSEEN
 from metarl.runs.worlds import is_few_shot
 from metarl.runtime.errors import InputError
 from metarl.runtime.randomness import Address, Purpose
@@ -26,7 +28,7 @@ from metarl.runtime.tasks_at_once import WithinMemory
 from metarl.sampling.collect import blaming_environment, task_rows
 from metarl.sampling.groups import Divisions
 from metarl.sampling.normalisation import MOMENTS, initial_moments, outweighed, updated_moments
-from metarl.training.loop import count_steps, meet_new_tasks, train_iteration
+from metarl.training.loop import count_steps, meet_new_tasks, returns_of, train_iteration
 from metarl.training.ranks import threads_of_rank, ways_to_group
 
 
@@ -101,6 +103,15 @@ class Setup:
         # ranks on unlike processors would drift apart by last bits
         return tensors_of_first(state), metrics, before + count_steps(trial)
 
+    def on_unseen_tasks(self, state: State) -> Metrics:
+        """Returns on as many tasks as an iteration has, the same each time, which training never learns from."""
+        address = Address(self.config.train.seed).at(Purpose.UNSEEN)
+        start = time.perf_counter()
+        split = "validation" if "validation" in self.env.splits else "test"
+        returns = returns_of(meet_new_tasks(self, state, self.algorithm.rounds, address, split))
+        seconds = time.perf_counter() - start
+        return {**{UNSEEN + name: value for name, value in returns.items()}, "time/unseen": seconds}
+
 
 @runtime_checkable
 class World(Protocol):
@@ -122,11 +133,17 @@ class World(Protocol):
     def curves(self) -> dict[str, list[str]]:
         """Metrics that belong into one chart, by its name."""
 
+    def describe(self) -> str:
+        """One line about the work of an iteration."""
+
     def initial_state(self, address: Address) -> State:
         """What training starts from."""
 
     def iterate(self, state: State, address: Address) -> tuple[State, Metrics, int]:
         """One meta-update: the new state, what was measured, and how much experience it took."""
+
+    def on_unseen_tasks(self, state: State) -> Metrics:
+        """The curves on tasks that training never learns from, named below `unseen/`; it changes no bit of training."""
 
 
 def set_up(config: RunConfig, num_tasks: int | None = None) -> Setup:

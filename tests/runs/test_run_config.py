@@ -117,7 +117,7 @@ def numeric_fields(kind: type) -> list[str]:
 
 # Zero means something for these: nothing to add, nothing to look ahead, as many as there are cores.
 ZERO_IS_FINE = {
-    *("seed", "threads", "torch_threads", "groups", "tasks_at_once"),
+    *("seed", "threads", "torch_threads", "groups", "tasks_at_once", "evaluate_every", "minutes"),
     *("discount", "gae_lambda", "later_inner_lr", "cg_damping", "kl_coefficient", "entropy_bonus", "sampling_credit"),
     *("warmup_iterations", "update_ratio", "kl_weight", "transition_weight", "embedding_size"),
 }

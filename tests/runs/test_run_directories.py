@@ -46,7 +46,7 @@ def test_a_folder_that_the_file_system_refuses_is_a_storage_error(metarl: Comman
 
 def test_a_run_is_not_overwritten(metarl: Command, tmp_path: Path, run: Path) -> None:
     before = snapshot(tmp_path)
-    assert_refused(metarl(*train_arguments("run", iterations=5)), "run is not empty", "--resume")
+    assert_refused(metarl(*train_arguments("run", iterations=5)), "run is not empty", "metarl resume run")
     assert snapshot(tmp_path) == before
 
 

@@ -152,7 +152,7 @@ def test_only_training_is_divided(metarl: Command, monkeypatch: pytest.MonkeyPat
         monkeypatch.setenv(name, value)
     result = metarl("list")
     assert (result.code, result.out) == (2, "")
-    assert result.err == "metarl: error: rank 1: torchrun is for metarl train — run this without it\n"
+    assert result.err == "metarl: error: rank 1: torchrun is for metarl train and resume — run this without it\n"
 
 
 def test_the_ranks_of_a_machine_share_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:

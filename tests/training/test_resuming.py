@@ -60,7 +60,7 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_starts_again(
     no_files(run)
     lines_left(run, done)
     before = snapshot(tmp_path)
-    assert_refused(metarl("evaluate", "run"), "run has no checkpoint yet", "--resume")
+    assert_refused(metarl("evaluate", "run"), "run has no checkpoint yet", "metarl resume run")
     assert snapshot(tmp_path) == before
     assert metarl(*train_arguments("run", iterations=4), "--resume").code == 0
     assert end_result(run) == end_result(finished_run)
