@@ -83,9 +83,7 @@ class ShowCommand:
         """`metarl show`."""
         from metarl.evaluation.show import show_run
 
-        console = Output()
-        for part in show_run(self.run):
-            console.print(part)
+        Output().print(*show_run(self.run), sep="\n")
         return 0
 
 
