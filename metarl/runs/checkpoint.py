@@ -63,24 +63,29 @@ def shapes_of(state: State) -> Shapes:
     return {name: (tuple(value.shape), value.dtype) for name, value in _flatten(state).items()}
 
 
-def load_checkpoint(directory: Path, device: torch.device, shapes: Shapes) -> tuple[Checkpoint | None, list[str]]:
+def load_checkpoint(
+    directory: Path, device: torch.device, shapes: Shapes, iteration: int | None = None
+) -> tuple[Checkpoint | None, list[str]]:
     """The newest sound checkpoint (None where there is none), and a line about each damaged one that was passed over.
 
     Args:
         directory: where checkpoints lie.
         device: where its tensors are to be.
         shapes: the tensors that the run's config makes; a checkpoint of others counts as damaged.
+        iteration: the one to load, instead of the newest.
 
     Raises:
         StorageError: there are checkpoints, and all are damaged; or the file system refused to show them.
     """
     damaged: list[str] = []
     for manifest in _manifests(directory):
+        if iteration is not None and manifest.stem != f"iteration-{iteration:06d}":
+            continue
         try:
             return _read(manifest, device, shapes), damaged
         except (FileNotFoundError, ValueError) as error:
             if not os.path.lexists(manifest):  # a training run has replaced it by a newer one meanwhile
-                return load_checkpoint(directory, device, shapes)
+                return load_checkpoint(directory, device, shapes, iteration)
             damaged.append(f"{manifest} is damaged ({getattr(error, 'strerror', None) or error})")
         except OSError as error:  # it may be sound: who goes on from an older one would remove it
             reason = f"{error.filename or manifest} cannot be read ({error.strerror})"

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from metarl.runs.checkpoint import Checkpoint, Shapes, load_checkpoint, save_checkpoint
+from metarl.runs.checkpoint import Checkpoint, Shapes, iterations_kept, load_checkpoint, save_checkpoint
 from metarl.runs.config import RunConfig, TrainConfig, options_from_dict, read_yaml, to_yaml
 from metarl.runs.continuing import changes, mismatch
 from metarl.runs.logger import MetricsFile, read_metrics
@@ -148,11 +148,13 @@ class RunDirectory:
             logger.warning("%s; using the previous one", line)
         return checkpoint
 
-    def require_checkpoint(self, device: torch.device, shapes: Shapes) -> Checkpoint:
-        """The newest sound checkpoint of such tensors.
+    def require_checkpoint(self, device: torch.device, shapes: Shapes, which: str = "last") -> Checkpoint:
+        """The newest sound checkpoint of such tensors, or `which` is asked for: "best", or the number of an iteration.
 
         InputError where there is none yet, StorageError where those that there were are gone, or all are damaged.
         """
+        if which != "last":
+            return self._chosen_checkpoint(device, shapes, which)
         checkpoint = self.load(device, shapes)
         if checkpoint is None:
             self._require_none_lost()
@@ -160,6 +162,17 @@ class RunDirectory:
                 f"{self.path} has no checkpoint yet — train it first: metarl resume {shlex.quote(str(self.path))}"
             )
         return checkpoint
+
+    def _chosen_checkpoint(self, device: torch.device, shapes: Shapes, which: str) -> Checkpoint:
+        """The best one, or that of an iteration; InputError where it is not kept."""
+        iteration = int(which) if which.isdecimal() else None
+        for folder in [self.best] if which == "best" else [self.checkpoints, self.best][: 2 * which.isdecimal()]:
+            checkpoint, _ = load_checkpoint(folder, device, shapes, iteration)
+            if checkpoint is not None:
+                return checkpoint
+        there = [*map(str, iterations_kept(self.checkpoints)), *["best"] * bool(iterations_kept(self.best))]
+        keep = " (the best one is kept where training has --evaluate-every)" if which == "best" else ""
+        raise InputError(f"{self.path} keeps no checkpoint '{which}'{keep} — choose one of: last, {', '.join(there)}")
 
     def _require_none_lost(self) -> None:
         """That no checkpoint is there is right only where none was due yet, and the run never went on from one.

@@ -9,8 +9,13 @@ from typing import Any
 import pytest
 from support.command import Command, assert_refused, numbers, snapshot, train_arguments
 
+from metarl.runs.checkpoint import shapes_of
+from metarl.runs.load import load_config
+from metarl.runs.run_directory import RunDirectory
 from metarl.runs.until import Target, target_of
+from metarl.runtime.devices import CPU
 from metarl.runtime.errors import InputError
+from metarl.training.setup import fresh_state, set_up
 
 
 def lines_of(run: Path) -> list[dict[str, Any]]:
@@ -134,3 +139,23 @@ def test_training_ends_when_its_minutes_are_over(
     assert 1 <= done < 6  # a minute is three looks at the clock
     assert (tmp_path / f"run/checkpoints/iteration-{done:06d}.json").exists()
     assert metarl("resume", "run", "--minutes", "0", "--iterations", str(done + 1)).code == 0
+
+
+def test_the_best_the_last_or_any_kept_checkpoint_is_loaded_by_its_name(metarl: Command, tmp_path: Path) -> None:
+    assert metarl(*train_arguments("run", iterations=5), "--evaluate-every", "1").code == 0
+    run = RunDirectory(tmp_path / "run")
+    shapes = shapes_of(fresh_state(set_up(load_config(run))))
+    unseen = [line["unseen/return/round_1"] for line in lines_of(tmp_path / "run")]
+    names = {"best": unseen.index(max(unseen)) + 1, "last": 5, "4": 4}
+    for name, iteration in names.items():
+        assert run.require_checkpoint(CPU, shapes, name).iteration == iteration
+    for name in ("1" if names["best"] != 1 else "2", "99", "first", "-1"):
+        with pytest.raises(InputError, match=f"keeps no checkpoint '{name}'.*choose one of: last, 3, 4, 5, best"):
+            run.require_checkpoint(CPU, shapes, name)
+
+
+def test_no_best_checkpoint_is_kept_where_no_unseen_tasks_are_met(run: Path) -> None:
+    directory = RunDirectory(run)
+    shapes = shapes_of(fresh_state(set_up(load_config(directory))))
+    with pytest.raises(InputError, match="--evaluate-every"):
+        directory.require_checkpoint(CPU, shapes, "best")
