@@ -1,6 +1,7 @@
 """The options of the methods that adapt through what they remember, without torch, as in `configs.py`."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from metarl.algorithms.options import ModelOptions
 from metarl.runtime.options import check_ranges, number
@@ -49,10 +50,14 @@ class RL2Config(ProximalConfig):
 
     memory: str = "gru"
     """`gru`, a gated recurrent unit (published); `attention`, linear attention, which keeps apart what was met in
-    different places; or a core from anywhere, as `module:attribute`."""
+    different places; `splagger`, a gated unit beside a maximum over steps (Beck et al. 2024); or a core from anywhere,
+    as `module:attribute`."""
     embedding_size: int = number(0, least=0, most=100_000)
     """Units of a layer between a step and the memory (0: none), where steps must be told apart by several of their
     parts together."""
+    head: Literal["memory", "state", "film", "hypernetwork"] = "memory"
+    """How policy and value function read the memory: it alone (published); beside the observation (RNN+S); as scales
+    and shifts of a network of the observation; or as such a network's weights (RNN+HN, Beck et al. 2023)."""
     previous_observation: bool = False
     """Show the last observation too, beside what was done and paid there."""
 
@@ -115,10 +120,13 @@ class VariBADConfig(ProximalConfig):
     """Units of each hidden layer of the policy, and likewise of the value function."""
     episode_starts: bool = True
     """Tell the encoder where episodes end, and the policy where they start (published, for trials of several)."""
+    head: Literal["state", "film", "hypernetwork"] = "state"
+    """How the policy reads its belief: beside what it sees (published); as scales and shifts of a network of that; or
+    as such a network's weights (Beck et al. 2022)."""
     latent_size: int = number(5, least=1, most=10_000)
     """Numbers Z of the latent that stands for a task."""
     memory: str = "gru"
-    """What the encoder remembers with: `gru` (published), `attention`, or a core as `module:attribute`."""
+    """What the encoder remembers with: `gru` (published), `attention`, `splagger`, or a core as `module:attribute`."""
     embedding_size: int = number(32, least=0, most=100_000)
     """Units of the layer between a step and the recurrent state (0: none)."""
     decoder_hidden: tuple[int, ...] = (64, 32)

@@ -11,7 +11,7 @@ from torch.func import grad, vmap
 from metarl.algorithms.algorithm import Spaces
 from metarl.algorithms.cores import make_core
 from metarl.algorithms.options import FEED_FORWARD
-from metarl.core.networks import apply, initial_parameters, make_policy, size_of_observation
+from metarl.core.networks import MLP, apply, initial_parameters, make_policy, size_of_observation
 from metarl.core.recurrent_policy import RecurrentPolicy
 from metarl.core.types import Params
 from metarl.runtime.errors import InputError
@@ -29,16 +29,11 @@ def make_adaptable_policy(config: Any, spaces: Spaces, device: torch.device) -> 
         core = make_core(config.policy, inputs, 0, config.memory_size, option="policy")
         require_adaptable(core, config.policy, inputs, device)
         seen = Box(-np.inf, np.inf, (config.memory_size,))
-    policy = make_policy(
-        seen,
-        spaces.action,
-        config.hidden,
-        config.activation,
-        config.initial_std,
-        config.output_gain,
-        config.context_size,
-        config.state_dependent_std,
-    )
+
+    def body(inputs: int, outputs: int) -> nn.Module:
+        return MLP(inputs, config.hidden, outputs, config.activation, config.output_gain, config.context_size)
+
+    policy = make_policy(seen, spaces.action, body, config.initial_std, config.state_dependent_std)
     return RecurrentPolicy(core, policy) if core else policy
 
 

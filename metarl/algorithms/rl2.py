@@ -6,7 +6,8 @@ starts. What is maximised is the return of the whole trial, a finite game: an ep
 returns nor memory, and after the trial's last step comes nothing, so nothing is bootstrapped there. The update is
 proximal policy optimisation on whole sequences (Schulman et al. 2017).
 
-The memory is any core (`core/recurrent.py`): a gated recurrent unit, as published, or linear attention.
+The memory is any core (`core/recurrent.py`): a gated recurrent unit, as published, or linear attention. Policy and
+value function read it as a head says (`core/conditioning.py`): as published, or RNN+S and RNN+HN (Beck et al. 2023).
 
 Letters beside the house's: B = N·E lanes, each one trial · L = K·T steps of a trial · X inputs of a step, P of them
 about the step before · S numbers of the memory's state.
@@ -15,6 +16,7 @@ about the step before · S numbers of the memory's state.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from gymnasium.spaces import Box
 
@@ -22,8 +24,9 @@ from metarl.algorithms.algorithm import Spaces, Traits
 from metarl.algorithms.cores import make_core
 from metarl.algorithms.memory_configs import RL2Config
 from metarl.algorithms.proximal_update import ACTOR_GAIN, proximal_batch, proximal_state, proximal_update, stream_of
+from metarl.core.conditioning import body_of
 from metarl.core.distributions import Distribution
-from metarl.core.networks import MLP, action_as_input, apply, make_policy, size_of_action, size_of_observation
+from metarl.core.networks import action_as_input, apply, make_policy, size_of_action, size_of_observation
 from metarl.core.parts import Parts, fresh_parameters, part_of
 from metarl.core.proximal import Loss, Targets, proximal_loss
 from metarl.core.recurrent import of_previous_step
@@ -58,9 +61,11 @@ class RL2:
     def __init__(self, config: RL2Config, spaces: Spaces, device: torch.device) -> None:
         self.config = config
         self.device = device
-        inputs, state_space = size_of_observation(spaces.observation), Box(-1, 1, (config.memory_size,))
-        self.actor = make_policy(state_space, spaces.action, config.hidden, "tanh", config.initial_std, ACTOR_GAIN)
-        self.critic = MLP(config.memory_size, config.hidden, 1)
+        self.observation_size = inputs = size_of_observation(spaces.observation)
+        seen = Box(-np.inf, np.inf, (config.memory_size + (inputs if config.head != "memory" else 0),))
+        actor, critic = (body_of(config.head, config.memory_size, config.hidden, gain) for gain in (ACTOR_GAIN, 1.0))
+        self.actor = make_policy(seen, spaces.action, actor, config.initial_std)
+        self.critic = critic(seen.shape[0], 1)
         self.action_size = size_of_action(spaces.action)
         self.previous_size = self.action_size + 2 + (inputs if config.previous_observation else 0)
         step_size = inputs + self.previous_size
@@ -93,7 +98,8 @@ class RL2:
         """Sample from the policy of each lane's next recurrent state; observation `[N, E, O]`."""
         inputs = torch.cat([observation.flatten(0, 1), memory.previous], dim=1)  # [B, X]
         output, following = apply(self.core, acting["core"], inputs, memory.hidden)
-        distribution = apply(self.actor, acting["actor"], output.unflatten(0, observation.shape[:2]))
+        seen = self.seen(observation, output.unflatten(0, observation.shape[:2]))
+        distribution = apply(self.actor, acting["actor"], seen)
         action = distribution.sample(noise)
         hidden = torch.where(live.flatten()[:, None], following, memory.hidden)
         return Action(action, distribution.log_probability(action)), memory._replace(hidden=hidden)
@@ -145,8 +151,13 @@ class RL2:
         """The policy's distribution and the value `[B, L]` (in units of the returns' scale) after each input."""
         start = inputs.new_zeros(len(inputs), self.core.state_size)
         outputs, _ = apply(self.core, part_of(policy, "core"), inputs, start, mask)
-        value = apply(self.critic, part_of(policy, "critic"), outputs)
-        return apply(self.actor, part_of(policy, "actor"), outputs), value.squeeze(-1)
+        seen = self.seen(inputs[..., : self.observation_size], outputs)
+        value = apply(self.critic, part_of(policy, "critic"), seen)
+        return apply(self.actor, part_of(policy, "actor"), seen), value.squeeze(-1)
+
+    def seen(self, observation: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
+        """What policy and value function are given, of `[..., O]` and what the memory says, `[..., H]`."""
+        return output if self.config.head == "memory" else torch.cat([observation, output], dim=-1)
 
     def loss(self, policy: Params, batch: Batch) -> Loss:
         """What an Adam step descends, of some of the lanes."""

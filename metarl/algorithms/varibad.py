@@ -26,6 +26,7 @@ from metarl.algorithms.algorithm import Spaces, Traits
 from metarl.algorithms.belief_model import BeliefModel
 from metarl.algorithms.memory_configs import VariBADConfig
 from metarl.algorithms.proximal_update import ACTOR_GAIN, proximal_batch, proximal_state, proximal_update, stream_of
+from metarl.core.conditioning import body_of
 from metarl.core.networks import MLP, apply, make_policy, size_of_observation
 from metarl.core.parts import Parts, fresh_parameters, part_of
 from metarl.core.proximal import Loss, Targets, proximal_loss
@@ -64,7 +65,8 @@ class VariBAD:
         self.model = BeliefModel(config, spaces)
         known = size_of_observation(spaces.observation) + config.episode_starts
         seen = Box(-np.inf, np.inf, (known + 2 * config.latent_size,))
-        self.actor = make_policy(seen, spaces.action, config.hidden, "tanh", config.initial_std, ACTOR_GAIN)
+        body = body_of(config.head, 2 * config.latent_size, config.hidden, ACTOR_GAIN)
+        self.actor = make_policy(seen, spaces.action, body, config.initial_std)
         self.critic = MLP(seen.shape[0] + 1, config.hidden, 1)
 
     @property

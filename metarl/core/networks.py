@@ -83,23 +83,18 @@ def across(parameter: torch.Tensor, leading: int) -> torch.Tensor:
 
 
 class GaussianPolicy(nn.Module):
-    """Observation -> `Gaussian`; its log standard deviation is a parameter, and what the network adds if asked to."""
+    """Observation -> `Gaussian`; its log standard deviation is a parameter, and what the body says besides if asked to.
+
+    Args:
+        body: observation -> mean; twice as many numbers where `state_dependent_std`.
+    """
 
     def __init__(
-        self,
-        observation_size: int,
-        action_size: int,
-        hidden: Sequence[int],
-        activation: str,
-        initial_std: float,
-        output_gain: float = 1.0,
-        context_size: int = 0,
-        state_dependent_std: bool = False,
+        self, body: nn.Module, action_size: int, initial_std: float, state_dependent_std: bool = False
     ) -> None:
         super().__init__()
         self.state_dependent_std = state_dependent_std
-        outputs = 2 * action_size if state_dependent_std else action_size
-        self.body = MLP(observation_size, hidden, outputs, activation, output_gain, context_size)
+        self.body = body
         self.log_std = nn.Parameter(torch.full((action_size,), float(np.log(initial_std))))
 
     def forward(self, observation: torch.Tensor) -> Gaussian:
@@ -112,19 +107,11 @@ class GaussianPolicy(nn.Module):
 
 
 class CategoricalPolicy(nn.Module):
-    """Observation -> `Categorical`."""
+    """Observation -> `Categorical`, whose logits a body says."""
 
-    def __init__(
-        self,
-        observation_size: int,
-        actions: int,
-        hidden: Sequence[int],
-        activation: str,
-        output_gain: float = 1.0,
-        context_size: int = 0,
-    ) -> None:
+    def __init__(self, body: nn.Module) -> None:
         super().__init__()
-        self.body = MLP(observation_size, hidden, actions, activation, output_gain, context_size)
+        self.body = body
 
     def forward(self, observation: torch.Tensor) -> Categorical:
         return Categorical(self.body(observation))
@@ -133,29 +120,26 @@ class CategoricalPolicy(nn.Module):
 def make_policy(
     observation_space: gymnasium.Space[Any],
     action_space: gymnasium.Space[Any],
-    hidden: Sequence[int],
-    activation: str,
+    body: Callable[[int, int], nn.Module],
     initial_std: float,
-    output_gain: float = 1.0,
-    context_size: int = 0,
     state_dependent_std: bool = False,
 ) -> nn.Module:
     """A policy whose sizes come from the (single-lane) spaces.
 
     Args:
-        output_gain: scales the last layer's first weights.
-        context_size: numbers that stand beside the observation, as the parameter `body.context`.
+        body: makes a network of so many inputs and outputs.
         state_dependent_std: let the standard deviation of continuous actions depend on the observation.
 
     Raises:
         InputError: an observation that is not a flat `Box`, or an action neither `Box` nor `Discrete`.
     """
-    observation_size = size_of_observation(observation_space)
+    inputs = size_of_observation(observation_space)
     if isinstance(action_space, gymnasium.spaces.Box) and len(action_space.shape) == 1:
-        sizes = observation_size, action_space.shape[0]
-        return GaussianPolicy(*sizes, hidden, activation, initial_std, output_gain, context_size, state_dependent_std)
+        size = action_space.shape[0]
+        outputs = 2 * size if state_dependent_std else size
+        return GaussianPolicy(body(inputs, outputs), size, initial_std, state_dependent_std)
     if isinstance(action_space, gymnasium.spaces.Discrete) and action_space.start == 0:
-        return CategoricalPolicy(observation_size, int(action_space.n), hidden, activation, output_gain, context_size)
+        return CategoricalPolicy(body(inputs, int(action_space.n)))
     raise InputError(f"actions of {action_space} — use a one-dimensional Box, or a Discrete space that starts at 0")
 
 

@@ -96,7 +96,44 @@ def gated(inputs: int, embedding_size: int, memory_size: int) -> GRU | EmbeddedG
     return EmbeddedGRU(inputs, embedding_size, memory_size) if embedding_size else GRU(inputs, memory_size)
 
 
-CORES: dict[str, Callable[[int, int, int], nn.Module]] = {"gru": gated, "attention": LinearAttention}
+class SplitAggregator(nn.Module):
+    """A recurrent state beside the greatest of what each step alone says: what a task is does not hang on the order in
+    which it was seen, what to do next may (SplAgger, Beck et al. 2024).
+
+    The authors' code takes the maximum over half of a recurrent unit's outputs (jacooba/hyper, models/aggregator.py),
+    here it is over encodings of single steps, so that it is exactly the same in any order. H is `size`: a half of the
+    outputs is the GRU's state, the other half, M, the running maximum, which begins as zeros.
+    """
+
+    def __init__(self, inputs: int, embedding_size: int, size: int) -> None:
+        super().__init__()
+        self.state_size = size
+        self.sizes = [size - size // 2, size // 2]
+        self.gru = gated(inputs, embedding_size, self.sizes[0])
+        self.encoding = Linear(inputs, self.sizes[1])
+
+    def forward(
+        self, x: torch.Tensor, start: torch.Tensor, mask: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Both after the step, or after each of a sequence; the state is what is said last (`Core`)."""
+        hidden, greatest = start.split(self.sizes, dim=-1)
+        states, _ = self.gru(x, hidden, mask)
+        encoded = torch.relu(
+            self.encoding(x)
+        )  # never negative: a step that was not played says 0, which changes nothing
+        if mask is None:
+            said = torch.cat([states, torch.maximum(encoded, greatest)], dim=-1)
+            return said, said
+        encoded = torch.cat([greatest[:, None], encoded * mask[..., None]], dim=1).cummax(dim=1).values[:, 1:]
+        said = torch.cat([states, encoded], dim=-1)
+        return said, said[:, -1]
+
+
+CORES: dict[str, Callable[[int, int, int], nn.Module]] = {
+    "gru": gated,
+    "attention": LinearAttention,
+    "splagger": SplitAggregator,
+}
 """What makes a core of X inputs, units of a layer before it (0: none), and H outputs."""
 
 

@@ -16,7 +16,16 @@ START, UPDATE = Address(0), Address(2)
 T, K, A = 7, 3, 3
 VARIANTS = pytest.mark.parametrize(
     "options",
-    [{}, {"embedding_size": 6}, {"previous_observation": True}, {"memory": "attention"}],
+    [
+        {},
+        {"embedding_size": 6},
+        {"previous_observation": True},
+        {"memory": "attention"},
+        {"memory": "splagger"},
+        {"head": "state"},
+        {"head": "film"},
+        {"head": "hypernetwork"},
+    ],
     ids=str,
 )
 KINDS = pytest.mark.parametrize("actions", [None, Discrete(A)], ids=["gaussian", "categorical"])
@@ -26,8 +35,8 @@ def lively(algorithm: Any) -> State:
     """A state whose policies depend strongly on memory: the first ones hardly do."""
     state: State = algorithm.initial_state(START)
     random = torch.Generator().manual_seed(5)
-    # With more than this attention's actions hang on so large numbers that single precision rounds them by 4e-6.
-    spread = 0.2 if algorithm.config.memory == "attention" else 0.4
+    # With more than this such actions hang on so large numbers that single precision rounds them by 4e-6.
+    spread = 0.2 if algorithm.config.memory == "attention" or algorithm.config.head != "memory" else 0.4
     policy = {key: x + spread * torch.randn(x.shape, generator=random) for key, x in state["policy"].items()}
     return {**state, "policy": policy}
 

@@ -29,7 +29,7 @@ from metarl.core.inner_loops import GradientSteps
 from metarl.core.inner_step import for_tasks
 from metarl.core.meta_gradient import meta_gradient
 from metarl.core.more_inner_loops import RATE, ContextSteps, LearnedRates
-from metarl.core.networks import GaussianPolicy
+from metarl.core.networks import MLP, GaussianPolicy
 from metarl.core.proximal_steps import ProximalSteps
 from metarl.core.types import Batch, Params
 
@@ -202,7 +202,7 @@ class PolicyProblem(Problem):
 
     def __init__(self, inner_steps: int) -> None:
         super().__init__("gaussian", "log_likelihood", inner_steps)
-        self.policy = GaussianPolicy(O, A, (4,), "tanh", 1.0, context_size=3)
+        self.policy = GaussianPolicy(MLP(O, (4,), A, context_size=3), A, 1.0)
         random = generator(9)
         self.model: Params = {
             name: 0.5 * torch.randn(value.shape, generator=random, dtype=torch.float64)

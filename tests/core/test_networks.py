@@ -1,5 +1,6 @@
 """Policies: one task's parameters or all tasks', against a loop and against torch's own layers."""
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -22,6 +23,11 @@ from metarl.core.networks import (
 )
 from metarl.runtime.errors import InputError
 from metarl.runtime.randomness import Address
+
+
+def body(*hidden: int, gain: float = 1.0) -> Callable[[int, int], nn.Module]:
+    return lambda inputs, outputs: MLP(inputs, hidden, outputs, output_gain=gain)
+
 
 BOX = spaces.Box(-np.inf, np.inf, (3,))
 
@@ -52,12 +58,12 @@ def test_an_mlp_is_a_stack_of_torchs_linear_layers(activation: str) -> None:
 @pytest.mark.parametrize(
     "policy",
     [
-        GaussianPolicy(3, 2, (8, 4), "tanh", 0.7),
-        CategoricalPolicy(3, 2, (8,), "relu"),
-        GaussianPolicy(3, 2, (8, 4), "tanh", 0.7, context_size=2),
-        CategoricalPolicy(3, 2, (8,), "relu", context_size=2),
-        GaussianPolicy(3, 2, (8,), "tanh", 0.7, state_dependent_std=True),
-        GaussianPolicy(3, 2, (8,), "tanh", 0.7, context_size=2, state_dependent_std=True),
+        GaussianPolicy(MLP(3, (8, 4), 2), 2, 0.7),
+        CategoricalPolicy(MLP(3, (8,), 2, "relu")),
+        GaussianPolicy(MLP(3, (8, 4), 2, context_size=2), 2, 0.7),
+        CategoricalPolicy(MLP(3, (8,), 2, "relu", context_size=2)),
+        GaussianPolicy(MLP(3, (8,), 4), 2, 0.7, state_dependent_std=True),
+        GaussianPolicy(MLP(3, (8,), 4, context_size=2), 2, 0.7, state_dependent_std=True),
     ],
 )
 def test_parameters_with_a_task_axis_act_as_a_loop_over_tasks(policy: nn.Module, axes: tuple[int, ...]) -> None:
@@ -89,14 +95,14 @@ def test_a_context_stands_beside_every_input() -> None:
 
 
 def test_a_context_is_at_first_zero() -> None:
-    policy = GaussianPolicy(3, 2, (8,), "tanh", 0.7, context_size=2)
+    policy = GaussianPolicy(MLP(3, (8,), 2, context_size=2), 2, 0.7)
     params = initial_parameters(policy, torch.Generator().manual_seed(0))
     assert params["body.context"].shape == (2,) and not params["body.context"].any()
 
 
 def test_a_standard_deviation_may_depend_on_the_observation() -> None:
     # The network's second half of outputs is added to the log standard deviation.
-    policy = GaussianPolicy(3, 2, (8,), "tanh", 0.7, state_dependent_std=True)
+    policy = GaussianPolicy(MLP(3, (8,), 4), 2, 0.7, state_dependent_std=True)
     params = random_params(policy, 0)
     random = torch.Generator().manual_seed(1)
     x, action = (torch.randn(7, 6, size, generator=random, dtype=torch.float64) for size in (3, 2))
@@ -111,7 +117,7 @@ def test_a_standard_deviation_may_depend_on_the_observation() -> None:
 
 
 def test_sizes_come_from_the_spaces() -> None:
-    gaussian = make_policy(BOX, spaces.Box(-1, 1, (2,)), (64, 32), "tanh", 0.5)
+    gaussian = make_policy(BOX, spaces.Box(-1, 1, (2,)), body(64, 32), 0.5)
     assert {name: tuple(value.shape) for name, value in gaussian.named_parameters()} == {
         "log_std": (2,),
         "body.layers.0.weight": (64, 3),
@@ -121,7 +127,7 @@ def test_sizes_come_from_the_spaces() -> None:
         "body.layers.2.weight": (2, 32),
         "body.layers.2.bias": (2,),
     }
-    categorical = make_policy(BOX, spaces.Discrete(5), (), "tanh", 0.5)
+    categorical = make_policy(BOX, spaces.Discrete(5), body(), 0.5)
     assert {name: tuple(value.shape) for name, value in categorical.named_parameters()} == {
         "body.layers.0.weight": (5, 3),
         "body.layers.0.bias": (5,),
@@ -139,11 +145,11 @@ def test_sizes_come_from_the_spaces() -> None:
 )
 def test_other_spaces_are_refused_by_name(observation_space, action_space, fault: str) -> None:
     with pytest.raises(InputError, match=f"^{fault}.* — "):
-        make_policy(observation_space, action_space, (8,), "tanh", 1.0)
+        make_policy(observation_space, action_space, body(8), 1.0)
 
 
 def test_initial_parameters_come_from_the_generator_alone() -> None:
-    policy = make_policy(BOX, spaces.Box(-1, 1, (2,)), (64, 64), "tanh", 0.5)
+    policy = make_policy(BOX, spaces.Box(-1, 1, (2,)), body(64, 64), 0.5)
     torch.manual_seed(0)
     first = initial_parameters(policy, Address(0).torch_generator())
     torch.manual_seed(1)
@@ -166,9 +172,7 @@ def test_initial_weights_are_glorot_uniform_and_biases_zero() -> None:
 def test_the_output_gain_scales_the_last_layers_first_weights_alone() -> None:
     for actions in (spaces.Box(-1, 1, (2,)), spaces.Discrete(4)):
         plain, scaled = (
-            initial_parameters(
-                make_policy(BOX, actions, (8,), "tanh", 0.5, output_gain=gain), Address(0).torch_generator()
-            )
+            initial_parameters(make_policy(BOX, actions, body(8, gain=gain), 0.5), Address(0).torch_generator())
             for gain in (1.0, 0.25)
         )
         for name, value in plain.items():
@@ -178,7 +182,7 @@ def test_the_output_gain_scales_the_last_layers_first_weights_alone() -> None:
 
 def test_the_standard_deviation_has_a_floor() -> None:
     # e^-13.8 = 1.01e-6
-    policy = GaussianPolicy(1, 1, (), "tanh", 1.0)
+    policy = GaussianPolicy(MLP(1, (), 1), 1, 1.0)
     params = initial_parameters(policy, torch.Generator().manual_seed(0)) | {"log_std": torch.tensor([-1e9])}
     distribution = apply(policy, params, torch.zeros(1))
     torch.testing.assert_close(distribution.log_std.exp(), torch.tensor([1.01e-6]), rtol=0.01, atol=0)

@@ -10,7 +10,7 @@ import torch
 
 from metarl.core.inner_step import Loss, Rates, gradient_step
 from metarl.core.losses import INNER_LOSSES
-from metarl.core.networks import CategoricalPolicy, GaussianPolicy, apply
+from metarl.core.networks import MLP, CategoricalPolicy, GaussianPolicy, apply
 from metarl.core.types import Batch, Params
 
 N, E, T, O, A = 3, 4, 5, 3, 2  # noqa: E741 (letters of the house)
@@ -39,9 +39,9 @@ class Problem:
     def __init__(self, kind: str, inner_loss: str, inner_steps: int) -> None:
         self.discrete = kind == "categorical"
         if self.discrete:
-            self.policy = CategoricalPolicy(O, A + 1, (5,), "tanh")
+            self.policy = CategoricalPolicy(MLP(O, (5,), A + 1, "tanh"))
         else:
-            self.policy = GaussianPolicy(O, A, (5,), "tanh", 1.0)
+            self.policy = GaussianPolicy(MLP(O, (5,), A, "tanh"), A, 1.0)
         self.loss = INNER_LOSSES[inner_loss]
         random = generator(0)
         self.params: Params = {
