@@ -22,7 +22,7 @@ from rich.table import Table
 from envs.catalogue import ENVIRONMENTS
 from envs.engine.mujoco_tasks import MujocoTasks, silence
 from envs.registry import environment_class
-from metarl.algorithms import names_for
+from metarl.algorithms import algorithm_class, names_for
 from metarl.core.types import State, Trial
 from metarl.runs.presets import default_config
 from metarl.runtime.allocation import keep_freed_memory
@@ -112,6 +112,9 @@ def measure_speed(
 
 def _setup(environment: str, algorithm: str, device: Any, tasks: int, lanes: int, horizon: int, threads: int) -> Setup:
     config = default_config(environment, algorithm)
+    if algorithm_class(algorithm).traits(config.algo).replay:  # room for two trials, one of which is kept free
+        room = 2 * tasks * lanes * horizon * config.algo.rounds
+        config = replace(config, algo=replace(config.algo, replay_size=max(room, config.algo.replay_size)))
     train = replace(config.train, tasks=tasks, lanes=lanes, threads=threads, device=device)
     return set_up(replace(config, train=train, env=replace(config.env, horizon=horizon)))
 
