@@ -51,14 +51,18 @@ def _find_own_environments() -> None:
 _find_own_environments()
 
 if TYPE_CHECKING:
+    from metarl.comparison.compare import compare
+    from metarl.comparison.report import write_report as report
     from metarl.deployment.adapt import load
     from metarl.deployment.export import export_policy as export
     from metarl.evaluation.run import evaluate_run as evaluate
     from metarl.training.run import iterate, resume, train
 
-__all__ = ["evaluate", "export", "iterate", "load", "resume", "train"]
+__all__ = ["compare", "evaluate", "export", "iterate", "load", "report", "resume", "train"]
 
 PLACES = {
+    "compare": ("metarl.comparison.compare", "compare"),
+    "report": ("metarl.comparison.report", "write_report"),
     "evaluate": ("metarl.evaluation.run", "evaluate_run"),
     "export": ("metarl.deployment.export", "export_policy"),
     "load": ("metarl.deployment.adapt", "load"),

@@ -1,4 +1,4 @@
-"""The command line: `metarl train | resume | show | evaluate | render | export | benchmark | report | list`.
+"""The command line: `metarl train | resume | show | evaluate | render | export | compare | speed | report | list`.
 
 It turns words into a command, and what goes wrong into one line and an exit code; `commands.py` says what there is.
 """
@@ -30,7 +30,7 @@ from metarl.runtime.errors import EnvironmentBroke, RankLost, StorageError
 
 RENAMED_ARGUMENTS = {
     "train": {"--episodes": "--lanes", "--algo.episodes-per-trial": "--algo.rounds"},
-    "benchmark": {"--episodes": "--lanes"},
+    "speed": {"--episodes": "--lanes"},
     **dict.fromkeys(("evaluate", "render", "export"), {"--rounds": "--adaptations"}),
 }
 """What options were called in former days, by command, and what they are called now."""
@@ -129,6 +129,9 @@ def parse(arguments: list[str]) -> Any:
     if arguments[:1] == ["resume"]:
         commands["resume"] = _resume_command(arguments)
     first = arguments[0] if arguments else "--help"
+    if first == "benchmark":
+        today = "metarl speed" if "speed" in arguments[1:2] else "metarl compare"
+        raise InputError(f"'metarl {' '.join(arguments[:2])}' is '{today}' now — give that")
     if first not in commands and first not in ("-h", "--help") and not first.startswith("--tyro-"):
         # the parser would say of every option that it belongs to another command
         raise InputError(f"unknown command '{first}'" + nearest(first, commands))
@@ -151,7 +154,12 @@ def parse(arguments: list[str]) -> Any:
 
 
 def _parsed(commands: dict[str, Any], arguments: list[str], console_outputs: bool) -> Any:
+    """What tyro makes of the arguments; where they name a command, its parser alone is made, and alone speaks."""
+    first, *others = arguments or ["--help"]
     with PATHS:
+        if first in commands:
+            prog = f"metarl {first}"
+            return tyro.cli(commands[first], prog=prog, args=others, console_outputs=console_outputs)
         return tyro.extras.subcommand_cli_from_dict(
             commands, prog="metarl", args=arguments, console_outputs=console_outputs
         )

@@ -209,7 +209,7 @@ class SpeedCommand:
     """Print one JSON object instead of a table."""
 
     def __call__(self) -> int:
-        """`metarl benchmark speed`."""
+        """`metarl speed`."""
         from metarl.runtime.files import as_json
         from metarl.speed.benchmark import measure_speed, speed_table
 
@@ -224,13 +224,15 @@ class SpeedCommand:
 
 
 @dataclass(frozen=True)
-class LearnCommand:
-    """Compare methods: a grid of algorithms × environments × seeds. The same command again goes on where it ended."""
+class CompareCommand:
+    """Compare methods: train and evaluate a suite, a grid of algorithms × environments × seeds (the same command again
+    goes on where it ended); or look at runs that there are."""
 
-    suite: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="SUITE")]
-    """smoke (minutes), classic, dynamics, memory, reproduce-…, or the path of your own YAML file."""
+    what: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="SUITE|RUN")]
+    """A suite: smoke (minutes), classic, dynamics, memory, reproduce-…, or the path of your own YAML file; or folders
+    with runs in or below them."""
     out: Path | None = None
-    """The grid's folder (default: grids/SUITE); any number of launchers may work on it."""
+    """The suite's folder (default: grids/SUITE); any number of launchers may work on it."""
     parallel: int = 0
     """Cells side by side, each on one thread (0: one for each core)."""
     only: tuple[str, ...] = ()
@@ -239,32 +241,23 @@ class LearnCommand:
     """Print each unfinished cell's commands, a line a cell, and run nothing."""
 
     def __call__(self) -> int:
-        """`metarl benchmark learn`; the exit code is that of the first cell that failed."""
-        from metarl.comparison import grid
+        """`metarl compare`; the exit code is that of the first cell that failed."""
+        from metarl.comparison.compare import is_suite, tables_of_runs, work_on_suite
+        from metarl.comparison.grid import dry_run
 
         console = Output()
-        if self.dry_run:
-            for line in grid.dry_run(self.suite, self.out, self.only):
-                console.say(line)
+        if not is_suite(self.what):
+            tables, left_open = tables_of_runs(self.what)
+            console.print(*tables, sep="\n")
+            console.say("\n".join(left_open))
             return 0
-        failures = grid.learn(self.suite, self.out, self.parallel, console, self.only)
+        if self.dry_run:
+            console.say("\n".join(dry_run(self.what[0], self.out, self.only)))
+            return 0
+        failures = work_on_suite(self.what[0], self.out, self.parallel, console, self.only)
         for each in failures:
             fail(f"{each.cell.folder} failed (exit code {each.code}: {each.reason}) — see its log", each.code)
         return max(failures[0].code, Exit.BUG) if failures else 0
-
-
-@dataclass(frozen=True)
-class BenchmarkCommand:
-    """Measure how fast (`speed`) or how well (`learn`)."""
-
-    what: Annotated[
-        Annotated[SpeedCommand, tyro.conf.subcommand("speed")] | Annotated[LearnCommand, tyro.conf.subcommand("learn")],
-        tyro.conf.arg(name=""),
-    ]
-
-    def __call__(self) -> int:
-        """`metarl benchmark`."""
-        return self.what()
 
 
 @dataclass(frozen=True)
@@ -292,7 +285,8 @@ COMMANDS: dict[str, Any] = {
     "evaluate": EvaluateCommand,
     "render": RenderCommand,
     "export": ExportCommand,
-    "benchmark": BenchmarkCommand,
+    "compare": CompareCommand,
+    "speed": SpeedCommand,
     "report": ReportCommand,
     "list": ListCommand,
 }

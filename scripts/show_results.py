@@ -2,7 +2,7 @@
 
 python scripts/show_results.py [--check]
 
-The files are what `metarl benchmark learn SUITE` leaves in `results/` of its grid's folder.
+The files are what `metarl compare SUITE` leaves in `results/` of its grid's folder.
 """
 
 import json
@@ -137,7 +137,7 @@ def memory() -> str:
 
 
 def update_times() -> str:
-    """Seconds of every method's update, from what `metarl benchmark speed --every-update --json` printed."""
+    """Seconds of every method's update, from what `metarl speed --every-update --json` printed."""
     rows = json.loads((RESULTS / "updates.json").read_text())["rows"]
     seconds = {row["what"].removesuffix(": update"): row["seconds"] for row in rows}
     ordered = sorted(seconds.items(), key=lambda item: item[1])

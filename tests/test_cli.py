@@ -149,7 +149,7 @@ def test_an_empty_path_is_not_the_working_directory(metarl: Command, tmp_path: P
         "train {long}.py:Own",
         "train point-nav --env.train-list {long}",
         "train omniglot --env.data {long}",
-        "benchmark learn {long}.yaml",
+        "compare {long}.yaml",
         "report --out {long}",
         "render run --out {long}.gif",
         "export run --out {long}",

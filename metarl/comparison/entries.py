@@ -41,7 +41,7 @@ def entry(suite: str, cells: Sequence[tuple[Cell, Sequence[EvaluationIdentity]]]
         "environment": environment,
         "algorithm": algorithm,
         **(_outcome(claim, list(held.values())) if claim else {}),
-        "command": f"metarl benchmark learn {suite} --only {first.entry}",
+        "command": f"metarl compare {suite} --only {first.entry}",
         "options": first.options,
         "versions": _versions([read_yaml(grid / cell.folder / "config.yaml").get("versions", {}) for cell, _ in cells]),
         "seeds": {seed: ({"holds": held[seed]} if claim else {}) | result for seed, result in seeds.items()},

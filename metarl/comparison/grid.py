@@ -1,4 +1,4 @@
-"""`metarl benchmark learn`: a grid of methods × environments × seeds, as many runs side by side as cores allow.
+"""`metarl compare`: a grid of methods × environments × seeds, as many runs side by side as cores allow.
 
 Every cell is processes of its own, `metarl train` and `metarl evaluate`. What is finished never runs again, what is
 half-done resumes, and any number of launchers may work on one grid (see `leases.py`). When a launcher ends, for
@@ -24,10 +24,9 @@ from metarl.comparison.children import signal_group, start
 from metarl.comparison.leases import Lease
 from metarl.comparison.suite import Cell, Suite, evaluations_of
 from metarl.comparison.suite_file import load_suite
-from metarl.runs.config import read_yaml, versions
+from metarl.runs.config import read_yaml
 from metarl.runs.continuing import mismatch, taken_up
 from metarl.runs.user_code import own_names
-from metarl.runtime.allocation import cores
 from metarl.runtime.files import MOST_LINES, read_file
 from metarl.runtime.interruption import SIGNALS, interruptible_at_points, interruption_point
 
@@ -103,7 +102,7 @@ def open_grid(name: str, out: Path | None, only: Sequence[str] = ()) -> tuple[Su
 
 
 def dry_run(name: str, out: Path | None, only: Sequence[str] = ()) -> list[str]:
-    """A shell line for every cell that is not finished, as `learn` would run it; raises as `open_grid`."""
+    """A shell line for every cell that is not finished, as `compare_suite` would run it; raises as `open_grid`."""
     suite, grid = open_grid(name, out, only)
     return [
         " && ".join(shlex.join(["metarl", *words]) for words in cell_commands(cell, grid))
@@ -246,31 +245,3 @@ def _iterations_done(run: Path) -> int:
 def _last_line(path: Path) -> str:
     lines = path.read_text(errors="replace").split("\n") if path.exists() else []
     return next((line.strip() for line in reversed(lines) if line.strip()), "no word")
-
-
-def learn(name: str, out: Path | None, parallel: int, console: Console, only: Sequence[str] = ()) -> list[Failure]:
-    """Work on a suite's grid to its end, then write and show what it says; returns the cells that failed.
-
-    Args:
-        name: a built-in suite's, or the path of a YAML file.
-        out: the grid's folder; default `grids/NAME`.
-        parallel: cells side by side; 0: one for each core.
-        only: folders of the cells to work on (`Suite.only`); all by default.
-
-    Raises:
-        InputError: an impossible suite, or a folder that holds other runs.
-        StorageError: the file system refused.
-    """
-    if not 0 <= parallel <= 1024:
-        raise InputError(f"--parallel is {parallel} — it must be between 0 and 1024")
-    suite, grid = open_grid(name, out, only)
-    failures = Launcher(suite, grid, parallel or cores(), console, METARL).run()
-
-    from metarl.comparison.results import write_grid  # which imports torch and scipy: launching does without
-
-    failed = [{"cell": str(each.cell.folder), "code": each.code, "reason": each.reason} for each in failures]
-    for table in write_grid(load_suite(name, check_options=False), grid, {"versions": versions(), "failed": failed}):
-        console.print(table)
-    for what, path in (("results", grid / "results.json"), ("next", f"metarl report {shlex.quote(str(grid))}")):
-        console.out(f"{what + ':':13}{path}", highlight=False)
-    return failures

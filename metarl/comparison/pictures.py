@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from metarl.comparison.records import Record
-from metarl.comparison.statistics import performance_profile
+from metarl.comparison.statistics import matrix, performance_profile
 from metarl.evaluation.evaluate import bootstrap_interval
 
 COLOURS = ("#3f87d1", "#df8328", "#37a06a", "#d55f68", "#9277cf", "#a9825a", "#d276ad", "#7f8894", "#aa9c2f", "#2aa3b1")
@@ -150,19 +150,42 @@ def profile_picture(records: Sequence[Record], style: dict[str, Style]) -> Pictu
             scores[algorithm] = np.array([[returns[-1] for returns in per_task[:tasks]] for per_task in found])
     if not scores or records[0].measure != "return":
         return None
-    lowest, highest = (function([function(values) for values in scores.values()]) for function in (np.min, np.max))
+    met = _tasks_of(records).capitalize()
+    caption = (
+        f"{met} of all seeds, with 95 % intervals over seeds, tasks held. Higher is better; a curve that falls late is"
+        " of a method that rarely fails."
+    )
+    return _profile(scores, style, "return after the last adaptation", "share of tasks at or above it", caption)
+
+
+def overall_profile(summary: dict[str, Any], style: dict[str, Style]) -> Picture | None:
+    """The share of runs that reach each normalised score, over the environments that all the methods finished."""
+    rows = {(row["environment"], row["algorithm"]): row["normalised_scores"] for row in summary["environments"]}
+    scores = {each["algorithm"]: matrix(rows, each["environments"], each["algorithm"]) for each in summary["overall"]}
+    if not scores:
+        return None
+    caption = (
+        "Mean over environments, with 95 % intervals over seeds, environments held. 0: random actions, 1: knowing the"
+        " task."
+    )
+    return _profile(scores, style, "normalised score τ", "share of runs at or above τ", caption)
+
+
+def _profile(scores: dict[str, np.ndarray], style: dict[str, Style], x: str, y: str, caption: str) -> Picture:
+    """A curve for each method, of its scores `[R, M]`."""
+    lowest, highest = (
+        function([function(values) for values in scores.values()]) for function in (np.nanmin, np.nanmax)
+    )
     thresholds = np.linspace(lowest, highest, POINTS // 2)
-    figure, axes = _axes("return after the last adaptation", "share of tasks at or above it")
+    figure, axes = _axes(x, y)
     rows: list[Row] = []
     for algorithm, values in scores.items():
-        shares = performance_profile(values, thresholds)
-        axes.step(
-            thresholds, shares, where="pre", label=_verbatim(algorithm), linewidth=1.8, **style[algorithm]._asdict()
-        )
-        rows += [(algorithm, *pair) for pair in zip(thresholds, shares, strict=True)]
-    met = _tasks_of(records).capitalize()
-    caption = f"{met} of all seeds. Higher is better; a curve that falls late is of a method that rarely fails."
-    return Picture("Performance profile", caption, _svg(figure), _csv(("algorithm", "return", "share"), rows))
+        curves = performance_profile(values, thresholds)
+        share, low, high = curves
+        _draw(axes, thresholds, share, low, high, algorithm, style[algorithm], drawstyle="steps-pre")
+        rows += [(algorithm, *point) for point in zip(thresholds, *curves, strict=True)]
+    header = ("algorithm", x.split()[0], "share", "low", "high")
+    return Picture("Performance profile", caption, _svg(figure), _csv(header, rows))
 
 
 def _tasks_of(records: Sequence[Record]) -> str:
@@ -192,7 +215,9 @@ def _draw(
     style: Style,
     **line: Any,
 ) -> None:
-    axes.fill_between(x, low, high, color=style.color, alpha=0.18, linewidth=0)
+    steps: dict[str, Any] = {"step": "pre"} if "drawstyle" in line else {}
+    axes.fill_between(x, low, high, color=style.color, alpha=0.18, linewidth=0, **steps)
+    line = {"marker": "o"} | line if len(x) == 1 else line  # a line through one point is none
     axes.plot(x, mean, label=_verbatim(label), linewidth=1.8, markersize=4, **style._asdict(), **line)
 
 

@@ -57,8 +57,14 @@ class Record:
         return done, int(self.config["train"].get("iterations", done))
 
     @property
+    def is_trained(self) -> bool:
+        """Whether all its iterations are done."""
+        done, asked = self.iterations
+        return done >= asked
+
+    @property
     def is_finished(self) -> bool:
-        """Whether it was evaluated at its last iteration."""
+        """Whether it was evaluated at its last iteration, too."""
         return self.chosen is not None and self.chosen.iteration == self.iterations[1]
 
     @property
@@ -189,6 +195,24 @@ def _is_sound(record: dict[str, Any], identity: EvaluationIdentity) -> bool:
         return False
     sizes = all(part.shape == (identity.adaptations + 1,) for part in parts) and tasks.shape[1:] == parts[0].shape
     return sizes and levels.ndim == 1 and all(np.isfinite(values).all() for values in (*parts, tasks, levels))
+
+
+def records_in(folders: Sequence[Path]) -> tuple[list[Record], list[str]]:
+    """All runs in or below some folders, told apart and evaluated alike; and what is wrong with those left out.
+
+    Raises:
+        InputError: a folder that is not there, or no run that can be read.
+    """
+    records, broken = [], []
+    for path in find_runs(folders):
+        try:
+            records.append(read_record(path))
+        except (InputError, StorageError) as error:
+            broken.append(str(error))
+    if not records:
+        where = ", ".join(map(str, folders)) or "no folder"
+        raise InputError(f"no runs in {where} — " + (broken[0] if broken else "train some, or name another folder"))
+    return evaluated_alike(told_apart(records)), broken
 
 
 def evaluated_alike(records: Sequence[Record]) -> list[Record]:

@@ -18,37 +18,30 @@ from metarl.comparison.pictures import (
     adaptation_picture,
     by_algorithm,
     learning_picture,
+    overall_profile,
     profile_picture,
     styles,
     with_own_ids,
 )
-from metarl.comparison.records import Record, evaluated_alike, find_runs, read_record, told_apart
+from metarl.comparison.records import Record, records_in
 from metarl.comparison.results import compared, interval, summarise
-from metarl.runtime.errors import InputError, StorageError
+from metarl.runtime.errors import InputError
 from metarl.runtime.files import write_atomic
 
 MANY_RUNS = 12  # a longer list is folded
 
 
-def write_report(folders: Sequence[Path], out: Path) -> None:
-    """Write the page about all runs in or below some folders.
+def write_report(folders: Sequence[str | Path], out: str | Path = "report.html") -> None:
+    """Write the page about all runs in or below some folders; the same as `metarl report`.
 
     Raises:
         InputError: a folder that is not there, folders without runs, or no place for a page.
         StorageError: the file system refused.
     """
+    out = Path(out)
     if out.is_dir() or not out.parent.is_dir():
         raise InputError(f"--out {out} cannot be written — name a file in a folder that exists")
-    records, broken = [], []
-    for path in find_runs(folders):
-        try:
-            records.append(read_record(path))
-        except (InputError, StorageError) as error:
-            broken.append(str(error))
-    if not records:
-        where = ", ".join(map(str, folders)) or "no folder"
-        raise InputError(f"no runs in {where} — " + (broken[0] if broken else "train some, or name another folder"))
-    write_atomic(out, page(evaluated_alike(told_apart(records)), broken).encode(errors="replace"))
+    write_atomic(out, page(*records_in([Path(folder) for folder in folders])).encode(errors="replace"))
 
 
 def page(records: Sequence[Record], broken: Sequence[str] = ()) -> str:
@@ -67,6 +60,7 @@ def page(records: Sequence[Record], broken: Sequence[str] = ()) -> str:
         section = {"name": name, "runs": runs, "methods": by_algorithm(runs), "measure": runs[0].measure}
         sections.append(section | {"pictures": [picture for picture in drawn if picture]})
     summary = summarise(records)
+    overall = overall_profile(summary, style)
     rows = {(row["environment"], row["algorithm"]): row for row in summary["environments"]}
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     templates = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, loader=loader)
@@ -76,6 +70,7 @@ def page(records: Sequence[Record], broken: Sequence[str] = ()) -> str:
         methods=methods,
         sections=sections,
         summary=summary,
+        overall=overall,
         versions=_versions(records),
         broken=broken,
         many=MANY_RUNS,

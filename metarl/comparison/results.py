@@ -19,10 +19,11 @@ from rich.table import Table
 from rich.text import Text
 
 from metarl.comparison.entries import entry, write_entry
-from metarl.comparison.records import Record, read_record
+from metarl.comparison.records import Record, read_record, records_in
 from metarl.comparison.statistics import (
     Estimate,
     interquartile_mean,
+    matrix,
     moving_average,
     probability_of_improvement,
     steps_to_reach,
@@ -32,6 +33,8 @@ from metarl.runtime.files import as_json, write_atomic
 
 SHARE = 0.9  # of the way from where training started to the best final return
 WINDOW = 5  # iterations that learning curves are averaged over
+
+INTERVAL = "95 %, percentile bootstrap over training seeds; environments and evaluated tasks are held as they are"
 
 Scores = dict[tuple[str, str], list[float]]  # by environment and algorithm, a value for each seed
 
@@ -72,24 +75,21 @@ def summarise(records: Sequence[Record]) -> dict[str, Any]:
                 normalised.setdefault(pair, []).append((score - random) / (informed - random))
     efficiency = steps_to_level(played)
     rows = []
-    for pair, values in scores.items():
+    environments = list(dict.fromkeys(environment for environment, _ in scores))
+    for pair, values in sorted(scores.items(), key=lambda item: environments.index(item[0][0])):
         share = interquartile_mean(np.array(normalised[pair])[:, None]).value if pair in normalised else math.nan
         row: dict[str, Any] = {"environment": pair[0], "algorithm": pair[1], "scores": values}
         row |= _named(interquartile_mean(np.array(values)[:, None]))
-        rows.append(row | {"normalised": _or_none(share), "steps_to_level": _or_none(efficiency.get(pair, math.inf))})
+        row |= {"normalised": _or_none(share), "normalised_scores": normalised.get(pair, [])}
+        rows.append(row | {"steps_to_level": _or_none(efficiency.get(pair, math.inf))})
     return {
         "score": "return on unseen tasks after the last adaptation",
         "level": f"{SHARE:.0%} of the way from the return that training starts from to the best that it ends with",
+        "interval": INTERVAL,
         "environments": rows,
         "overall": _overall(normalised),
         "probability_of_improvement": _comparisons(scores),
     }
-
-
-def matrix(scores: Scores, environments: Sequence[str], algorithm: str) -> np.ndarray:
-    """A method's scores, runs × tasks `[R, M]`; where an environment has fewer runs than another, NaN."""
-    columns = [scores[environment, algorithm] for environment in environments]
-    return np.array(list(itertools.zip_longest(*columns, fillvalue=math.nan)))
 
 
 def _overall(normalised: Scores) -> list[dict[str, Any]]:
@@ -150,10 +150,10 @@ def csv_text(summary: dict[str, Any]) -> str:
     names = ("environment", "algorithm", "iqm", "low", "high", "normalised", "steps_to_level")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*names, "seeds", "scores"])
+    writer.writerow([*names, "seeds", "scores", "interval"])
     for row in summary["environments"]:
         scores = " ".join(f"{score:.6g}" for score in row["scores"])
-        writer.writerow([*(row[name] for name in names), len(row["scores"]), scores])
+        writer.writerow([*(row[name] for name in names), len(row["scores"]), scores, INTERVAL])
     return text.getvalue()
 
 
@@ -180,13 +180,17 @@ def compared(row: dict[str, Any], unknown: str = "–") -> tuple[str, str, str]:
 
 
 def tables(summary: dict[str, Any]) -> list[Table]:
-    """For the terminal."""
+    """For the terminal; of each environment the best method first."""
     header = ("environment", "algorithm", "seeds", "return [95 %]", "share", "steps")
     rows = [
         (row["environment"], row["algorithm"], str(len(row["scores"])), *compared(row, ""))
-        for row in summary["environments"]
+        for _, group in itertools.groupby(summary["environments"], key=lambda row: row["environment"])
+        for row in sorted(group, key=lambda row: -row["iqm"])
     ]
-    caption = f"share: from random actions (0) to knowing the task (1); steps: until {summary['level']}"
+    caption = (
+        f"the best first; [95 %]: {INTERVAL.removeprefix('95 %, ')}; share: from random actions (0) to knowing the"
+        f" task (1); steps: until {summary['level']}"
+    )
     overall = [(row["algorithm"], interval(row)) for row in summary["overall"]]
     better = [(row["algorithm"], row["over"], interval(row)) for row in summary["probability_of_improvement"]]
     return [
@@ -194,6 +198,17 @@ def tables(summary: dict[str, Any]) -> list[Table]:
         *_table("over environments", ("algorithm", "share [95 %]"), overall),
         *_table("probability of improvement", ("algorithm", "over", "P [95 %]"), better),
     ]
+
+
+def compare_runs(folders: Sequence[Path]) -> tuple[dict[str, Any], list[str]]:
+    """What all runs in or below some folders say, and a line about each that says nothing or less than it could.
+
+    Raises:
+        InputError: a folder that is not there, or no run that can be read.
+    """
+    records, broken = records_in(folders)
+    open_ = [f"{record.path}: {record.status}" for record in records if not record.is_finished]
+    return summarise(records), [*open_, *broken]
 
 
 def claims_table(entries: Sequence[dict[str, Any]]) -> list[Table]:

@@ -6,7 +6,8 @@ stratified bootstrap intervals, probabilities of improvement, performance profil
 Letters: R runs (seeds), M tasks (environments). A run that is missing is NaN and does not count.
 """
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,12 @@ class Estimate(NamedTuple):
     value: float
     low: float
     high: float
+
+
+def matrix(scores: dict[tuple[str, str], list[float]], environments: Sequence[str], algorithm: str) -> np.ndarray:
+    """A method's scores, runs × tasks `[R, M]`; where an environment has fewer runs than another, NaN."""
+    columns = [scores[environment, algorithm] for environment in environments]
+    return np.array(list(itertools.zip_longest(*columns, fillvalue=np.nan)))
 
 
 def interquartile_mean(scores: np.ndarray) -> Estimate:
@@ -53,8 +60,20 @@ def _share_won(x: np.ndarray, y: np.ndarray) -> Any:
 
 
 def performance_profile(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """The share of scores `[R, M]` that reach each threshold `[P]`, mean over tasks: `[P]`."""
-    return np.mean([(column[:, None] >= thresholds).mean(axis=0) for column in _columns(scores)], axis=0)
+    """The share of scores `[R, M]` that reach each threshold `[P]`, mean over tasks; and its 95 % interval: `[3, P]`.
+
+    Runs are redrawn task by task; where a task has fewer than two the interval is NaN.
+    """
+    reached = [column[:, None] >= thresholds for column in _columns(scores)]  # [R, P] each
+    value = np.mean([runs.mean(axis=0) for runs in reached], axis=0)
+    if min(map(len, reached)) < 2:
+        return np.stack([value, *np.full((2, len(thresholds)), np.nan)])
+    rng = np.random.default_rng(0)
+    redrawn = np.zeros((RESAMPLES, len(thresholds)))
+    for runs in reached:
+        times = rng.multinomial(len(runs), np.full(len(runs), 1 / len(runs)), size=RESAMPLES)  # how often each is drawn
+        redrawn += times @ runs / len(runs) / len(reached)
+    return np.stack([value, *np.percentile(redrawn, [2.5, 97.5], axis=0)])
 
 
 def moving_average(values: np.ndarray, window: int) -> np.ndarray:

@@ -176,7 +176,7 @@ def _of_shell(value: Any) -> Any:
     if not (isinstance(value, str) and value.startswith("$")):
         return value
     if value[1:] not in os.environ:
-        raise InputError(f"{value} is not set — say what it is: {value[1:]}=… metarl benchmark learn …")
+        raise InputError(f"{value} is not set — say what it is: {value[1:]}=… metarl compare …")
     return os.environ[value[1:]]
 
 

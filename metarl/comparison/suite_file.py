@@ -13,6 +13,8 @@ cells:                    # every environment × every algorithm × every seed; 
     env: {horizon: 100}
     algo: {inner_lr: 0.1}
     label: fast           # names these options where the same names occur twice
+    sweep:                # a cell for each combination of values, named by them: …/promp-inner-lr-0.05
+      algo.inner_lr: [0.05, 0.1, 0.2]
     seeds: [0]            # instead of the suite's
     evaluation: {deterministic: true}   # besides the suite's
     claim:                # what must hold, see `claims.py`
@@ -22,6 +24,7 @@ cells:                    # every environment × every algorithm × every seed; 
 """
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +50,7 @@ class Block:
     env: dict[str, Any] = field(default_factory=dict)
     algo: dict[str, Any] = field(default_factory=dict)
     label: str = ""
+    sweep: dict[str, Any] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0, 1, 2)
     evaluation: dict[str, Any] = field(default_factory=dict)
     claim: dict[str, Any] | None = None
@@ -55,6 +59,12 @@ class Block:
         for name in GIVEN_BY_GRID:
             if name in self.train:
                 raise InputError(f"train.{name} is not for a suite to choose — the grid gives it to every cell")
+        for name, values in self.sweep.items():
+            room, dot, option = str(name).partition(".")
+            if room not in ROOMS or not dot or not isinstance(values, list) or not values:
+                raise InputError(f"sweep.{name} is {values!r} — give a list of values to {' or '.join(ROOMS)}.OPTION")
+            if option in getattr(self, room) or (room == "train" and option in GIVEN_BY_GRID):
+                raise InputError(f"sweep.{name} is said by the cell, or given by the grid — leave one of them out")
         if not self.environments or not self.algorithms:
             raise InputError("a cell without environments or algorithms — name at least one of each")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
@@ -69,6 +79,7 @@ class SuiteFile:
     seeds: tuple[int, ...] = Block.seeds
     iterations: int | None = None
     evaluation: dict[str, Any] = field(default_factory=dict)
+    sweep: dict[str, Any] = field(default_factory=dict)
 
     def blocks(self) -> Iterator[Block]:
         """The entries of `cells`, each with what the suite says of all."""
@@ -80,6 +91,7 @@ class SuiteFile:
                 train=everywhere | block.train,
                 seeds=block.seeds if "seeds" in values else self.seeds,
                 evaluation=self.evaluation | block.evaluation,
+                sweep=self.sweep | block.sweep,
             )
 
 
@@ -131,7 +143,6 @@ def _suite(name: str, values: Any) -> Suite:
 
 
 def _cells_of(block: Block, seed: int) -> Iterator[Cell]:
-    options = {room: values for room in ROOMS if (values := getattr(block, room))}
     asked = block.evaluation
     shots = asked["shots"] if isinstance(asked.get("shots"), list) else [asked.get("shots")]
     evaluations = tuple(_fields(Evaluation, asked | {"shots": number}, "an evaluation") for number in shots)
@@ -139,9 +150,20 @@ def _cells_of(block: Block, seed: int) -> Iterator[Cell]:
     claim = None if block.claim is None else _fields(Claim, block.claim, "a claim")
     if claim and adaptations is not None and claim.adaptations > adaptations:
         raise InputError(f"'{claim.says}' asks for more than {adaptations} adaptations — evaluate more")
-    for environment in block.environments:
-        for algorithm in block.algorithms:
-            yield Cell(environment, algorithm, seed, block.label, options, evaluations, claim)
+    for environment, algorithm in itertools.product(block.environments, block.algorithms):
+        for values in itertools.product(*block.sweep.values()):
+            chosen = dict(zip(block.sweep, values, strict=True))
+            options = {room: own for room in ROOMS if (own := _with(block, room, chosen))}
+            named = [f"{name.partition('.')[2].replace('_', '-')}-{value}" for name, value in chosen.items()]
+            label = "-".join(filter(None, (block.label, *named)))
+            yield Cell(environment, algorithm, seed, label, options, evaluations, claim)
+
+
+def _with(block: Block, room: str, chosen: dict[str, Any]) -> dict[str, Any]:
+    """The options of a room, those of a sweep's combination among them."""
+    of_sweep = {name.partition(".")[2]: value for name, value in chosen.items() if name.startswith(f"{room}.")}
+    own: dict[str, Any] = getattr(block, room)
+    return own | of_sweep
 
 
 def _fields(kind: type, values: Any, what: str, moved: dict[str, str] | None = None) -> Any:

@@ -34,7 +34,7 @@ def finished(grid: Path, claim: Claim | None = CLAIM) -> list[tuple[Cell, Any]]:
 
 def test_an_entry_holds_the_figures_of_every_seed_and_whether_the_claim_held(tmp_path: Path) -> None:
     record = entry("smoke", finished(tmp_path), tmp_path)
-    assert record["command"] == "metarl benchmark learn smoke --only bandit/promp"
+    assert record["command"] == "metarl compare smoke --only bandit/promp"
     assert (record["claim"], record["published"]) == (CLAIM.says, CLAIM.published)
     assert record["options"] == {"train": {"iterations": 6}} and record["versions"]["metarl"] == "0.1.0"
     zero, one = record["seeds"].values()

@@ -1,4 +1,4 @@
-"""`metarl benchmark learn`: every cell is done once, whatever dies meanwhile, and what came of it is kept."""
+"""`metarl compare`: every cell is done once, whatever dies meanwhile, and what came of it is kept."""
 
 import json
 import random
@@ -135,7 +135,7 @@ def test_a_dry_run_prints_the_commands_of_each_cell_that_is_not_finished(metarl:
     curve = {name: [0.0, 1.0] for name in ("mean", "low", "high")}
     (first / "evaluation.json").write_text(json.dumps({"iteration": 2, "tasks": 3, "returns": curve}))
     before = snapshot(bench.folder)
-    result = metarl("benchmark", "learn", bench.suite_path, "--out", bench.grid, "--dry-run")
+    result = metarl("compare", bench.suite_path, "--out", bench.grid, "--dry-run")
     assert snapshot(bench.folder) == before
     lines = result.out.splitlines()
     assert len(lines) == 7 and result.code == 0
@@ -210,7 +210,7 @@ def test_a_cell_that_fails_is_reported_and_the_others_go_on(
 ) -> None:
     monkeypatch.setattr(grid_module, "METARL", bench.program)
     bench.behave(0, broken="bandit/promp/seed-0")
-    command = ("benchmark", "learn", bench.suite_path, "--out", bench.grid)
+    command = ("compare", bench.suite_path, "--out", bench.grid)
     result = metarl(*command)
     assert result.code == 3
     assert "bandit/promp/seed-0" in result.err and "the numbers broke" in result.err
@@ -234,7 +234,7 @@ def test_a_folder_of_other_runs_is_refused(metarl: Command, bench: Bench) -> Non
     other = SUITE | {"seeds": [0], "cells": [SUITE["cells"][0] | {"env": {"horizon": 6}}]}
     bench.suite_path.write_text(yaml.safe_dump(other))
     before = snapshot(bench.folder)
-    result = metarl("benchmark", "learn", bench.suite_path, "--out", bench.grid)
+    result = metarl("compare", bench.suite_path, "--out", bench.grid)
     assert_refused(result, "point-nav/maml-vpg/seed-0", "env.horizon is 6, there it is 5")
     assert snapshot(bench.folder) == before
 
@@ -242,11 +242,11 @@ def test_a_folder_of_other_runs_is_refused(metarl: Command, bench: Bench) -> Non
 def test_a_real_cell_trains_is_evaluated_and_never_runs_again(metarl: Command, tmp_path: Path) -> None:
     block = SUITE["cells"][0] | {"environments": ["point-nav"], "algorithms": ["maml-vpg"]}
     (tmp_path / "one.yaml").write_text(yaml.safe_dump(SUITE | {"seeds": [7], "cells": [block]}))
-    result = metarl("benchmark", "learn", "one.yaml")
+    result = metarl("compare", "one.yaml")
     assert result.code == 0, (result, *(path.read_text() for path in tmp_path.rglob("*.log")))
     (row,) = json.loads(Path("grids/one/results.json").read_text())["environments"]
     record = json.loads(Path("grids/one/point-nav/maml-vpg/seed-7/evaluation.json").read_text())
     assert row["scores"] == [record["returns"]["mean"][-1]]
     assert row["normalised"] == pytest.approx((row["iqm"] - record["random"]) / (record["informed"] - record["random"]))
-    again = metarl("benchmark", "learn", "one.yaml")
+    again = metarl("compare", "one.yaml")
     assert again.code == 0 and "started" not in again.out

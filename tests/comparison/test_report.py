@@ -12,9 +12,11 @@ import pytest
 from support.command import Command, assert_refused, snapshot
 from support.made_up import evaluated, report, runs, write_run
 
+import metarl as library
 from metarl.comparison.pictures import mean_curve
 from metarl.comparison.records import read_record, told_apart
-from metarl.comparison.results import matrix, summarise
+from metarl.comparison.results import summarise
+from metarl.comparison.statistics import matrix
 
 __all__ = ["runs"]
 
@@ -90,6 +92,56 @@ def test_methods_are_compared_over_environments_on_scores_between_the_levels(tmp
     assert row["iqm"] == pytest.approx(0.3) and len(row["environments"]) == 2
 
 
+def test_profiles_over_environments_are_of_normalised_scores(metarl: Command, tmp_path: Path) -> None:
+    for environment, best in (("bandit", 10.0), ("point-nav", 100.0)):
+        for seed, share in enumerate((0.25, 0.75)):
+            score = evaluated([[0, share * best]], random=0.0, oracle=best)
+            write_run(tmp_path / "runs", "promp", seed, [(1, 0.0)], score, environment=environment)
+    rows = report(metarl, tmp_path / "runs").tables()["overall-performance-profile.csv"]
+    assert {float(row["share"]) for row in rows} == {1.0, 0.5}  # from 0.25 on half of them, in both environments
+    assert all((float(row["share"]) == 1) == (float(row["normalised"]) <= 0.25) for row in rows)
+    # two runs a task: both, one or none of them, of four alike: P(none) = 1/16 > 2.5 %
+    assert {(float(row["low"]), float(row["high"])) for row in rows} == {(1.0, 1.0), (0.0, 1.0)}
+
+
+def test_runs_are_compared_in_the_terminal_and_what_is_missing_is_said(metarl: Command, runs: Path) -> None:
+    write_run(runs, "rl2", 0, [(100, 1.0)], iterations=7)
+    compared = metarl("compare", runs)
+    assert compared.code == 0
+    lines = compared.out.splitlines()
+    order = [line.split()[0] for line in lines if line.startswith(("bandit", "promp", "maml-trpo"))]
+    assert f"{runs}/bandit/rl2-0: unfinished: 1 of 7 iterations" in lines
+    assert compared.out.index("promp") < compared.out.index("maml-trpo"), order  # 6.5 is better than 2
+    assert "over training seeds" in " ".join(compared.out.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["nowhere", "elsewhere"], "'nowhere' is no folder"),
+        (["."], "no runs in ."),
+        (["smoek"], "did you mean 'smoke'?"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(metarl: Command, words: list[str], expected: str) -> None:
+    assert_refused(metarl("compare", *words), expected)
+
+
+def test_the_former_name_of_comparing_and_measuring_is_refused_with_the_new_one(metarl: Command) -> None:
+    assert_refused(metarl("benchmark", "learn", "smoke"), "'metarl benchmark learn' is 'metarl compare' now")
+    assert_refused(metarl("benchmark", "speed"), "'metarl benchmark speed' is 'metarl speed' now")
+
+
+def test_python_compares_runs_and_writes_reports(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    summary = library.compare(runs)
+    assert {row["algorithm"] for row in summary["environments"]} == {"promp", "maml-trpo"}
+    assert "over training seeds" in summary["interval"]
+    library.report([runs], tmp_path / "page.html")
+    assert (tmp_path / "page.html").exists() and capsys.readouterr() == ("", "")
+
+
 def test_a_matrix_of_scores_has_a_row_a_run_and_a_column_a_task() -> None:
     scores = {("a", "promp"): [1.0, 2.0], ("b", "promp"): [3.0]}
     np.testing.assert_array_equal(matrix(scores, ["a", "b"], "promp"), [[1, 3], [2, np.nan]])
@@ -113,7 +165,7 @@ def test_runs_that_are_not_finished_are_shown_as_such(metarl: Command, runs: Pat
     text = report(metarl, runs).text
     for status in ("unfinished: 1 of 7", "not evaluated", "evaluated at iteration 1", "unfinished: 0 of 7"):
         assert status in text
-    assert "7 runs, 3 methods, 1 environment; 3 of the runs are finished" in text
+    assert "7 runs, 3 methods, 1 environment; 5 trained to the end, 3 evaluated there" in text
 
 
 def test_few_shot_runs_are_shown_with_their_loss(metarl: Command, runs: Path) -> None:

@@ -69,7 +69,24 @@ def test_the_probability_of_improvement_is_mann_and_whitneys_statistic() -> None
 def test_a_performance_profile_is_the_share_at_or_above_each_threshold() -> None:
     scores = np.array([[1.0, 4], [3, np.nan]])
     # 2: half of task 1, all of task 2. 3: the same, since 3 reaches 3. 4: none and all.
-    assert performance_profile(scores, np.array([2.0, 3, 4, 5])).tolist() == [0.75, 0.75, 0.5, 0]
+    assert performance_profile(scores, np.array([2.0, 3, 4, 5]))[0].tolist() == [0.75, 0.75, 0.5, 0]
+
+
+def test_a_performance_profiles_interval_redraws_the_runs_of_each_task() -> None:
+    # Of three runs 0, 0 and 1 none reaches 1/2 with probability (2/3)^3 = 0.30, all with (1/3)^3 = 0.04, so that 95 %
+    # of all draws are within 0 and 1; of three alike nothing changes.
+    interval = performance_profile(np.array([[0.0], [0], [1]]), np.array([0.5]))
+    assert interval.ravel().tolist() == pytest.approx([1 / 3, 0, 1])
+    alike = performance_profile(np.array([[0.0, 2], [0, 2], [0, 2]]), np.array([1.0]))
+    assert alike.ravel().tolist() == pytest.approx([0.5, 0.5, 0.5])
+    # Two tasks with a run of three each: shares add up, the deviation of their mean is sqrt(2/9/3)/sqrt(2) = 0.19, and
+    # it takes values k/6; P(0) = 0.30^2 = 0.088, P(k >= 5) = 2 * 0.037 * 0.22 + 0.0014 = 0.018.
+    both = performance_profile(np.array([[0.0, 0], [0, 0], [1, 1]]), np.array([0.5]))
+    assert both.ravel().tolist() == pytest.approx([1 / 3, 0, 4 / 6])
+
+
+def test_a_performance_profile_of_single_runs_has_no_interval() -> None:
+    assert np.isnan(performance_profile(np.array([[1.0, 2]]), np.array([1.5]))[1:]).all()
 
 
 def test_sample_efficiency_is_where_the_smoothed_curve_first_reaches_the_level() -> None:

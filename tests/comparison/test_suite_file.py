@@ -47,6 +47,16 @@ BAD_OPTIONS = {
     "a check that is none": ({"claim": {"says": "well", "checks": ["gain => 3"]}}, ["'gain => 3'", "gain >= 60"]),
     "a check of no figure": ({"claim": {"says": "well", "checks": ["gian >= 3"]}}, ["'gian >= 3'"]),
     "a check of what is not evaluated": ({"claim": {"says": "well", "checks": ["return_2 > 0"]}}, ["1 adaptations"]),
+    "a sweep of an unknown option": ({"sweep": {"algo.inner_rl": [1]}}, ["inner_rl", "'inner_lr'"]),
+    "a sweep of one value": ({"sweep": {"algo.inner_lr": 0.1}}, ["sweep.algo.inner_lr is 0.1", "a list of values"]),
+    "a sweep of no values": ({"sweep": {"algo.inner_lr": []}}, ["sweep.algo.inner_lr is []"]),
+    "a sweep in no room": ({"sweep": {"inner_lr": [0.1]}}, ["sweep.inner_lr", "algo.OPTION"]),
+    "a sweep of what the grid gives": ({"sweep": {"train.seed": [0, 1]}}, ["sweep.train.seed", "given by the grid"]),
+    "a sweep of what is said": (
+        {"algo": {"inner_lr": 0.1}, "sweep": {"algo.inner_lr": [0.1, 0.2]}},
+        ["sweep.algo.inner_lr is said"],
+    ),
+    "an impossible value of a sweep": ({"sweep": {"algo.inner_lr": [0.1, "quick"]}}, ["inner_lr", "'quick'"]),
     "a variable that is not set": ({"env": {"train_list": "$NOWHERE"}}, ["$NOWHERE is not set", "NOWHERE=…"]),
 }
 
@@ -54,7 +64,7 @@ BAD_OPTIONS = {
 def refuse(metarl: Command, folder: Path, text: str, words: list[str]) -> None:
     (folder / "bad.yaml").write_text(text)
     before = snapshot(folder)
-    assert_refused(metarl("benchmark", "learn", "bad.yaml"), "bad.yaml", *words)
+    assert_refused(metarl("compare", "bad.yaml"), "bad.yaml", *words)
     assert snapshot(folder) == before
 
 
@@ -76,9 +86,9 @@ def test_a_bad_option_in_a_suite_is_refused_by_its_name(
 def test_what_is_no_suite_at_all_is_refused(metarl: Command, tmp_path: Path) -> None:
     refuse(metarl, tmp_path, "cells: [", ["not valid YAML"])
     refuse(metarl, tmp_path, "just words", ["a mapping"])
-    assert_refused(metarl("benchmark", "learn", "smoek"), "did you mean 'smoke'?")
-    assert_refused(metarl("benchmark", "learn", "smoke", "--parallel", "-1"), "--parallel is -1")
-    assert_refused(metarl("benchmark", "learn", "smoke", "--out", "bad.yaml"), "bad.yaml is a file")
+    assert_refused(metarl("compare", "smoek"), "did you mean 'smoke'?")
+    assert_refused(metarl("compare", "smoke", "--parallel", "-1"), "--parallel is -1")
+    assert_refused(metarl("compare", "smoke", "--out", "bad.yaml"), "bad.yaml is a file")
 
 
 def test_two_cells_of_one_name_need_a_label(metarl: Command, tmp_path: Path) -> None:
@@ -130,7 +140,7 @@ def test_a_suite_is_cut_down_to_the_cells_that_are_named(metarl: Command, tmp_pa
     assert len(suite.only([]).cells) == 8 and len(suite.only(["bandit"]).cells) == 4
     two = suite.only(["bandit/promp/seed-1", "point-nav/maml-vpg/seed-0"])
     assert [str(cell.folder) for cell in two.cells] == ["point-nav/maml-vpg/seed-0", "bandit/promp/seed-1"]
-    assert_refused(metarl("benchmark", "learn", "good.yaml", "--only", "bandit/prmp"), "'bandit/promp'")
+    assert_refused(metarl("compare", "good.yaml", "--only", "bandit/prmp"), "'bandit/promp'")
 
 
 def test_cells_have_seeds_evaluations_and_variables_of_their_own(
@@ -160,3 +170,25 @@ def test_options_of_every_kind_reach_the_command_line(tmp_path: Path) -> None:
     command = parse(suite.cells[0].train_command(Path("out"), resume=False))
     assert command.algo.hidden == (8,) and command.algo.first_order and command.env.horizon == 5
     assert (command.train.threads, command.train.torch_threads, command.resume) == (1, 1, False)
+
+
+def test_a_sweep_is_a_cell_for_every_combination_named_by_its_values(tmp_path: Path) -> None:
+    (tmp_path / "sweep.yaml").write_text(
+        """
+        seeds: [0, 1]
+        sweep: {algo.inner_lr: [0.05, 0.1]}
+        cells:
+          - {environments: [point-nav], algorithms: [maml-vpg], train: {iterations: 3}, sweep: {train.tasks: [2, 4]}}
+        """
+    )
+    cells = load_suite(str(tmp_path / "sweep.yaml")).cells
+    seen = {(str(cell.folder), cell.config.algo.inner_lr, cell.config.train.tasks) for cell in cells}
+    assert seen == {
+        (f"point-nav/maml-vpg-inner-lr-{rate}-tasks-{tasks}/seed-{seed}", rate, tasks)
+        for rate in (0.05, 0.1)
+        for tasks in (2, 4)
+        for seed in (0, 1)
+    }
+    assert {cell.config.train.iterations for cell in cells} == {3}
+    few = load_suite(str(tmp_path / "sweep.yaml"), ["point-nav/maml-vpg-inner-lr-0.1-tasks-2"]).cells
+    assert len(few) == 2

@@ -231,5 +231,5 @@ def test_a_grid_hands_on_the_trust_that_naming_code_is(metarl: Command, project:
     sizes = {"train": {"tasks": 2, "lanes": 2}, "algo": {"hidden": [4]}}
     cells = [{"environments": ["mine.py:Line", "point-nav"], "algorithms": ["maml-vpg"], **sizes}]
     (project / "suite.yaml").write_text(yaml.safe_dump({**suite, "cells": cells}))
-    mine, theirs = metarl("benchmark", "learn", "suite.yaml", "--dry-run").out.splitlines()
+    mine, theirs = metarl("compare", "suite.yaml", "--dry-run").out.splitlines()
     assert mine.endswith("--trust") and "--trust" not in theirs

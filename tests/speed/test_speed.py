@@ -1,4 +1,4 @@
-"""`metarl benchmark speed`: its rows and their arithmetic; how fast things are is for a quiet machine to say."""
+"""`metarl speed`: its rows and their arithmetic; how fast things are is for a quiet machine to say."""
 
 import json
 
@@ -19,7 +19,7 @@ def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_row_of_a_robot_is_printed_with_its_ratio_to_physics(metarl: Command) -> None:
-    result = metarl("benchmark", "speed", "half-cheetah-vel", *SMALL, "--devices", "cpu", "--json")
+    result = metarl("speed", "half-cheetah-vel", *SMALL, "--devices", "cpu", "--json")
     assert result.code == 0
     rows = json.loads(result.out)["rows"]
     by_name = {row["what"]: row for row in rows}
@@ -45,13 +45,13 @@ def test_every_row_of_a_robot_is_printed_with_its_ratio_to_physics(metarl: Comma
 
 
 def test_environments_alone_are_measured_where_lanes_end_early_too(metarl: Command) -> None:
-    result = metarl("benchmark", "speed", "hopper-params", "ant-cripple", "--only-environments", *SMALL)
+    result = metarl("speed", "hopper-params", "ant-cripple", "--only-environments", *SMALL)
     assert result.code == 0
     assert result.err.count("environment stepping") == 2 and "sampling" not in result.err
 
 
 def test_the_update_of_every_method_is_measured(metarl: Command) -> None:
-    result = metarl("benchmark", "speed", "half-cheetah-dir", "--every-update", *SMALL, "--json")
+    result = metarl("speed", "half-cheetah-dir", "--every-update", *SMALL, "--json")
     rows = json.loads(result.out)["rows"]
     assert [row["what"] for row in rows] == [f"{name}: update" for name in names_for("experience")]
     assert all(row["seconds"] > 0 and row["ratio_to_physics"] > 0 for row in rows)
@@ -59,16 +59,16 @@ def test_the_update_of_every_method_is_measured(metarl: Command) -> None:
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU")
 def test_updates_and_iterations_are_measured_on_the_gpu_too(metarl: Command) -> None:
-    rows = json.loads(metarl("benchmark", "speed", "half-cheetah-vel", *SMALL, "--json").out)["rows"]
+    rows = json.loads(metarl("speed", "half-cheetah-vel", *SMALL, "--json").out)["rows"]
     measured = {device: [row["what"] for row in rows if row["device"] == device] for device in ("cpu", "cuda")}
     assert measured["cuda"] == [what for what in measured["cpu"] if "-trpo: " in what or "promp: " in what]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_refused(metarl: Command) -> None:
-    assert_refused(metarl("benchmark", "speed", "--devices", "cuda", *SMALL), "torch finds no GPU")
+    assert_refused(metarl("speed", "--devices", "cuda", *SMALL), "torch finds no GPU")
 
 
 def test_what_has_no_physics_is_refused(metarl: Command) -> None:
-    assert_refused(metarl("benchmark", "speed", "bandit"), "'bandit' has no MuJoCo physics")
-    assert_refused(metarl("benchmark", "speed", "--repeats", "0"), "--repeats is 0")
+    assert_refused(metarl("speed", "bandit"), "'bandit' has no MuJoCo physics")
+    assert_refused(metarl("speed", "--repeats", "0"), "--repeats is 0")

@@ -9,7 +9,7 @@ from metarl.fewshot import SOURCES
 
 Words = list[str]
 
-COMMANDS = ("train", "evaluate", "render", "export", "benchmark", "report", "list")
+COMMANDS = ("train", "evaluate", "render", "export", "compare", "speed", "report", "list")
 WORLDS = ("point-nav", "sparse-point-nav", "bandit", "grid-navi", "tabular-mdp", "half-cheetah-dir")
 METHODS = ("maml-vpg", "maml-trpo", "promp", "fomaml-trpo", "reptile", "rl2")
 LETTERS = "abcdefghijklmnopqrstuvwxyz-"
@@ -193,13 +193,13 @@ def other_commands(rng: random.Random) -> Words:
             ["list", typo(rng, "envs")],
             ["list", "envs", "algos"],
             ["benchmark"],
-            ["benchmark", typo(rng, "speed")],
-            ["benchmark", "speed", typo(rng, "half-cheetah-dir")],
-            ["benchmark", "speed", "--repeats", rng.choice(NOT_WHOLE)],
-            ["benchmark", "speed", "--devices", "gpu"],
-            ["benchmark", "learn"],
-            ["benchmark", "learn", rng.choice((typo(rng, "smoke"), "no/such.yaml", "/dev/null", "/dev/zero"))],
-            ["benchmark", "learn", "smoke", "--parallel", rng.choice(("-1", "100000", "two"))],
+            ["benchmark", "speed"],
+            ["speed", typo(rng, "half-cheetah-dir")],
+            ["speed", "--repeats", rng.choice(NOT_WHOLE)],
+            ["speed", "--devices", "gpu"],
+            ["compare"],
+            ["compare", rng.choice((typo(rng, "smoke"), "no/such.yaml", "/dev/null", "/dev/zero"))],
+            ["compare", "smoke", "--parallel", rng.choice(("-1", "100000", "two"))],
             ["render", "nowhere"],
             ["export", "nowhere"],
             ["report", "--out", "page.html", "nowhere"],

@@ -1,0 +1,94 @@
+"""`metarl compare`: a suite is trained, evaluated and told; runs that there are, are told."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from metarl.comparison import grid as grids
+from metarl.comparison.suite_file import load_suite
+from metarl.runs.config import versions
+from metarl.runtime.allocation import cores
+from metarl.runtime.errors import InputError
+from metarl.runtime.files import read_json
+
+
+def compare(
+    *what: str | Path,
+    out: str | Path | None = None,
+    parallel: int = 0,
+    only: Sequence[str] = (),
+    quiet: bool = True,
+) -> dict[str, Any]:
+    """Compare methods; the same as `metarl compare`.
+
+    Args:
+        what: a built-in suite's name, or the path of a YAML file; or folders with runs in or below them.
+        out: the suite's folder; default `grids/NAME`.
+        parallel: cells side by side; 0: one for each core.
+        only: folders of the cells to work on (`Suite.only`); all by default.
+        quiet: show nothing.
+
+    Returns what `results.json` of a suite holds: interquartile means with their intervals by environment and method,
+        over environments, and probabilities of improvement.
+
+    Raises:
+        InputError: an impossible suite, a folder that holds other runs, or one without runs.
+        StorageError: the file system refused.
+    """
+    names = tuple(map(str, what))
+    if is_suite(names):
+        grid = Path(out) if out is not None else Path("grids") / load_suite(names[0], check_options=False).name
+        work_on_suite(names[0], grid, parallel, Console(quiet=quiet), only)
+        return read_json(grid / "results.json")
+    from metarl.comparison.results import compare_runs
+
+    return compare_runs([Path(name) for name in names])[0]
+
+
+def is_suite(what: Sequence[str]) -> bool:
+    """Whether one suite is meant, and not folders of runs.
+
+    Raises:
+        InputError: nothing is named, or a suite beside something else.
+    """
+    folders = [Path(name).is_dir() for name in what]
+    if not what:
+        raise InputError("nothing to compare — name a suite, or folders with runs in them")
+    if len(what) > 1 and not all(folders):
+        raise InputError(f"'{what[folders.index(False)]}' is no folder — name one suite alone, or folders with runs")
+    return not folders[0]
+
+
+def tables_of_runs(folders: Sequence[str]) -> tuple[list[Table], list[str]]:
+    """What the runs in or below folders say, for the terminal, and a line about each that is not finished or cannot be
+    read; raises as `compare`."""
+    from metarl.comparison.results import compare_runs, tables  # which import torch and scipy: launching does without
+
+    summary, left_open = compare_runs([Path(folder) for folder in folders])
+    return tables(summary), left_open
+
+
+def work_on_suite(
+    name: str, out: Path | None, parallel: int, console: Console, only: Sequence[str] = ()
+) -> list[grids.Failure]:
+    """Work on a suite's grid to its end, then write and show what it says; returns the cells that failed.
+
+    Takes and raises what `compare` does.
+    """
+    if not 0 <= parallel <= 1024:
+        raise InputError(f"--parallel is {parallel} — it must be between 0 and 1024")
+    suite, grid = grids.open_grid(name, out, only)
+    failures = grids.Launcher(suite, grid, parallel or cores(), console, grids.METARL).run()
+
+    from metarl.comparison.results import write_grid  # which imports torch and scipy: launching does without
+
+    failed = [{"cell": str(each.cell.folder), "code": each.code, "reason": each.reason} for each in failures]
+    for table in write_grid(load_suite(name, check_options=False), grid, {"versions": versions(), "failed": failed}):
+        console.print(table)
+    for what, path in (("results", grid / "results.json"), ("next", f"metarl report {shlex.quote(str(grid))}")):
+        console.out(f"{what + ':':13}{path}", highlight=False)
+    return failures
