@@ -251,9 +251,10 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     def _seed(self, seed: Seeds | None, mask: np.ndarray) -> None:
         if seed is None and self.rngs:
             return
-        fresh = generators(secrets.randbits(64) if seed is None else seed, self.num_tasks, RUN_LANES)
-        touched = set(np.flatnonzero(mask) // self.lanes_per_task)
-        self.rngs = [fresh[task] if task in touched else self.rngs[task] for task in range(self.num_tasks)]
+        seed = secrets.randbits(64) if seed is None else seed
+        touched = np.unique(np.flatnonzero(mask) // self.lanes_per_task).tolist()
+        fresh = dict(zip(touched, generators(seed, self.num_tasks, RUN_LANES, touched), strict=True))
+        self.rngs = [fresh[task] if task in fresh else self.rngs[task] for task in range(self.num_tasks)]
 
     def _reset_mask(self, options: Mapping[str, Any]) -> np.ndarray:
         require_known("unknown reset option", options, ["reset_mask"])
