@@ -20,6 +20,7 @@ ARROWS = {
     "envs.adapters": ("envs.contract", "envs.engine", "envs.registry"),
     "envs.catalogue": (),
     "envs.registry": ("envs.catalogue", "envs.contract"),
+    "envs.facts": ("envs.contract", "envs.registry"),
     "envs": ("envs",),
     "metarl.runtime": ("envs.contract.errors",),
     "metarl.core": ("metarl.runtime",),

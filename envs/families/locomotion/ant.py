@@ -17,11 +17,11 @@ VariBAD's published AntGoal: `contact_cost=0`, and a blind part of the observati
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from envs.contract.config import OTHER_TASKS, SAME_TASKS
+from envs.contract.definition import Text, states
 from envs.contract.tasks import TaskDistribution, Uniform
 from envs.engine.mujoco_tasks import MujocoTasks
 from envs.families.locomotion import ant_variants, robot
@@ -108,10 +108,19 @@ def near_goal(env: MujocoTasks, velocity: np.ndarray) -> np.ndarray:
     return env.config.goal_reward - away[:, 0] - away[:, 1]
 
 
+def paying(task: Text) -> Any:
+    """A family's `summary`, by the task's part of the reward."""
+    rest = f" + {{survive_bonus:g}}{robot.CONTROLS} − {{contact_cost:g}}·Σf²"
+    return states(lambda options: (task if isinstance(task, str) else task(options)) + rest, robot.heights)
+
+
 class AntDir(MujocoTasks):
     """Run forwards or backwards. Task parameter: `direction`, 1 or -1; in the variant `varibad`, an angle in rad."""
 
-    Config, variants, remarks = ant_variants.AntDirConfig, ant_variants.DIR_VARIANTS, {"pearl": SAME_TASKS}
+    Config, variants = ant_variants.AntDirConfig, ant_variants.DIR_VARIANTS
+    summary = paying(
+        lambda options: robot.ALONG.format("direction") if options.direction_in_radians else "direction·v_x"
+    )
     initial_state, observe, reward, terminated = start, see, earning(in_direction), left_its_heights
 
     def define(self, options: Any) -> dict[str, Any]:
@@ -121,8 +130,7 @@ class AntDir(MujocoTasks):
 class AntAngle(MujocoTasks):
     """Run along an angle. Task parameter: `angle` from the x axis, rad."""
 
-    Config, variants = ant_variants.AntConfig, ant_variants.ANGLE_VARIANTS
-    remarks: ClassVar = {"pearl": f"{SAME_TASKS}; {OTHER_TASKS}"}
+    Config, variants, summary = ant_variants.AntConfig, ant_variants.ANGLE_VARIANTS, paying(robot.ALONG.format("angle"))
     initial_state, observe, reward, terminated = start, see, earning(along_angle), left_its_heights
 
     def define(self, options: Any) -> dict[str, Any]:
@@ -132,7 +140,7 @@ class AntAngle(MujocoTasks):
 class AntVel(MujocoTasks):
     """Run along x at a velocity. Task parameter: `velocity`, m/s; outside the training range up to 1 m/s faster."""
 
-    Config, variants = ant_variants.AntVelConfig, ant_variants.VEL_VARIANTS
+    Config, variants, summary = ant_variants.AntVelConfig, ant_variants.VEL_VARIANTS, paying("1 − |v_x − velocity|")
     initial_state, observe, reward, terminated = start, see, earning(at_velocity), left_its_heights
 
     def define(self, options: Any) -> dict[str, Any]:
@@ -142,7 +150,8 @@ class AntVel(MujocoTasks):
 class AntGoal(MujocoTasks):
     """Run to a place. Task parameter: `goal` [2], m; outside the training range up to 1 m farther than any."""
 
-    Config, variants, remarks = ant_variants.AntGoalConfig, ant_variants.GOAL_VARIANTS, {"pearl": OTHER_TASKS}
+    Config, variants = ant_variants.AntGoalConfig, ant_variants.GOAL_VARIANTS
+    summary = paying("−‖p − goal‖₁ + {goal_reward:g}")
     initial_state, observe, reward, terminated = start, see, earning(near_goal), left_its_heights
 
     def define(self, options: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from envs.contract.tasks import Choice, TaskDistribution, Tasks, require_number
 from envs.engine.mujoco_tasks import MujocoTasks
-from envs.families.locomotion.ant import ant, earning, see, start
+from envs.families.locomotion.ant import ant, earning, paying, see, start
 from envs.families.locomotion.ant_variants import CRIPPLE_VARIANTS, PARAMS_VARIANTS, AntConfig, AntParamsConfig
 from envs.families.locomotion.random_parameters import random_parameters
 from envs.families.locomotion.robot import forwards, left_its_heights
@@ -23,7 +23,7 @@ from envs.families.locomotion.robot import forwards, left_its_heights
 class AntParams(MujocoTasks):
     """Task parameters: the factors `mass` [14], `inertia` [14, 3], `damping` [14] and `friction` [14, 3]."""
 
-    Config, variants = AntParamsConfig, PARAMS_VARIANTS
+    Config, variants, summary = AntParamsConfig, PARAMS_VARIANTS, paying("v_x")
     initial_state, observe, reward, terminated = start, see, earning(forwards), left_its_heights
 
     def define(self, options: Any) -> dict[str, Any]:
@@ -37,7 +37,7 @@ class AntCripple(MujocoTasks):
     the upper one would in the ankle's frame. Its masses stay.
     """
 
-    Config, variants = AntConfig, CRIPPLE_VARIANTS
+    Config, variants, summary = AntConfig, CRIPPLE_VARIANTS, paying("v_x")
     initial_state, observe, reward, terminated = start, see, earning(forwards), left_its_heights
 
     def define(self, options: Any) -> dict[str, Any]:

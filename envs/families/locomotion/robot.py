@@ -23,6 +23,7 @@ TORSO = 1  # in every model here, the torso is the first body after the world
 # square and leave the clipping to MuJoCo.
 RAW_COST: dict[str, Any] = {"clip_actions": False}
 
+CONTROLS, ALONG = " − {control_cost:g}·Σa²", "cos({0})·v_x + sin({0})·v_y"  # in summaries
 Reward = tuple[np.ndarray, dict[str, np.ndarray]]
 """[num_envs], and diagnostics by name, [num_envs] each."""
 TaskReward = Callable[[MujocoTasks, np.ndarray], np.ndarray]
@@ -201,6 +202,11 @@ def along(angle: np.ndarray, velocity: np.ndarray) -> np.ndarray:
 def at_velocity(env: MujocoTasks, velocity: np.ndarray) -> np.ndarray:
     """Minus the distance to the velocity."""
     return -np.abs(velocity[:, 0] - env.lane_tasks["velocity"])
+
+
+def heights(options: Any) -> str:
+    """What `left_its_heights` is in words, for a summary."""
+    return "torso outside {min_height:g} to {max_height:g} m" if options.terminates else "never"
 
 
 def left_its_heights(env: MujocoTasks) -> np.ndarray:

@@ -21,9 +21,11 @@ from typing import Any, Literal
 import numpy as np
 from gymnasium.spaces import Box
 
+from envs.contract import sources
 from envs.contract.base import TaskEnv
 from envs.contract.config import FamilyConfig, option
-from envs.contract.definition import Outcome
+from envs.contract.definition import Outcome, states
+from envs.contract.sources import Variant
 from envs.contract.tasks import Choice, Law, TaskDistribution, Tasks, Uniform
 from envs.engine.rendering import NO_PATHS, draw_plane
 from envs.families.point.navigation import mean_distance
@@ -56,14 +58,21 @@ class PointCornersConfig(FamilyConfig):
 
 CORNER: dict[str, Any] = {"horizon": 100, "reward": "progress", "sparse_radius": 0.5, "step_size": 0.2}
 CORNER |= {"momentum": False, "walls": False, "start_range": 0.2, "start_velocity": 0.1}
-VARIANTS: dict[str, dict[str, Any]] = {
-    "promp-sparse": CORNER,
-    "promp-dense": CORNER | {"reward": "dense"},
-    "promp-dense-squared": CORNER | {"reward": "dense-squared"},
-    "promp-momentum": CORNER
-    | {"horizon": 200, "reward": "near", "sparse_radius": 2.0, "step_size": 0.1, "momentum": True},
+MOMENTUM = {"horizon": 200, "reward": "near", "sparse_radius": 2.0, "step_size": 0.1, "momentum": True}
+PROMP = sources.PROMP / "point_envs"
+VARIANTS = {
+    "promp-sparse": Variant(CORNER, PROMP / "point_env_2d_corner.py"),
+    "promp-dense": Variant(CORNER | {"reward": "dense"}, PROMP / "point_env_2d_corner.py"),
+    "promp-dense-squared": Variant(CORNER | {"reward": "dense-squared"}, PROMP / "point_env_2d_corner.py"),
+    "promp-momentum": Variant(CORNER | MOMENTUM, PROMP / "point_env_2d_momentum.py"),
     # The source sets no horizon; 100 is that of the corners without walls.
-    "promp-walls": CORNER | {"reward": "dense", "walls": True},
+    "promp-walls": Variant(CORNER | {"reward": "dense", "walls": True}, PROMP / "point_env_2d_walls.py"),
+}
+PAYS = {
+    "progress": "d − d′ where the goal is the nearest corner and |p′|₁ ≥ {sparse_radius:g}, else 0",
+    "near": "max({sparse_radius:g} − d′, 0)",
+    "dense": "−d′",
+    "dense-squared": "−d′²",
 }
 
 
@@ -75,6 +84,7 @@ class PointCorners(TaskEnv):
     """
 
     Config, variants = PointCornersConfig, VARIANTS
+    summary = states(lambda options: PAYS[options.reward])
 
     def define(self, options: Any) -> dict[str, Any]:
         laws: dict[str, Law] = {"goal": Choice(CORNERS)}

@@ -16,10 +16,12 @@ from typing import Any, Literal
 import numpy as np
 from gymnasium.spaces import Box
 
+from envs.contract import sources
 from envs.contract.base import TaskEnv
 from envs.contract.config import FamilyConfig, option
-from envs.contract.definition import Outcome
+from envs.contract.definition import Outcome, states
 from envs.contract.published_lists import pearl_semicircle
+from envs.contract.sources import Variant
 from envs.contract.tasks import TaskDistribution, Tasks, Uniform
 from envs.engine.rendering import NO_PATHS, draw_plane
 from envs.families.point.navigation import distance_left
@@ -43,12 +45,14 @@ class SparsePointNavConfig(FamilyConfig):
 
 VARIBAD: dict[str, Any] = {"horizon": 100, "goals": "semicircle", "goal_radius": 0.2, "reward": "sparse"}
 PEARL = VARIBAD | {"horizon": 20, "goals": "spaced"}
-VARIANTS: dict[str, dict[str, Any]] = {
-    "varibad": VARIBAD,
-    "varibad-circle": VARIBAD | {"goals": "circle"},
-    "pearl": PEARL,
-    "pearl-dense": PEARL | {"reward": "dense"},
+ZINTGRAFS, RAKELLYS = sources.VARIBAD / "navigation/point_robot.py", sources.PEARL / "point_robot.py"
+VARIANTS = {
+    "varibad": Variant(VARIBAD, ZINTGRAFS),
+    "varibad-circle": Variant(VARIBAD | {"goals": "circle"}, ZINTGRAFS),
+    "pearl": Variant(PEARL, RAKELLYS),
+    "pearl-dense": Variant(PEARL | {"reward": "dense"}, RAKELLYS),
 }
+PAYS = {"sparse": "1 − ‖p − goal‖ within {goal_radius:g} of the goal, else 0", "dense": "−‖p − goal‖"}
 
 
 class SparsePointNav(TaskEnv):
@@ -59,6 +63,7 @@ class SparsePointNav(TaskEnv):
     """
 
     Config, variants = SparsePointNavConfig, VARIANTS
+    summary = states(lambda options: PAYS[options.reward])
 
     def define(self, options: Any) -> dict[str, Any]:
         half = options.goals != "circle"
