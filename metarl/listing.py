@@ -34,14 +34,14 @@ def tables(what: str) -> Iterator[Table]:
 
 def _environments() -> Iterator[tuple[str, ...]]:
     for name, description in describe().items():
-        said = facts(name)
-        yield name, description, said.rate, str(said.horizon)
+        known = facts(name)
+        yield name, description, known["control"], known["steps"]
 
 
 def _rewards() -> Iterator[tuple[str, ...]]:
     for name in describe():
-        said = facts(name)
-        yield name, said.reward, said.termination
+        known = facts(name)
+        yield name, known["a step pays"], known["terminates"]
 
 
 def _variants() -> Iterator[tuple[str, ...]]:

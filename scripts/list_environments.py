@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 import envs
-from envs.facts import Facts, facts, variants
+from envs.facts import facts, variants
 from envs.registry import describe
 
 ROOT = Path(__file__).parents[1]
@@ -94,12 +94,12 @@ def short_table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def table(columns: dict[str, Callable[[Facts], object]]) -> list[str]:
-    """A row for each environment."""
+def table(*columns: str) -> list[str]:
+    """A row for each environment, of its facts by these titles."""
     lines = ["| environment | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for name in envs.names():
-        said = facts(name)
-        lines.append(f"| `{name}` | " + " | ".join(cell(column(said)) for column in columns.values()) + " |")
+        known = facts(name)
+        lines.append(f"| `{name}` | " + " | ".join(cell(known[column]) for column in columns) + " |")
     return lines
 
 
@@ -107,24 +107,9 @@ def definitions() -> str:
     """The tables, and the variants by what they change and where they come from."""
     lines = [
         HEAD,
-        *table(
-            {
-                "a step pays": lambda said: said.reward,
-                "terminates": lambda said: said.termination,
-                "control": lambda said: said.rate,
-                "steps": lambda said: said.horizon,
-                "observation": lambda said: said.observation,
-                "action": lambda said: said.action,
-            }
-        ),
+        *table("a step pays", "terminates", "control", "steps", "observation", "action"),
         TASKS,
-        *table(
-            {
-                "training tasks": lambda said: said.training,
-                "test tasks": lambda said: said.test,
-                "outside": lambda said: said.outside,
-            }
-        ),
+        *table("training tasks", "test tasks", "outside"),
         GYMNASIUM + VARIANTS.rstrip(),
     ]
     for name, description in describe().items():

@@ -2,7 +2,6 @@
 
 import re
 
-import gymnasium
 import numpy as np
 import pytest
 
@@ -90,15 +89,20 @@ def test_terms_that_say_nothing_are_left_out() -> None:
 
 def test_control_rates_are_steps_in_a_second() -> None:
     # Gymnasium's models: 0.01 s · 5; 0.003 s · 5; ProMP's walker: 0.002 s · 8
-    rates = {name: facts(name).rate for name in ("half-cheetah-vel", "humanoid-dir", "walker-dir", "bandit")}
+    rates = {name: facts(name)["control"] for name in ("half-cheetah-vel", "humanoid-dir", "walker-dir", "bandit")}
     assert rates == {"half-cheetah-vel": "20 Hz", "humanoid-dir": "66.7 Hz", "walker-dir": "62.5 Hz", "bandit": "–"}
 
 
 def test_facts_are_those_of_the_default_variant() -> None:
-    said = facts("point-nav")
-    assert said.gymnasium_id in gymnasium.registry and (said.horizon, said.observation) == (100, 2)
-    assert (said.action, said.test, facts("bandit").action) == ("2 in ±1", "as in training", "one of 5")
-    assert facts("ant-cripple").test == "`leg` one of 3" and facts("bandit").outside == "–"
+    point, bandit = facts("point-nav"), facts("bandit")
+    assert (point["steps"], point["observation"], point["action"], bandit["action"]) == (
+        "100",
+        "2",
+        "2 in ±1",
+        "one of 5",
+    )
+    assert point["test tasks"] == "as in training" and bandit["outside"] == "–"
+    assert facts("ant-cripple")["test tasks"] == "`leg` one of 3"
     changes = {variant: change for variant, change, _ in variants("point-nav")}
     assert (
         changes["maml"] == "the default" and changes["meta-sgd"] == "start_range 0.5" and changes["l2l"] == "the same"
