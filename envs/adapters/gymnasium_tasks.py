@@ -43,8 +43,8 @@ class GymnasiumConfig(FamilyConfig):
 
     processes: int = option(0, least=0)
     """Worker processes that divide the lanes between them, 0: this process steps them all. Never changes a result.
-    Handing a step to workers and back costs some tenths of a millisecond: they pay where stepping all lanes takes longer
-    (heavy physics, pictures, hundreds of lanes) and cores are free, one worker for each."""
+    Handing a step to workers and back costs some tenths of a millisecond: they pay where stepping all lanes takes
+    longer (heavy physics, pictures, hundreds of lanes) and cores are free, one worker for each."""
     timeout: float = option(60.0, above=0)
     """Seconds that a worker may take to reset or to step its lanes, the building of them included. Without workers
     (processes 0) nobody watches."""

@@ -17,7 +17,7 @@ import numpy as np
 
 from envs.adapters.episodes import METADATA, Episodes, Spec
 from envs.contract.base import TaskEnv
-from envs.contract.errors import require_known
+from envs.contract.errors import InputError, require_known
 from envs.registry import make
 
 
@@ -45,8 +45,11 @@ class SingleTask(gymnasium.Env[np.ndarray, Any]):
             episodes: of a trial, if episodes are to be trials of so many (`envs/adapters/episodes.py`).
             fields: options of the family, as for `envs.make`.
 
-        Raises: InputError on an unknown name, field, split or render mode, and on an impossible value or task.
+        Raises: InputError on an unknown name, field, split or render mode, on an impossible value or task, and on an
+        environment with more lanes, or with fields.
         """
+        if isinstance(env, TaskEnv) and (env.num_envs != 1 or fields):
+            raise InputError("SingleTask takes an environment of one lane as it is — or give its class, and options")
         self.env = env if isinstance(env, TaskEnv) else make(env, 1, 1, threads=1, **fields)
         self.lanes = Episodes(self.env, task, render_mode, split, episodes)
         self.render_mode, self.metadata = render_mode, self.lanes.metadata

@@ -115,7 +115,7 @@ class VectorTasks(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
 
     def render(self) -> tuple[np.ndarray, ...] | None:
         """A picture of each lane, uint8 `[height, width, 3]`; None without a render mode."""
-        return None if self.render_mode is None else tuple(map(self.env.render_lane, range(self.num_envs)))
+        return None if self.render_mode is None else self.env.render()
 
     def close_extras(self, **kwargs: Any) -> None:
         """Let go of what the lanes hold."""

@@ -206,6 +206,10 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         info["diverged"] = self._diverged.copy()
         return self._observation.copy(), reward, self._terminated.copy(), self._truncated.copy(), info
 
+    def render(self) -> tuple[np.ndarray, ...]:
+        """A picture of each lane."""
+        return tuple(map(self.render_lane, range(self.num_envs)))
+
     # Hooks of a family
 
     def define(self, options: Any) -> dict[str, Any]:

@@ -99,6 +99,9 @@ def test_an_unknown_reset_option_and_render_mode_are_refused() -> None:
         make("point-nav").reset(options={"tsak": {}})
     with pytest.raises(envs.InputError, match="unknown render_mode 'human' — choose one of: rgb_array"):
         envs.SingleTask(envs.make("point-nav", 1, 1), render_mode="human")
+    for lanes, fields in ((2, {}), (1, {"horizon": 3})):
+        with pytest.raises(envs.InputError, match="takes an environment of one lane as it is"):
+            envs.SingleTask(envs.make("point-nav", 1, lanes), **fields)
 
 
 # Every way of drawing: each kind of plane, and the renderer of all robots with a body that stands and one that lies.

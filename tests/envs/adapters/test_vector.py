@@ -83,6 +83,17 @@ def test_pictures_are_one_of_each_lane() -> None:
     assert gymnasium.make_vec("metarl/PointNav-v0", num_envs=2).render() is None
 
 
+def test_a_users_own_family_in_worker_processes_is_a_vector_environment_too() -> None:
+    law = envs.TaskDistribution(length=envs.Uniform(0.25, 1.0))
+    family = envs.gymnasium_tasks("CartPole-v1", law, set_task=lambda env, task: setattr(env, "length", task["length"]))
+    alone, workers = (envs.VectorTasks(family, L, episodes=2, horizon=4, processes=count) for count in (0, 2))
+    np.testing.assert_array_equal(alone.reset(seed=1)[0], workers.reset(seed=1)[0])
+    for _ in range(20):
+        for ours, theirs in zip(alone.step(np.ones(L, int))[:4], workers.step(np.ones(L, int))[:4], strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    alone.close(), workers.close()
+
+
 def test_what_is_impossible_is_refused_by_name() -> None:
     env = envs.VectorTasks("bandit", 2)
     with pytest.raises(gymnasium.error.ResetNeeded):
