@@ -24,7 +24,7 @@ said, a row is the default variant. An observation is a vector of float64.
 
 In what a step pays, v is the velocity (m/s; along x, where nothing is said), a the controls in ±1, f the contact
 forces, p the place and d its distance to the goal, before and after (′) the step; other words are the task's
-parameters. An episode terminates where the table says so; its last step, and physics that break, truncate it.
+parameters. An episode terminates where the table says so; its last step, and broken physics, truncate it.
 """
 TASKS = """
 ## Tasks

@@ -1,19 +1,13 @@
 """Ant tasks: run forwards or backwards (`AntDir`), along an angle (`AntAngle`), at a velocity (`AntVel`), to a
 place (`AntGoal`).
 
-With v the velocity in the plane (m/s), p the place (m), a the controls in [-1, 1]^8 and f the forces that contacts
-exert on the bodies (`cfrc_ext`, each clipped to [-1, 1]), the reward is
+The sources differ in every coefficient of the reward, in what is seen and in what ends an episode: see
+`ant_variants.py`. The model is Gymnasium's ant.xml, in the variant `maml` too, which takes only its timestep,
+coefficients and first pose from rllab.
 
-    task + survive_bonus - control_cost * Σ a² - contact_cost * Σ f²
-
-    task = direction * v_x  |  v_x cos(angle) + v_y sin(angle)  |  1 - |v_x - velocity|  |  goal_reward - ‖p - goal‖₁
-
-(Finn et al. 2017, MAML; Rothfuss et al. 2019, ProMP; Rakelly et al. 2019, PEARL). The sources differ in every
-coefficient, in what is seen and in what ends an episode: see `ant_variants.py`. The model is Gymnasium's ant.xml,
-in the variant `maml` too, which takes only its timestep, coefficients and first pose from rllab.
-
-Contact forces are those of the state after the step, under its controls. (With mujoco-py 2 they were 0, so in
-VariBAD's published AntGoal: `contact_cost=0`, and a blind part of the observation.)
+The forces f that contacts exert on the bodies (`cfrc_ext`, each clipped to [-1, 1]) are those of the state after the
+step, under its controls. (With mujoco-py 2 they were 0, so in VariBAD's published AntGoal: `contact_cost=0`, and a
+blind part of the observation.)
 """
 
 from dataclasses import dataclass

@@ -1,11 +1,5 @@
 """Ants that run forwards with a body of their own: `AntParams` has a factor for each number of mass, inertia, damping
 and friction, `AntCripple` a leg that is dead and short.
-
-With v the velocity along x (m/s), a the controls in [-1, 1]^8 and f the contact forces, the reward is
-
-    v + survive_bonus - control_cost * Σ a² - contact_cost * Σ f²
-
-Sources: rand_param_envs for the factors, GrBAL (Nagabandi et al. 2019) for the leg, on rllab's simulation.
 """
 
 from typing import Any

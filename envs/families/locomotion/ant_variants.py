@@ -1,7 +1,4 @@
-"""The options of the Ant families, and their published definitions.
-
-`metarl` is ours: their ant without contact forces. What the letters of the reward mean stands in `ant.py`.
-"""
+"""The options of the Ant families, and their definitions. `metarl` is ours: their ant without contact forces."""
 
 from dataclasses import dataclass
 from typing import Any, Literal

@@ -1,12 +1,7 @@
 """HalfCheetah tasks: run forwards or backwards (`HalfCheetahDir`), or at a velocity (`HalfCheetahVel`).
 
-With v the cheetah's velocity along x (m/s) and a its controls in [-1, 1]^6, the reward is
-
-    direction * v - control_cost * Σ a²         or         -|v - velocity| - control_cost * Σ a²
-
-(Finn et al. 2017, MAML) and an episode never terminates. Every project simulates its own cheetah under these
-names: `DIR_VARIANTS` and `VEL_VARIANTS` hold the published definitions. The model is Gymnasium's
-half_cheetah.xml.
+They are MAML's (Finn et al. 2017), but every project simulates its own cheetah under these names: `DIR_VARIANTS` and
+`VEL_VARIANTS` hold the published definitions. The model is Gymnasium's half_cheetah.xml.
 """
 
 from dataclasses import dataclass

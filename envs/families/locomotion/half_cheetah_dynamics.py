@@ -4,9 +4,7 @@
     HalfCheetahCripple   one motor is dead                 HalfCheetahFriction  another grip
     HalfCheetahPayload   a denser torso                    HalfCheetahGravity   another planet
 
-The reward is v - control_cost * Σ a², with v the cheetah's velocity along x (m/s) and a its controls in [-1, 1]^6;
-an episode never terminates. Sources: rand_param_envs for the factors, GrBAL (Nagabandi et al. 2019) for the dead
-motor; the three families with one factor are the simplest there are.
+The three families with one factor are the simplest there are.
 """
 
 from dataclasses import dataclass

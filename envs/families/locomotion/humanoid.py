@@ -1,14 +1,9 @@
 """HumanoidDir: run forwards or backwards, or along any angle.
 
-With v the velocity of the centre of mass in the plane over the step (m/s), u the controls in [-0.4, 0.4]^17 and f the
-forces that contacts exert on the bodies (`cfrc_ext`), the reward is
-
-    velocity_weight * (v_x cos(angle) + v_y sin(angle)) + survive_bonus
-        - control_cost * Σ u² - min(contact_cost * Σ f², contact_limit)
-
-(Rothfuss et al. 2019, ProMP; Rakelly et al. 2019, PEARL). The sources weigh velocity with 0.25, but divide by the
-timestep, a fifth of a step's duration: 1.25 per m/s. The model is Gymnasium's humanoid.xml. Contact forces are those of
-the state after the step, under its controls; with mujoco-py 2, as VariBAD ran it, they were 0.
+The velocity is that of the centre of mass over the step; the controls are in [-0.4, 0.4]^17. The sources weigh velocity
+with 0.25, but divide by the timestep, a fifth of a step's duration: 1.25 per m/s. The model is Gymnasium's humanoid.xml.
+Contact forces (`cfrc_ext`) are those of the state after the step, under its controls; with mujoco-py 2, as VariBAD ran
+it, they were 0.
 """
 
 from dataclasses import dataclass

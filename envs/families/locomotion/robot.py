@@ -1,7 +1,10 @@
 """What the families of locomotion share: options, where an episode starts, the terms of the reward, the end.
 
 A family is a table of functions over all lanes of a `MujocoTasks`: how it starts, what it sees, what it earns. Each
-robot's file has its own; these are common to several. Letters: E lanes per task; num_envs = N * E.
+robot's file has its own; these are common to several. In what a step pays, v is the velocity in the plane (m/s; along x
+where nothing is said), p the place (m), a the controls in ±1, f the contact forces.
+
+Letters: E lanes per task; num_envs = N * E.
 """
 
 from collections.abc import Callable, Collection

@@ -1,13 +1,8 @@
 """SwimmerVel: swim at a velocity along x.
 
-With v the swimmer's velocity along x (m/s) and a its controls in [-1, 1]^2, the reward is
-
-    -velocity_weight * |v - velocity| - control_cost * Σ a²
-
-(Finn et al. 2017, in rllab, variant `maml`; Rothfuss et al. 2019, variant `promp`). ProMP's code has the sign of the
-first term the other way round: it pays for missing the velocity. The variant `promp` does as that code does, and
-`promp` with `pays_for_missing=False` as was meant; all others are as meant. An episode never terminates. The model is
-Gymnasium's swimmer.xml, in the variant `maml` too, which takes only its time, coefficients and noise from rllab.
+ProMP's code has the sign of the reward's first term the other way round: it pays for missing the velocity. The variant
+`promp` does as that code does, and `promp` with `pays_for_missing=False` as was meant; all others are as meant. The model
+is Gymnasium's swimmer.xml, in the variant `maml` too, which takes only its time, coefficients and noise from rllab.
 """
 
 from dataclasses import dataclass

@@ -1,14 +1,8 @@
 """Walker2d tasks: walk in a direction (`WalkerDir`), at a velocity (`WalkerVel`), or with random dynamics
 (`WalkerParams`); and a hopper with random dynamics (`HopperParams`).
 
-With v the root's displacement along x in a step over the step's duration (m/s) and a the controls in [-1, 1]^A,
-the reward is
-
-    direction * v + bonus - cost * Σ a²      bonus - |v - velocity| - cost * Σ a²      v + bonus - cost * Σ a²
-
-and the episode ends when the robot falls. Sources: ProMP (Rothfuss et al. 2019) for all, rand_param_envs for random
-dynamics, on which PEARL and VariBAD also reported. The models are Gymnasium's hopper.xml and older walker2d.xml, whose
-right foot has half the friction of its left: the field published on that one.
+An episode ends when the robot falls. The models are Gymnasium's hopper.xml and older walker2d.xml, whose right foot has
+half the friction of its left: the field published on that one.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,6 @@
 """Sparse point navigation (Rakelly et al. 2019, PEARL): the goal lies on a circle and pays only who is close to it.
 
-A point starts at the origin and an action `a` in ±1 moves it by 0.1 * a. With d the distance to the goal after the
-move, the sparse reward is `1 - d` if d <= goal_radius, else 0; the dense one is -d. An episode never terminates.
-
+A point starts at the origin and an action `a` in ±1 moves it by 0.1 * a; its position p is paid for after the move.
 PEARL meta-trains its policy on the dense reward, shows its encoder the sparse one, and reports the sparse return.
 `VARIANTS` has both ("pearl", "pearl-dense"), and the diagnostics of a step hold both rewards whichever is paid.
 
