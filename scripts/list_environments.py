@@ -22,9 +22,9 @@ HEAD = """# Environments
 Written by `scripts/list_environments.py` from the registry, as is what `metarl list envs` shows. Where nothing else is
 said, a row is the default variant. An observation is a vector of float64.
 
-In what a step pays, v is the velocity (m/s; along x, where nothing is said), a the controls in ±1, f the contact
-forces, p the place and d its distance to the goal, before and after (′) the step; other words are the task's
-parameters. An episode terminates where the table says so; its last step, and broken physics, truncate it.
+In what a step pays, v is the velocity (m/s; along x, where nothing is said), a the controls in ±1 (the humanoid's in
+±0.4), f the contact forces, p the place and d its distance to the goal, before and after (′) the step; other words are
+the task's parameters. An episode terminates where the table says so; its last step, and broken physics, truncate it.
 """
 TASKS = """
 ## Tasks

@@ -1,9 +1,9 @@
 """HumanoidDir: run forwards or backwards, or along any angle.
 
-The velocity is that of the centre of mass over the step; the controls are in [-0.4, 0.4]^17. The sources weigh velocity
-with 0.25, but divide by the timestep, a fifth of a step's duration: 1.25 per m/s. The model is Gymnasium's humanoid.xml.
-Contact forces (`cfrc_ext`) are those of the state after the step, under its controls; with mujoco-py 2, as VariBAD ran
-it, they were 0.
+The velocity is that of the centre of mass over the step; the controls a are in [-0.4, 0.4]^17. The sources weigh
+velocity with 0.25, but divide by the timestep, a fifth of a step's duration: 1.25 per m/s. The model is Gymnasium's
+humanoid.xml. Contact forces f (`cfrc_ext`) are those of the state after the step, under its controls; with mujoco-py 2,
+as VariBAD ran it, they were 0.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """SwimmerVel: swim at a velocity along x.
 
 ProMP's code has the sign of the reward's first term the other way round: it pays for missing the velocity. The variant
-`promp` does as that code does, and `promp` with `pays_for_missing=False` as was meant; all others are as meant. The model
-is Gymnasium's swimmer.xml, in the variant `maml` too, which takes only its time, coefficients and noise from rllab.
+`promp` does as that code does, and `promp` with `pays_for_missing=False` as was meant; all others are as meant. The
+model is Gymnasium's swimmer.xml, in the variant `maml` too, which takes only time, coefficients and noise from rllab.
 """
 
 from dataclasses import dataclass

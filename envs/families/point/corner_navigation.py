@@ -1,7 +1,7 @@
 """ProMP's point environments (Rothfuss et al. 2019): the goal is one of the four corners (±2, ±2).
 
-A point starts near the origin. In what a step pays (`PAYS`), p is its position and d its distance to the goal before the
-step, p′ and d′ after it.
+A point starts near the origin. In what a step pays (`PAYS`), p is its position and d its distance to the goal before
+the step, p′ and d′ after it.
 
 With walls, two rings around the origin (radii 1 and 2) let out only who steps across within a distance of 1 of the
 ring's gap. As in the source, a step is paid for where it led, and only then put back to the ring's inside.
