@@ -26,7 +26,7 @@ ALGORITHMS = [(PPO, "MlpPolicy"), (RecurrentPPO, "MlpLstmPolicy")]
 
 
 def learner(algorithm: Any, policy: str, env: Any, **options: Any) -> Any:
-    small = {"lstm_hidden_size": 32} if algorithm is RecurrentPPO else {}
+    small = {"net_arch": [16]} | ({"lstm_hidden_size": 16} if algorithm is RecurrentPPO else {})
     return algorithm(policy, env, seed=0, device="cpu", policy_kwargs=small, **options)
 
 
@@ -77,19 +77,19 @@ def test_native_lanes_tell_sb3_what_its_own_loop_over_lanes_does(name: str) -> N
     assert ended >= 3
 
 
-@pytest.mark.parametrize(("algorithm", "policy", "steps"), [(*ALGORITHMS[0], 6400), (*ALGORITHMS[1], 19200)])
-def test_they_learn_to_find_the_arm_that_pays(algorithm: Any, policy: str, steps: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("algorithm", "policy"), ALGORITHMS)
+def test_they_learn_to_find_the_arm_that_pays(algorithm: Any, policy: str, tmp_path: Path) -> None:
     """One of two arms always pays, the other never. In the first of two episodes of five pulls, the first pull is a
     guess, and tells all: 4.5 of 5; the second episode then pays 5 of 5. Without a memory both pay 2.5."""
     (tmp_path / "arms.json").write_text(json.dumps({"means": [[0, 1], [1, 0]]}))
     keywords = {"arms": 2, "horizon": 5, "episodes": 2, "train_list": str(tmp_path / "arms.json")}
-    options = {"n_steps": 20, "batch_size": 320, "n_epochs": 10, "learning_rate": 3e-3, "gamma": 1.0, "ent_coef": 0.01}
-    model = learner(algorithm, policy, vec_env("bandit", 32, **keywords), **options)
-    model.learn(steps)
+    options = {"n_steps": 20, "batch_size": 640, "n_epochs": 5, "learning_rate": 1e-2, "gamma": 1.0, "ent_coef": 0.01}
+    model = learner(algorithm, policy, vec_env("bandit", 64, **keywords), **options)
+    model.learn(25600)
     env = envs.VectorTasks("bandit", 200, autoreset_mode="SameStep", **keywords)  # type: ignore[arg-type]
     (observation, _), state, begins = env.reset(seed=1), None, np.ones(200, bool)
     for _ in range(10):
         action, state = model.predict(observation, state=state, episode_start=begins, deterministic=True)
         observation, _, begins, _, info = env.step(action)
     first, second = info["returns"].mean(axis=0)
-    assert begins.all() and first > 4.0 and second > 4.9
+    assert begins.all() and first > 4.2 and second > 4.9
