@@ -26,7 +26,7 @@ ALGORITHMS = [(PPO, "MlpPolicy"), (RecurrentPPO, "MlpLstmPolicy")]
 
 
 def learner(algorithm: Any, policy: str, env: Any, **options: Any) -> Any:
-    small = {"net_arch": [16]} | ({"lstm_hidden_size": 16} if algorithm is RecurrentPPO else {})
+    small = {"net_arch": [16], "lstm_hidden_size": 16} if algorithm is RecurrentPPO else {}
     return algorithm(policy, env, seed=0, device="cpu", policy_kwargs=small, **options)
 
 
@@ -77,13 +77,13 @@ def test_native_lanes_tell_sb3_what_its_own_loop_over_lanes_does(name: str) -> N
     assert ended >= 3
 
 
-@pytest.mark.parametrize(("algorithm", "policy"), ALGORITHMS)
-def test_they_learn_to_find_the_arm_that_pays(algorithm: Any, policy: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("algorithm", "policy", "rate"), [(*ALGORITHMS[0], 3e-3), (*ALGORITHMS[1], 1e-2)])
+def test_they_learn_to_find_the_arm_that_pays(algorithm: Any, policy: str, rate: float, tmp_path: Path) -> None:
     """One of two arms always pays, the other never. In the first of two episodes of five pulls, the first pull is a
     guess, and tells all: 4.5 of 5; the second episode then pays 5 of 5. Without a memory both pay 2.5."""
     (tmp_path / "arms.json").write_text(json.dumps({"means": [[0, 1], [1, 0]]}))
     keywords = {"arms": 2, "horizon": 5, "episodes": 2, "train_list": str(tmp_path / "arms.json")}
-    options = {"n_steps": 20, "batch_size": 640, "n_epochs": 5, "learning_rate": 1e-2, "gamma": 1.0, "ent_coef": 0.01}
+    options = {"n_steps": 20, "batch_size": 640, "n_epochs": 5, "learning_rate": rate, "gamma": 1.0, "ent_coef": 0.01}
     model = learner(algorithm, policy, vec_env("bandit", 64, **keywords), **options)
     model.learn(25600)
     env = envs.VectorTasks("bandit", 200, autoreset_mode="SameStep", **keywords)  # type: ignore[arg-type]
