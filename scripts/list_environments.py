@@ -35,7 +35,8 @@ GYMNASIUM = """
 ## For other libraries
 
 Each environment has an id for Gymnasium, `metarl/HalfCheetahVel-v0` for `half-cheetah-vel`; options, a task and a split
-are keywords. With no task given, every episode has a new one, which the seed of its reset decides.
+are keywords. With no task given, every episode has a new one, which the seed of its reset decides. How long an episode
+is at the most, options considered, stands in `env.spec.max_episode_steps`.
 
 ```python
 import gymnasium

@@ -49,24 +49,17 @@ class VectorTasks(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
                 and the rest of the info is of the step that ended.
             render_mode, split, episodes, fields: as for `SingleTask`.
 
-        Raises: as `SingleTask`, and on the mode "Disabled": for that, there is `envs.make`.
+        Raises: as `SingleTask`, and on another mode; for lanes that are reset by their user, there is `envs.make`.
         """
-        mode = AutoresetMode(autoreset_mode)
-        if mode is AutoresetMode.DISABLED:
-            raise InputError(
-                "autoreset_mode is Disabled — use envs.make, whose lanes are reset by options={'reset_mask': …}"
-            )
+        mode = str(getattr(autoreset_mode, "value", autoreset_mode))
+        require_known("unknown autoreset_mode", [mode], ["NextStep", "SameStep"])
         self.env = make(env, num_envs, 1, threads=threads, **fields)
         self.lanes = Episodes(self.env, task, render_mode, split, episodes)
-        self.num_envs, self.render_mode, self.mode = num_envs, render_mode, mode
-        self.metadata = self.lanes.metadata | {"autoreset_mode": mode}
-        self.single_observation_space, self.single_action_space = (
-            self.lanes.observation_space,
-            self.env.single_action_space,
-        )
-        self.observation_space, self.action_space = (
-            batch_space(space, num_envs) for space in (self.single_observation_space, self.single_action_space)
-        )
+        self.num_envs, self.render_mode, self.mode = num_envs, render_mode, AutoresetMode(mode)
+        self.metadata = self.lanes.metadata | {"autoreset_mode": self.mode}
+        self.single_observation_space = self.lanes.observation_space
+        self.single_action_space, self.action_space = self.env.single_action_space, self.env.action_space
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.rngs: list[np.random.Generator] = []
         self._over = np.zeros(num_envs, bool)
 

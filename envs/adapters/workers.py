@@ -100,8 +100,9 @@ def _work(share: Share, pipe: Connection) -> None:
     faulthandler.enable(2)
     faulthandler.register(signal.SIGUSR1, 2, all_threads=False)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    while True:
-        pipe.send(getattr(share, pipe.recv())())
+    with contextlib.suppress(EOFError, OSError):  # the owner is gone
+        while True:
+            pipe.send(getattr(share, pipe.recv())())
 
 
 def _ignore(number: int, frame: FrameType | None) -> None:

@@ -21,17 +21,19 @@ class Source(NamedTuple):
     def __truediv__(self, name: str) -> "Source":
         return self._replace(path=f"{self.path}/{name}")
 
+    @property
+    def code(self) -> str:
+        """The file in short; nothing where no code was read."""
+        return f"{self.repository}@{self.commit[:7]} {self.path.rpartition('/')[2]}" if self.repository else ""
+
     def __str__(self) -> str:
-        code = f"{self.repository}@{self.commit[:7]} {self.path.rpartition('/')[2]}" if self.repository else ""
-        return ", ".join(filter(None, (self.title, self.arxiv and f"arXiv:{self.arxiv}", code)))
+        return ", ".join(filter(None, (self.title, self.arxiv and f"arXiv:{self.arxiv}", self.code)))
 
     def markdown(self) -> str:
         """The same, with links."""
         paper = f"[{self.title}](https://arxiv.org/abs/{self.arxiv})" if self.arxiv else self.title
-        if not self.repository:
-            return paper
-        name = f"{self.repository}@{self.commit[:7]} {self.path.rpartition('/')[2]}"
-        return f"{paper}, [{name}](https://github.com/{self.repository}/blob/{self.commit}/{self.path})"
+        link = f"https://github.com/{self.repository}/blob/{self.commit}/{self.path}"
+        return f"{paper}, [{self.code}]({link})" if self.code else paper
 
 
 class Variant(dict[str, Any]):
