@@ -24,7 +24,7 @@ def find_keyframe(model: mujoco.MjModel, name: str | None, controls: str) -> int
     if name is None and controls == "range":
         return -1
     wanted, known = HOME if name is None else name, [model.key(key).name for key in range(model.nkey)]
-    if wanted not in known and not known:
+    if not any(known):
         raise InputError(
             f"the model has no keyframe '{wanted}', nor any — add <key name=\"{wanted}\" qpos=…> to the XML"
         )
@@ -54,21 +54,29 @@ class Controls:
     """What full control means in every lane, and how fast it may change."""
 
     def __init__(
-        self, model: mujoco.MjModel, num_envs: int, home: np.ndarray | None, reach: object, step: float | None
+        self,
+        model: mujoco.MjModel,
+        num_envs: int,
+        home: np.ndarray | None,
+        reach: object,
+        rate: float | None,
+        dt: float,
     ) -> None:
         """Take controls from the ranges or, where there is one, around `home` [A].
 
         Args:
             reach: how far from home full control is, in the controls' unit: a number, or one for each actuator.
-            step: the most that a control changes in a step; None for any.
+            rate: the most that a control changes in a second; None for any.
+            dt: seconds in a step.
 
-        Raises: InputError on an impossible reach or step.
+        Raises: InputError on an impossible reach or rate.
         """
-        self.home, self.step = home, step
+        self.home = home
         self.low, self.high = np.zeros((2, num_envs, model.nu))
         self.center, self.radius = np.zeros((2, num_envs, model.nu))
-        if step is not None and not step > 0:
-            raise InputError(f"control_rate is {step!r} — give a number above 0, or None")
+        if rate is not None and not rate > 0:
+            raise InputError(f"control_rate is {rate!r} — give a number above 0, or None")
+        self.step = None if rate is None else rate * dt
         if home is not None:
             radius = np.asarray(reach, np.float64)
             if radius.shape not in ((), (model.nu,)) or not (np.isfinite(radius) & (radius > 0)).all():

@@ -119,9 +119,9 @@ class MujocoTasks(TaskEnv):
         self._key = acting.find_keyframe(model, definition.keyframe, definition.controls)
         self.home = (model.qpos0 if self._key < 0 else model.key_qpos[self._key]).copy()
         around = acting.home_controls(model, self._key) if definition.controls == "around-home" else None
-        rate = definition.control_rate
-        step = None if rate is None else rate * self.dt
-        self._full_control = Controls(model, self.num_envs, around, definition.control_reach, step)
+        self._full_control = Controls(
+            model, self.num_envs, around, definition.control_reach, definition.control_rate, self.dt
+        )
         self._dynamics = Dynamics(model, definition.dynamics)
         self._recompute_constants = definition.recompute_constants
         self.batch = Lanes(model, self.num_envs, threads)
