@@ -19,14 +19,15 @@ if TYPE_CHECKING:
     from envs.engine.dynamics import Scale, Set, Shift
     from envs.engine.models import Servos, load_model
     from envs.engine.mujoco_tasks import MujocoTasks
+    from envs.engine.schedule import Becomes
 
 __all__ = [
-    "Choice", "Dirichlet", "InputError", "LogUniform", "MujocoTasks", "NonFiniteError", "Normal", "Outcome", "Scale",
-    "Servos", "Set", "Shift", "SingleTask", "TaskDistribution", "TaskEnv", "TaskList", "Tasks", "Uniform",
-    "gymnasium_tasks", "load_model", "make", "names",
+    "Becomes", "Choice", "Dirichlet", "InputError", "LogUniform", "MujocoTasks", "NonFiniteError", "Normal",
+    "Outcome", "Scale", "Servos", "Set", "Shift", "SingleTask", "TaskDistribution", "TaskEnv", "TaskList", "Tasks",
+    "Uniform", "gymnasium_tasks", "load_model", "make", "names",
 ]  # fmt: skip
 SIMULATION = dict.fromkeys(("Scale", "Set", "Shift"), "dynamics")
-SIMULATION |= dict.fromkeys(("Servos", "load_model"), "models") | {"MujocoTasks": "mujoco_tasks"}
+SIMULATION |= dict.fromkeys(("Servos", "load_model"), "models") | {"MujocoTasks": "mujoco_tasks", "Becomes": "schedule"}
 
 
 def __getattr__(name: str) -> Any:

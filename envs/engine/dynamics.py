@@ -61,7 +61,7 @@ class Dynamics:
         _require_whole(distribution, self.laws)
         completed = copy.copy(distribution)
         for name, law in self.laws.items():
-            completed[name] = self._fit(name, distribution.get(name, law))
+            completed[name] = self.fit(name, distribution.get(name, law))
         return completed
 
     def complete(self, distribution: TaskDistribution | None, train: TaskDistribution) -> TaskDistribution | None:
@@ -94,7 +94,7 @@ class Dynamics:
                 raise InputError(f"task parameter '{parts[0].parameter}' of task {task} {text} — give other numbers")
         return fields
 
-    def _fit(self, parameter: str, law: Law) -> Law:
+    def fit(self, parameter: str, law: Law) -> Law:
         """The law with one number for each that changes where a change asks for it."""
         for part in self.parts:
             if part.parameter != parameter:

@@ -2,8 +2,8 @@
 
 A robot of your own is a subclass that says in `define` what it is, and has small functions over all lanes at once,
 which see `self.qpos` [num_envs, nq], `self.qvel` [num_envs, nv], the positions before the step in
-`self.qpos_before`, the seconds of a step in `self.dt`, and each lane's task in `self.lane_tasks`; what MuJoCo derives
-from the state is there for the asking (`fields`). Only `define`, `observe` and `reward` must be written.
+`self.qpos_before`, the seconds of a step in `self.dt`, and each lane's task in `self.lane_tasks`; what else there is to
+read has names: `self.sensor("gyro")`, `self.body("trunk").velocity`. `define`, `observe` and `reward` must be written.
 
     class MyRobot(MujocoTasks):
         def define(self, options):
@@ -12,7 +12,7 @@ from the state is there for the asking (`fields`). Only `define`, `observe` and 
                 "frame_skip": 5,
                 "horizon": 200,
                 "task_distribution": TaskDistribution(velocity=Uniform(0.0, 2.0)),
-                "dynamics": {"load": Scale("body_mass", Uniform(1.0, 3.0), names=("torso",))},  # or none
+                "dynamics": {"load": Scale("mass", Uniform(1.0, 3.0), "torso")},  # or none
             }
 
         def observe(self):
@@ -39,12 +39,13 @@ from envs.contract.definition import Definition, Outcome
 from envs.contract.errors import InputError, require_known
 from envs.contract.seeding import is_integer
 from envs.contract.tasks import TaskDistribution, Tasks
-from envs.engine import acting, sensing
+from envs.engine import acting, sensing, streams
 from envs.engine.acting import ControlHistory, Controls
 from envs.engine.dynamics import Change, Dynamics
 from envs.engine.lanes import Lanes, silence
 from envs.engine.models import load_model
 from envs.engine.rendering import RobotCamera
+from envs.engine.schedule import HAZARD, THEN, Becomes, Schedule
 from envs.engine.sensing import Frame
 
 __all__ = ["MujocoTasks", "RobotDefinition", "State", "load_model"]
@@ -76,6 +77,8 @@ class RobotDefinition(Definition):
     """What MuJoCo derives from the state, by the names of MjData: live arrays in `self.fields`."""
     dynamics: Mapping[str, Change | Sequence[Change]] = field(default_factory=dict)
     """Task parameters that change the model: `Scale`, `Shift`, `Set`."""
+    changes: Mapping[str, Becomes] = field(default_factory=dict)
+    """Task parameters that are others from some step of an episode on."""
     recompute_constants: bool = True
     """Whether MuJoCo's derived constants follow the changes. (The papers with random parameters left them; bodies that
     MuJoCo calls simple then ignore a change of mass.)"""
@@ -123,6 +126,9 @@ class MujocoTasks(TaskEnv):
             model, self.num_envs, around, definition.control_reach, definition.control_rate, self.dt
         )
         self._dynamics = Dynamics(model, definition.dynamics)
+        self._schedule = Schedule(definition.changes)
+        self._changed = np.zeros((len(definition.changes), self.num_envs), bool)  # in this episode
+        self._clock, self._keys = np.zeros(self.num_envs, np.int64), np.zeros(self.num_envs, np.uint64)
         self._recompute_constants = definition.recompute_constants
         self.batch = Lanes(model, self.num_envs, threads)
         self._state = {name: self.batch.bind(name) for name in STATE}
@@ -137,6 +143,7 @@ class MujocoTasks(TaskEnv):
         self._divergences = self.batch.warning[:, min(DIVERGENCE) : max(DIVERGENCE) + 1, 1]  # counts, [num_envs, 3]
         self._camera: RobotCamera | None = None
         train = self._dynamics.with_laws(definition.task_distribution)
+        train = self._schedule.with_laws(train, self._dynamics.fit)
         return Definition(
             task_distribution=train,
             test_distribution=self._dynamics.complete(definition.test_distribution, train),
@@ -206,19 +213,39 @@ class MujocoTasks(TaskEnv):
 
     # The hooks of TaskEnv
 
+    def set_tasks(self, tasks: Mapping[str, Any]) -> None:
+        """As any family's; what tasks become in mid-episode must be possible too."""
+        if self._schedule.changes:
+            self.prepare_tasks(self._schedule.after(self.splits["train"].check(tasks, self.num_tasks)))
+        super().set_tasks(tasks)
+
     def prepare_tasks(self, tasks: Tasks) -> None:
         """Refuse tasks that change the model impossibly."""
-        self._task_fields = self._dynamics.fields(tasks)
+        self._dynamics.fields(tasks)
 
     def apply_tasks(self, lanes: np.ndarray) -> None:
         """Give the lanes their tasks' models."""
-        tasks = np.flatnonzero(lanes) // self.lanes_per_task
-        for name, values in self._task_fields.items():
-            self.batch.expand(name)[lanes] = values[tasks]
-        if "actuator_ctrlrange" in self._task_fields:
-            self._full_control.set_ranges(lanes, self._task_fields["actuator_ctrlrange"][tasks])
-        if self._task_fields and self._recompute_constants:
+        fields = self._dynamics.fields({name: values[lanes] for name, values in self.lane_tasks.items()})
+        for name, values in fields.items():
+            self.batch.expand(name)[lanes] = values
+        if "actuator_ctrlrange" in fields:
+            self._full_control.set_ranges(lanes, fields["actuator_ctrlrange"])
+        if fields and self._recompute_constants:
             self.batch.set_const(lanes)
+
+    def _change_tasks(self, live: np.ndarray) -> None:
+        """Change what is due in the live lanes before this step."""
+        changed = np.zeros(self.num_envs, bool)
+        for number, name in enumerate(self._schedule.changes):
+            chance = streams.uniform(self._keys, self._clock, number)[:, 0]
+            due = live & ~self._changed[number] & self._schedule.due(name, self.lane_tasks, self._clock, chance)
+            self.lane_tasks[name][due] = self.lane_tasks[name + THEN][due]
+            self._changed[number] |= due
+            changed |= due
+        if changed.any():
+            self.apply_tasks(changed)
+            self._stale |= changed  # a reset brings their task's own parameters back
+        self._clock += live
 
     def reset_lanes(self, mask: np.ndarray) -> None:
         """Reset the lanes' whole simulation (warm start, warnings, …) to the keyframe, then draw how they start."""
@@ -227,7 +254,10 @@ class MujocoTasks(TaskEnv):
             self._ctrl[mask] = self._full_control.home
         for values, fill in [(self.action, 0.0), (self.action_before, 0.0), *self._own_state]:
             values[mask] = fill
+        self._clock[mask], self._changed[:, mask] = 0, False
         for lanes, copies, rng in self.tasks_to_reset(mask):
+            if any(self._schedule.when(name).endswith(HAZARD) for name in self._schedule.changes):
+                self._keys[lanes] = rng.integers(0, 2**64, self.lanes_per_task, np.uint64)[copies]
             task = [{name: values[lanes[0]] for name, values in self.lane_tasks.items()}] * self._sees_task
             drawn = self.initial_state(rng, *task)
             state = drawn if isinstance(drawn, Mapping) else dict(zip(STATE, drawn, strict=False))
@@ -245,6 +275,8 @@ class MujocoTasks(TaskEnv):
 
     def advance(self, actions: np.ndarray, live: np.ndarray) -> Outcome:
         """Step the live lanes' physics `frame_skip` times."""
+        if self._schedule.changes:
+            self._change_tasks(live)
         self.action_before[...], self.action[...] = self.action, actions
         controls = self._full_control.no_faster(self.controls(actions), self._ctrl)
         self._ctrl[...] = controls
