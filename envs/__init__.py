@@ -5,6 +5,7 @@ lanes; `gymnasium.make("metarl/HalfCheetahVel-v0")` is one of them as a plain `g
 them that reset themselves.
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from envs.adapters.gymnasium_tasks import gymnasium_tasks
@@ -17,22 +18,24 @@ from envs.contract.tasks import Choice, Dirichlet, LogUniform, Normal, TaskDistr
 from envs.registry import make, names, register_all
 
 if TYPE_CHECKING:
-    from envs.engine.dynamics import Scale
-    from envs.engine.mujoco_tasks import MujocoTasks, load_model
+    from envs.engine.dynamics import Scale, Set, Shift
+    from envs.engine.models import Servos, load_model
+    from envs.engine.mujoco_tasks import MujocoTasks
+    from envs.engine.schedule import Becomes
 
 __all__ = [
-    "Choice", "Dirichlet", "InputError", "LogUniform", "MujocoTasks", "NonFiniteError", "Normal", "Outcome", "Scale",
-    "SingleTask", "TaskDistribution", "TaskEnv", "TaskList", "Tasks", "Uniform", "VectorTasks", "gymnasium_tasks",
-    "load_model", "make", "names",
+    "Becomes", "Choice", "Dirichlet", "InputError", "LogUniform", "MujocoTasks", "NonFiniteError", "Normal",
+    "Outcome", "Scale", "Servos", "Set", "Shift", "SingleTask", "TaskDistribution", "TaskEnv", "TaskList", "Tasks",
+    "Uniform", "VectorTasks", "gymnasium_tasks", "load_model", "make", "names",
 ]  # fmt: skip
+SIMULATION = dict.fromkeys(("Scale", "Set", "Shift"), "dynamics")
+SIMULATION |= dict.fromkeys(("Servos", "load_model"), "models") | {"MujocoTasks": "mujoco_tasks", "Becomes": "schedule"}
 
 
 def __getattr__(name: str) -> Any:
     """Import the simulator when one of its names is first asked for: listing environments stays quick."""
-    if name in ("MujocoTasks", "Scale", "load_model"):
-        from envs.engine import dynamics, mujoco_tasks
-
-        return getattr(dynamics if name == "Scale" else mujoco_tasks, name)
+    if name in SIMULATION:
+        return getattr(importlib.import_module(f"envs.engine.{SIMULATION[name]}"), name)
     raise AttributeError(f"module 'envs' has no attribute '{name}'")
 
 

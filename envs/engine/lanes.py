@@ -5,6 +5,8 @@ a step, unless it is told up to which stage to compute. Here, what is bound says
 computed that nobody looks at.
 """
 
+import threading
+
 import mujoco
 import numpy as np
 from mujoco.batch import Batch
@@ -89,3 +91,28 @@ def _require_computed(model: mujoco.MjModel, name: str) -> None:
         cure = "set its option flag energy"
     if cure:
         raise InputError(f"MuJoCo does not compute '{name}' for this model — {cure}")
+
+
+class Silence:
+    """Keeps MuJoCo's warnings off the console and out of a log file, as long as any thread is within."""
+
+    def __init__(self) -> None:
+        self.lock, self.within = threading.Lock(), 0
+        self.loud = mujoco.MjLogConfig.get()
+
+    def __enter__(self) -> None:
+        with self.lock:  # the settings are the whole process's
+            if self.within == 0:
+                self.loud, quiet = mujoco.MjLogConfig.get(), mujoco.MjLogConfig.get()
+                quiet.logto_console = quiet.logto_file = False
+                quiet.set()
+            self.within += 1
+
+    def __exit__(self, *raised: object) -> None:
+        with self.lock:
+            self.within -= 1
+            if self.within == 0:
+                self.loud.set()
+
+
+silence = Silence()

@@ -2,8 +2,8 @@
 
 A robot of your own is a subclass that says in `define` what it is, and has small functions over all lanes at once,
 which see `self.qpos` [num_envs, nq], `self.qvel` [num_envs, nv], the positions before the step in
-`self.qpos_before`, the seconds of a step in `self.dt`, and each lane's task in `self.lane_tasks`; what MuJoCo derives
-from the state is there for the asking (`fields`). Only `define`, `observe` and `reward` must be written.
+`self.qpos_before`, the seconds of a step in `self.dt`, and each lane's task in `self.lane_tasks`; what else there is to
+read has names: `self.sensor("gyro")`, `self.body("trunk").velocity`. `define`, `observe` and `reward` must be written.
 
     class MyRobot(MujocoTasks):
         def define(self, options):
@@ -12,7 +12,7 @@ from the state is there for the asking (`fields`). Only `define`, `observe` and 
                 "frame_skip": 5,
                 "horizon": 200,
                 "task_distribution": TaskDistribution(velocity=Uniform(0.0, 2.0)),
-                "dynamics": {"load": Scale("body_mass", Uniform(1.0, 3.0), names=("torso",))},  # or none
+                "dynamics": {"load": Scale("mass", Uniform(1.0, 3.0), "torso")},  # or none
             }
 
         def observe(self):
@@ -25,24 +25,34 @@ from the state is there for the asking (`fields`). Only `define`, `observe` and 
 Letters: N tasks, E lanes per task; num_envs = N * E.
 """
 
-import threading
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+import inspect
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import mujoco
 import numpy as np
-from gymnasium.spaces import Box, Space
+from gymnasium.spaces import Box
 
 from envs.contract.base import TaskEnv
 from envs.contract.definition import Definition, Outcome
-from envs.contract.errors import InputError
+from envs.contract.errors import InputError, require_known
 from envs.contract.seeding import is_integer
-from envs.contract.tasks import TaskDistribution, Tasks
-from envs.engine.dynamics import Dynamics, Scale
-from envs.engine.lanes import Lanes
+from envs.contract.tasks import Tasks
+from envs.engine import acting, sensing, streams
+from envs.engine.acting import ControlHistory, Controls
+from envs.engine.dynamics import Dynamics
+from envs.engine.lanes import Lanes, silence
+from envs.engine.models import load_model
 from envs.engine.rendering import SIZE, RobotCamera
+from envs.engine.robot_definition import RobotDefinition
+from envs.engine.schedule import HAZARD, THEN, Schedule
+from envs.engine.sensing import Frame
+
+__all__ = ["MujocoTasks", "RobotDefinition", "State", "load_model"]
+
+State = tuple[np.ndarray, np.ndarray] | Mapping[str, np.ndarray]
+"""Positions [E, nq] and velocities [E, nv]; or any of `STATE`, by name, [E, ...] each."""
+STATE = ("qpos", "qvel", "act", "ctrl", "mocap_pos", "mocap_quat")
 
 # Warnings with which MuJoCo resets a simulation in mid-episode: bad positions, velocities or accelerations.
 DIVERGENCE = (
@@ -50,59 +60,6 @@ DIVERGENCE = (
     mujoco.mjtWarning.mjWARN_BADQVEL.value,
     mujoco.mjtWarning.mjWARN_BADQACC.value,
 )
-
-
-def load_model(
-    path: str | Path, *, timestep: float | None = None, edit: Callable[[mujoco.MjSpec], None] | None = None
-) -> mujoco.MjModel:
-    """Compile an MJCF file, after setting the timestep (seconds) and letting `edit` add to it.
-
-    The `settotalmass` of older files, which MuJoCo is about to drop, is applied to the compiled model.
-
-    Raises: InputError on a file that is missing or that MuJoCo refuses.
-    """
-    if not Path(path).is_file():
-        raise InputError(f"there is no model file '{path}' — check the path")
-    try:
-        spec = mujoco.MjSpec.from_file(str(path))
-        if timestep is not None:
-            spec.option.timestep = timestep
-        if edit is not None:
-            edit(spec)
-        total_mass, spec.compiler.settotalmass = spec.compiler.settotalmass, -1.0
-        model = spec.compile()
-    except ValueError as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"MuJoCo refuses '{path}' ({reason}) — repair the XML") from error
-    if total_mass > 0:
-        mujoco.mj_setTotalmass(model, total_mass)
-        mujoco.mj_setConst(model, mujoco.MjData(model))
-    return model
-
-
-@dataclass(frozen=True, kw_only=True)
-class RobotDefinition(Definition):
-    """What a robot's family says of itself; its action space follows from the model's actuators."""
-
-    action_space: Space[Any] = field(init=False)
-    task_distribution: TaskDistribution = field(default_factory=TaskDistribution)
-    """What training tasks come from, but for the parameters that `dynamics` declares."""
-    model: mujoco.MjModel
-    """From `load_model`; every actuator needs a control range."""
-    frame_skip: int = 1
-    """Physics steps in a step of the environment."""
-    fields: Collection[str] = ()
-    """What MuJoCo derives from the state, by the names of MjData: live arrays in `self.fields`."""
-    dynamics: Mapping[str, Scale] = field(default_factory=dict)
-    """Task parameters that scale the model."""
-    recompute_constants: bool = True
-    """Whether MuJoCo's derived constants follow the scaled fields. (The papers with random parameters left them; bodies
-    that MuJoCo calls simple then ignore a change of mass.)"""
-    action_scale: float = 1.0
-    """Half the side of the action box, whose border means full control."""
-    clip_actions: bool = True
-    """Whether `reward` sees controls within their range; otherwise as far beyond it as the actions are. The actuators
-    never leave it."""
 
 
 class MujocoTasks(TaskEnv):
@@ -114,7 +71,7 @@ class MujocoTasks(TaskEnv):
         build()                             once, then: `model`, `batch` and `fields` are there, tasks are not
         prepare_tasks(tasks)                at every `set_tasks`; call `super()` first
         apply_tasks(lanes)                  at a reset, where a lane's task is a new one; call `super()` first
-        initial_state(rng)                  at a reset, once for each task that has a lane to reset
+        initial_state(rng, task)            at a reset, once for each task that has a lane to reset
         controls(actions)                   at every step, before the physics
         reward(controls)         must be    at every step, after the physics
         terminated()                        at every step, after `reward`
@@ -141,20 +98,33 @@ class MujocoTasks(TaskEnv):
             raise InputError(f"actuator {actuator} has no control range — give it a ctrlrange in the XML")
         self.frame_skip, self.dt = definition.frame_skip, definition.frame_skip * model.opt.timestep
         self.action_scale, self.clip_actions = definition.action_scale, definition.clip_actions
+        self._key = acting.find_keyframe(model, definition.keyframe, definition.controls)
+        self.home = (model.qpos0 if self._key < 0 else model.key_qpos[self._key]).copy()
+        around = acting.home_controls(model, self._key) if definition.controls == "around-home" else None
+        self._full_control = Controls(
+            model, self.num_envs, around, definition.control_reach, definition.control_rate, self.dt
+        )
         self._dynamics = Dynamics(model, definition.dynamics)
+        self._schedule = Schedule(definition.changes)
+        self._changed = np.zeros((len(definition.changes), self.num_envs), bool)  # in this episode
+        self._clock, self._keys = np.zeros(self.num_envs, np.int64), np.zeros(self.num_envs, np.uint64)
         self._recompute_constants = definition.recompute_constants
         self.batch = Lanes(model, self.num_envs, threads)
-        self.qpos, self.qvel, self._ctrl = (self.batch.bind(name) for name in ("qpos", "qvel", "ctrl"))
+        self._state = {name: self.batch.bind(name) for name in STATE}
+        self.qpos, self.qvel, self._ctrl = (self._state[name] for name in ("qpos", "qvel", "ctrl"))
         self.qpos_before = self.qpos.copy()
+        self.action, self.action_before = np.zeros((2, self.num_envs, model.nu))
+        self._control_history = ControlHistory(model)
+        self._sees_task = len(inspect.signature(self.initial_state).parameters) > 1
+        self._frames: dict[tuple[str, str], Frame] = {}
+        self._own_state: list[tuple[np.ndarray, float]] = []
         self.fields = {name: self.batch.bind(name) for name in definition.fields}
-        # For each lane, as a task may scale the range.
-        self._control_center, self._control_radius = np.zeros((2, self.num_envs, model.nu))
-        self._set_control_ranges(np.ones(self.num_envs, bool), model.actuator_ctrlrange)
         self._divergences = self.batch.warning[:, min(DIVERGENCE) : max(DIVERGENCE) + 1, 1]  # counts, [num_envs, 3]
         self._camera: RobotCamera | None = None
         self.picture_size = SIZE, SIZE
         """Width and height in pixels of what `render_lane` draws, until it has drawn."""
         train = self._dynamics.with_laws(definition.task_distribution)
+        train = self._schedule.with_laws(train, self._dynamics.fit)
         return Definition(
             task_distribution=train,
             test_distribution=self._dynamics.complete(definition.test_distribution, train),
@@ -178,10 +148,13 @@ class MujocoTasks(TaskEnv):
         """Whether the step just made ended the episode, bool [num_envs]; by default it never does."""
         return np.zeros(self.num_envs, bool)
 
-    def initial_state(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Positions [E, nq] and velocities [E, nv] in which a task's lanes start; by default the model's."""
-        qpos = np.tile(self.model.qpos0, (self.lanes_per_task, 1))
-        return qpos, np.zeros((self.lanes_per_task, self.model.nv))
+    def initial_state(self, rng: np.random.Generator) -> State:
+        """How a task's lanes start: positions [E, nq] and velocities [E, nv], or any of `STATE` by name, [E, ...] each.
+
+        By default, and in what it does not name, all is as in the keyframe or, without one, in the model. Written as
+        `initial_state(self, rng, task)`, it also gets the parameters of the task to be reset, by name.
+        """
+        return {}
 
     def render_lane(self, lane: int = 0) -> np.ndarray:
         """The robot with its task's body, uint8 `[height, width, 3]`."""
@@ -190,34 +163,103 @@ class MujocoTasks(TaskEnv):
         self.batch.get_model(lane, self._camera.model)
         return self._camera.picture(self.qpos[lane], self.qvel[lane])
 
+    # What a robot reads
+
+    def sensor(self, name: str) -> np.ndarray:
+        """What a sensor of the model says, `[num_envs, numbers]`; `load_model` adds those that the file lacks."""
+        return sensing.sensor(self.batch, name)
+
+    def body(self, name: str) -> Frame:
+        """A body's frame: its place, axes and velocities."""
+        return self._frame("body", name)
+
+    def site(self, name: str) -> Frame:
+        """A site's frame."""
+        return self._frame("site", name)
+
+    def geom(self, name: str) -> Frame:
+        """A geom's frame."""
+        return self._frame("geom", name)
+
+    def lane_state(self, *shape: int, fill: float = 0.0) -> np.ndarray:
+        """An array `[num_envs, *shape]` for what a robot keeps of each lane, made in `build`; a reset refills it."""
+        values = np.full((self.num_envs, *shape), fill)
+        self._own_state.append((values, fill))
+        return values
+
+    def _frame(self, kind: str, name: str) -> Frame:
+        if (kind, name) not in self._frames:
+            self._frames[kind, name] = Frame(self.batch, kind, name)
+        return self._frames[kind, name]
+
     # The hooks of TaskEnv
 
+    def set_tasks(self, tasks: Mapping[str, Any]) -> None:
+        """As any family's; what tasks become in mid-episode must be possible too."""
+        if self._schedule.changes:
+            self.prepare_tasks(self._schedule.after(self.splits["train"].check(tasks, self.num_tasks)))
+        super().set_tasks(tasks)
+
     def prepare_tasks(self, tasks: Tasks) -> None:
-        """Refuse tasks that scale the model impossibly."""
-        self._scaled_fields = self._dynamics.scaled(tasks)
+        """Refuse tasks that change the model impossibly."""
+        self._dynamics.fields(tasks)
 
     def apply_tasks(self, lanes: np.ndarray) -> None:
         """Give the lanes their tasks' models."""
-        tasks = np.flatnonzero(lanes) // self.lanes_per_task
-        for name, values in self._scaled_fields.items():
-            self.batch.expand(name)[lanes] = values[tasks]
-        if "actuator_ctrlrange" in self._scaled_fields:
-            self._set_control_ranges(lanes, self._scaled_fields["actuator_ctrlrange"][tasks])
-        if self._scaled_fields and self._recompute_constants:
+        fields = self._dynamics.fields({name: values[lanes] for name, values in self.lane_tasks.items()})
+        for name, values in fields.items():
+            self.batch.expand(name)[lanes] = values
+        if "actuator_ctrlrange" in fields:
+            self._full_control.set_ranges(lanes, fields["actuator_ctrlrange"])
+        if fields and self._recompute_constants:
             self.batch.set_const(lanes)
 
+    def _change_tasks(self, live: np.ndarray) -> None:
+        """Change what is due in the live lanes before this step."""
+        changed = np.zeros(self.num_envs, bool)
+        for number, name in enumerate(self._schedule.changes):
+            chance = streams.uniform(self._keys, self._clock, number)[:, 0]
+            due = live & ~self._changed[number] & self._schedule.due(name, self.lane_tasks, self._clock, chance)
+            self.lane_tasks[name][due] = self.lane_tasks[name + THEN][due]
+            self._changed[number] |= due
+            changed |= due
+        if changed.any():
+            self.apply_tasks(changed)
+            self._stale |= changed  # a reset brings their task's own parameters back
+        self._clock += live
+
     def reset_lanes(self, mask: np.ndarray) -> None:
-        """Reset the lanes' whole simulation (warm start, warnings, …), then draw positions and velocities."""
-        self.batch.reset(mask, stage=mujoco.mjtStage.mjSTAGE_NONE.value)
+        """Reset the lanes' whole simulation (warm start, warnings, …) to the keyframe, then draw how they start."""
+        self.batch.reset(mask, self._key, mujoco.mjtStage.mjSTAGE_NONE.value)
+        if self._full_control.home is not None:
+            self._ctrl[mask] = self._full_control.home
+        for values, fill in [(self.action, 0.0), (self.action_before, 0.0), *self._own_state]:
+            values[mask] = fill
+        self._clock[mask], self._changed[:, mask] = 0, False
         for lanes, copies, rng in self.tasks_to_reset(mask):
-            qpos, qvel = self.initial_state(rng)
-            self.qpos[lanes], self.qvel[lanes] = qpos[copies], qvel[copies]
+            if any(self._schedule.when(name).endswith(HAZARD) for name in self._schedule.changes):
+                self._keys[lanes] = rng.integers(0, 2**64, self.lanes_per_task, np.uint64)[copies]
+            task = [{name: values[lanes[0]] for name, values in self.lane_tasks.items()}] * self._sees_task
+            drawn = self.initial_state(rng, *task)
+            state = drawn if isinstance(drawn, Mapping) else dict(zip(STATE, drawn, strict=False))
+            require_known("initial_state gives unknown", state, STATE)
+            for name, values in state.items():
+                wanted = (self.lanes_per_task, *self._state[name].shape[1:])
+                if np.shape(values) != wanted:
+                    raise InputError(f"initial_state gives {name} of shape {np.shape(values)} — give {wanted}")
+                self._state[name][lanes] = values[copies]
+        if self._control_history.places.size:
+            self._control_history.start(self.batch.bind("history"), mask, self._ctrl)
+        self.qpos_before[mask] = self.qpos[mask]
         if self.batch.stage:
             self.batch.forward(mask, self.batch.stage)
 
     def advance(self, actions: np.ndarray, live: np.ndarray) -> Outcome:
         """Step the live lanes' physics `frame_skip` times."""
-        controls = self.controls(actions)
+        if self._schedule.changes:
+            self._change_tasks(live)
+        self.action_before[...], self.action[...] = self.action, actions
+        controls = self._full_control.no_faster(self.controls(actions), self._ctrl)
         self._ctrl[...] = controls
         self.qpos_before[...] = self.qpos
         with silence:  # divergence is counted, lane by lane
@@ -235,34 +277,4 @@ class MujocoTasks(TaskEnv):
         fractions = actions / self.action_scale
         if self.clip_actions:
             fractions = np.clip(fractions, -1.0, 1.0)
-        return self._control_center + self._control_radius * fractions
-
-    def _set_control_ranges(self, lanes: np.ndarray, ranges: np.ndarray) -> None:
-        """Take `ranges` `[..., A, 2]` as full control of `lanes` (bool `[num_envs]`)."""
-        low, high = ranges[..., 0], ranges[..., 1]
-        self._control_center[lanes], self._control_radius[lanes] = (low + high) / 2, (high - low) / 2
-
-
-class Silence:
-    """Keeps MuJoCo's warnings off the console and out of a log file, as long as any thread is within."""
-
-    def __init__(self) -> None:
-        self.lock, self.within = threading.Lock(), 0
-        self.loud = mujoco.MjLogConfig.get()
-
-    def __enter__(self) -> None:
-        with self.lock:  # the settings are the whole process's
-            if self.within == 0:
-                self.loud, quiet = mujoco.MjLogConfig.get(), mujoco.MjLogConfig.get()
-                quiet.logto_console = quiet.logto_file = False
-                quiet.set()
-            self.within += 1
-
-    def __exit__(self, *raised: object) -> None:
-        with self.lock:
-            self.within -= 1
-            if self.within == 0:
-                self.loud.set()
-
-
-silence = Silence()
+        return self._full_control.at(fractions)

@@ -1,7 +1,8 @@
-"""A run's folder: `config.yaml`, `metrics.jsonl`, `checkpoints/`, TensorBoard events, `source.diff`; and once it was evaluated
-`evaluations/IDENTITY/` for each evaluation, the newest on test tasks also as `evaluation.json`, `evaluation.csv`,
-`adaptation.png` and `evaluation/`, and, with baselines, their runs in `compare/`. `.lock` says who writes it, and
-`metrics.again.jsonl` keeps the lines of iterations that are being done again."""
+"""A run's folder: `config.yaml`, `metrics.jsonl`, `checkpoints/`, TensorBoard events, `source.diff`.
+
+Once it was evaluated there are `evaluations/IDENTITY/` for each evaluation, the newest on test tasks also as
+`evaluation.json`, `evaluation.csv`, `adaptation.png` and `evaluation/`, and, with baselines, their runs in `compare/`.
+`.lock` says who writes it, and `metrics.again.jsonl` keeps the lines of iterations that are being done again."""
 
 import itertools
 import logging

@@ -20,7 +20,8 @@ from rich.console import Console
 from rich.table import Table
 
 from envs.catalogue import ENVIRONMENTS
-from envs.engine.mujoco_tasks import MujocoTasks, silence
+from envs.engine.lanes import silence
+from envs.engine.mujoco_tasks import MujocoTasks
 from envs.registry import environment_class
 from metarl.algorithms import algorithm_class, names_for
 from metarl.core.types import State, Trial

@@ -11,15 +11,8 @@ from metarl.runs.source import state_of_source
 
 
 def git(folder: Path, *words: str) -> str:
-    identity = {
-        "GIT_AUTHOR_NAME": "a",
-        "GIT_AUTHOR_EMAIL": "a@b",
-        "GIT_COMMITTER_NAME": "a",
-        "GIT_COMMITTER_EMAIL": "a@b",
-    }
-    ran = subprocess.run(
-        ["git", *words], cwd=folder, capture_output=True, text=True, check=True, env={**os.environ, **identity}
-    )
+    someone = ("-c", "user.name=a", "-c", "user.email=a@b.c")
+    ran = subprocess.run(["git", *someone, *words], cwd=folder, capture_output=True, text=True, check=True)
     return ran.stdout.strip()
 
 

@@ -1,0 +1,88 @@
+"""Tasks that change in mid-episode: from a step on, or at a hazard, a parameter is another.
+
+    changes={"motors": Becomes(Uniform(0.0, 0.3), at=Uniform(50, 150))}
+
+When and what are task parameters too, `motors_at` and `motors_then`; with `hazard=` in place of `at=`, `motors_hazard`
+is the probability of the change in a step, which every lane draws for itself. Any parameter may change, of the dynamics
+or of the reward; a lane is back at its task's own at its next reset. Letter: N tasks.
+"""
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from envs.contract.errors import InputError, require_known
+from envs.contract.tasks import Law, TaskDistribution, TaskList, Tasks
+
+THEN, AT, HAZARD = "_then", "_at", "_hazard"
+
+
+@dataclass(frozen=True)
+class Becomes:
+    """What a task parameter becomes in mid-episode, and when: give `at` or `hazard`."""
+
+    law: Law
+    """The distribution of what it becomes."""
+    at: Law | None = None
+    """Of the step before which it changes: 0 is the episode's first; a fraction waits for the next step."""
+    hazard: Law | None = None
+    """Of the probability that it changes before a step, in [0, 1]."""
+
+
+class Schedule:
+    """The declared changes."""
+
+    def __init__(self, changes: Mapping[str, Becomes]) -> None:
+        """Raises: InputError on a change with neither or both of its two times."""
+        self.changes = dict(changes)
+        for name, change in self.changes.items():
+            if (change.at is None) == (change.hazard is None):
+                raise InputError(f"the change of '{name}' needs a time — give it at=, or hazard=")
+
+    def when(self, name: str) -> str:
+        """The parameter that says when another one changes."""
+        return name + (HAZARD if self.changes[name].at is None else AT)
+
+    def with_laws(self, distribution: TaskDistribution, fit: Callable[[str, Law], Law]) -> TaskDistribution:
+        """The distribution with the laws of what parameters become and when; those that it names itself stand.
+
+        Args:
+            fit: fits a law to what its parameter is like.
+
+        Raises: InputError on a change of an unknown parameter, and on a list of tasks that says nothing of it.
+        """
+        require_known("there is a change of the unknown task parameter", self.changes, distribution)
+        completed = copy.copy(distribution)
+        for name, change in self.changes.items():
+            for parameter, law in ((name + THEN, change.law), (self.when(name), change.at or change.hazard)):
+                if isinstance(distribution, TaskList) and parameter not in distribution:
+                    raise InputError(f"a list of tasks lacks '{parameter}' — list it too, one row per task")
+                completed[parameter] = distribution.get(parameter, law)  # type: ignore[assignment]
+            completed[name + THEN] = fit(name, completed[name + THEN])
+        return completed
+
+    def after(self, tasks: Tasks) -> Tasks:
+        """The tasks when all has changed.
+
+        Raises: InputError on an impossible time.
+        """
+        for name in self.changes:
+            when = self.when(name)
+            high = 1.0 if when.endswith(HAZARD) else np.inf
+            good = (tasks[when] >= 0) & (tasks[when] <= high)
+            if not good.all():
+                task, wanted = int(np.argmin(good)), "0 to 1" if high == 1.0 else "0 or above"
+                raise InputError(f"task parameter '{when}' of task {task} is {tasks[when][task]} — give {wanted}")
+        return tasks | {name: tasks[name + THEN] for name in self.changes}
+
+    def due(self, name: str, tasks: Tasks, steps: np.ndarray, chance: np.ndarray) -> np.ndarray:
+        """In which lanes a parameter changes before step number `steps`, if it has not, bool `[num_envs]`.
+
+        Args:
+            chance: uniform in [0, 1), `[num_envs]`.
+        """
+        when = self.when(name)
+        due: np.ndarray = chance < tasks[when] if when.endswith(HAZARD) else steps >= tasks[when]
+        return due
