@@ -55,8 +55,9 @@ def write_charts(folder: Path, part: dict[str, Any], record: dict[str, Any], pic
     for old in folder.glob("events.out.tfevents.*"):
         old.unlink(missing_ok=True)
     returns = part["returns"]
-    lines = {f"evaluation/{name}": [record[name]] * len(returns["mean"]) for name in LEVELS if record[name] is not None}
-    band = {"evaluation/return": "mean", "evaluation/interval_low": "low", "evaluation/interval_high": "high"}
+    # names that TensorBoard shows behind the curves of training
+    lines = {f"tested/{name}": [record[name]] * len(returns["mean"]) for name in LEVELS if record[name] is not None}
+    band = {"tested/return": "mean", "tested/interval_low": "low", "tested/interval_high": "high"}
     lines |= {tag: returns[name] for tag, name in band.items()}
     with SummaryWriter(str(folder), purge_step=0) as writer:
         writer.add_custom_scalars({"evaluation": {"adaptation": ["Margin", list(band)]}})
@@ -64,7 +65,7 @@ def write_charts(folder: Path, part: dict[str, Any], record: dict[str, Any], pic
             for k, value in enumerate(values):
                 writer.add_scalar(tag, value, k)
         if picture is not None:  # by the same writer: another one's file may be read first, and is purged then
-            add_image(writer, "evaluation/adaptation", picture, part["iteration"])
+            add_image(writer, "tested/adaptation", picture, part["iteration"])
 
 
 def write_image(folder: Path, tag: str, content: bytes, step: int) -> None:

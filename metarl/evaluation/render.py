@@ -165,7 +165,7 @@ def film_evaluation(run: RunDirectory, record: dict[str, Any], trust: bool) -> N
         content = (own / FILM).read_bytes()
         for place in others:
             write_atomic(place / FILM, content)
-        write_image(charts_folder(run, identity), "evaluation/film", content, record["iteration"])
+        write_image(charts_folder(run, identity), "tested/film", content, record["iteration"])
 
 
 def check_file(out: Path) -> None:

@@ -82,16 +82,16 @@ def test_tensorboard_shows_the_last_evaluation_alone(metarl: Command, run: Path)
     shown = EventAccumulator(str(run / "evaluation"), size_guidance={"images": 0})
     shown.Reload()
     for tag, values in {
-        "evaluation/return": record["returns"]["mean"],
-        "evaluation/interval_low": record["returns"]["low"],
-        "evaluation/interval_high": record["returns"]["high"],
-        "evaluation/informed": [record["informed"]] * 2,
-        "evaluation/random": [record["random"]] * 2,
+        "tested/return": record["returns"]["mean"],
+        "tested/interval_low": record["returns"]["low"],
+        "tested/interval_high": record["returns"]["high"],
+        "tested/informed": [record["informed"]] * 2,
+        "tested/random": [record["random"]] * 2,
     }.items():
         assert [(point.step, point.value) for point in shown.Scalars(tag)] == [
             (k, np.float32(value)) for k, value in enumerate(values)
         ]
-    (image,) = shown.Images("evaluation/adaptation")
+    (image,) = shown.Images("tested/adaptation")
     assert image.encoded_image_string == (run / "adaptation.png").read_bytes()
 
 
@@ -109,8 +109,8 @@ def test_a_film_moves_in_tensorboard_and_does_not_outlive_its_evaluation(metarl:
     assert metarl(*arguments, "--film").code == 0
     shown = EventAccumulator(str(run / "evaluation"), size_guidance={"images": 0})
     shown.Reload()
-    assert shown.Tags()["images"] == ["evaluation/adaptation", "evaluation/film"]
-    (film,) = shown.Images("evaluation/film")
+    assert shown.Tags()["images"] == ["tested/adaptation", "tested/film"]
+    (film,) = shown.Images("tested/film")
     assert film.encoded_image_string == (run / "adaptation.gif").read_bytes()
     moving = Image.open(run / "adaptation.gif")
     assert isinstance(moving, GifImageFile) and moving.n_frames > 1
