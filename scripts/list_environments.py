@@ -1,4 +1,4 @@
-"""Write what the registry says of every environment into docs/environments.md and the README's table.
+"""Write what the registry says of every environment into docs/environments.md.
 
 python scripts/list_environments.py
 """
@@ -15,7 +15,6 @@ import envs
 from envs.registry import describe, environment_class, gymnasium_id
 
 ROOT = Path(__file__).parents[1]
-BEGIN, END = "<!-- environments: scripts/list_environments.py -->\n", "<!-- end of environments -->\n"
 LEVELS = "## Levels\n"
 LANES = (40, 5)  # tasks, episodes of each, that a level is the mean of
 
@@ -39,17 +38,6 @@ def action(env: envs.TaskEnv) -> str:
     if isinstance(space, gymnasium.spaces.Discrete):
         return f"one of {space.n}"
     return f"{space.shape[0]} in ±{space.high[0]:g}"
-
-
-def short_table() -> str:
-    """The README's table."""
-    lines = ["| environment | what varies | task parameters | variants |", "|---|---|---|---|"]
-    for name, description in describe().items():
-        env = envs.make(name, 1, 1)
-        variants = ", ".join(f"`{variant}`" for variant in env.variants)
-        parameters = ", ".join(f"`{parameter}`" for parameter in env.tasks)
-        lines.append(f"| `{name}` | {cell(description)} | {parameters} | {variants} |")
-    return "\n".join(lines) + "\n"
 
 
 def definitions() -> str:
@@ -127,11 +115,8 @@ def levels() -> str:
 
 
 def main() -> None:
-    """Write both."""
+    """Write it."""
     (ROOT / "docs" / "environments.md").write_text(definitions() + levels())
-    readme = (ROOT / "README.md").read_text()
-    start, end = readme.index(BEGIN) + len(BEGIN), readme.index(END)
-    (ROOT / "README.md").write_text(readme[:start] + short_table() + readme[end:])
 
 
 if __name__ == "__main__":
