@@ -27,7 +27,8 @@ LITTLE = [*("--iterations", "1", "--tasks", "2", "--lanes", "2", "--threads", "1
 def commands(page: Path) -> list[list[str]]:
     """Every `metarl …` line of a page's shell blocks, in words."""
     lines = "\n".join(blocks(page, "bash")).splitlines()
-    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("metarl ")]
+    words = (shlex.split(line, comments=True) for line in lines if line.startswith("metarl "))
+    return [line[1 : line.index(">") if ">" in line else None] for line in words]
 
 
 @pytest.fixture
@@ -130,7 +131,7 @@ TRAINED = [(page, words) for page in PAGES for words in commands(page) if words[
 
 
 @pytest.mark.parametrize(("page", "words"), TRAINED, ids=lambda value: getattr(value, "stem", None) or " ".join(value))
-def test_a_page_s_own_code_trains_as_it_says(page: Path, words: list[str], tmp_path: Path, metarl: Command) -> None:
+def test_a_pages_own_code_trains_as_it_says(page: Path, words: list[str], tmp_path: Path, metarl: Command) -> None:
     write_files(page, tmp_path)
     done = metarl(*words, *LITTLE, "--out", "run")
     assert done.code == 0, done.err
