@@ -1,13 +1,15 @@
 """Task distributions for meta-reinforcement learning, as vector environments on numpy, MuJoCo and Gymnasium.
 
 `envs.make("half-cheetah-vel", num_tasks=40, lanes_per_task=20)` is a `gymnasium.vector.VectorEnv` with 800
-lanes; `gymnasium.make("metarl/HalfCheetahVel-v0")` is one of them as a plain `gymnasium.Env`.
+lanes; `gymnasium.make("metarl/HalfCheetahVel-v0")` is one of them as a plain `gymnasium.Env`, and `make_vec` many of
+them that reset themselves.
 """
 
 from typing import TYPE_CHECKING, Any
 
 from envs.adapters.gymnasium_tasks import gymnasium_tasks
 from envs.adapters.single import SingleTask
+from envs.adapters.vector import VectorTasks
 from envs.contract.base import TaskEnv
 from envs.contract.definition import Outcome
 from envs.contract.errors import InputError, NonFiniteError
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Choice", "Dirichlet", "InputError", "LogUniform", "MujocoTasks", "NonFiniteError", "Normal", "Outcome", "Scale",
-    "SingleTask", "TaskDistribution", "TaskEnv", "TaskList", "Tasks", "Uniform", "gymnasium_tasks", "load_model",
-    "make", "names",
+    "SingleTask", "TaskDistribution", "TaskEnv", "TaskList", "Tasks", "Uniform", "VectorTasks", "gymnasium_tasks",
+    "load_model", "make", "names",
 ]  # fmt: skip
 
 

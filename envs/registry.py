@@ -8,14 +8,12 @@ import dataclasses
 import importlib
 import importlib.util
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import gymnasium
 
-from envs.adapters.single import SingleTask
 from envs.catalogue import ENVIRONMENTS
 from envs.contract.base import TaskEnv
 from envs.contract.errors import InputError, nearest
@@ -59,17 +57,19 @@ def load_attribute(target: str) -> Any:
     return getattr(module, attribute)
 
 
-def make(name: str, num_tasks: int, lanes_per_task: int, *, threads: int = 0, **fields: Any) -> TaskEnv:
+def make(
+    family: type[TaskEnv] | str, num_tasks: int, lanes_per_task: int, *, threads: int = 0, **fields: Any
+) -> TaskEnv:
     """An environment of `num_tasks` tasks with `lanes_per_task` lanes each; its tasks are drawn from seed 0.
 
     Args:
-        name: as for `environment_class`.
+        family: a class, or a name as for `environment_class`.
         threads: physics threads, 0 for one per CPU; the results do not depend on it.
         fields: options of the environment's `Config`, such as `variant="pearl"` or `horizon=50`.
 
     Raises: InputError on an unknown name or field and on an impossible value.
     """
-    family = environment_class(name)
+    name, family = (family, environment_class(family)) if isinstance(family, str) else (family.__name__, family)
     options = [field.name for field in dataclasses.fields(family.Config)]
     for field in fields:
         if field not in options:
@@ -77,27 +77,25 @@ def make(name: str, num_tasks: int, lanes_per_task: int, *, threads: int = 0, **
     return family(num_tasks, lanes_per_task, family.Config(**fields), threads=threads)
 
 
-def make_single(
-    family: str,
-    task: Mapping[str, Any] | None = None,
-    render_mode: str | None = None,
-    split: str = "train",
-    **fields: Any,
-) -> SingleTask:
-    """One lane of a family as a plain Gymnasium environment: the arguments are SingleTask's and those of `make`."""
-    return SingleTask(make(family, 1, 1, threads=1, **fields), task, render_mode, split)
-
-
-def gymnasium_id(name: str) -> str:
-    """`half-cheetah-vel` -> `metarl/HalfCheetahVel-v0`."""
-    return "metarl/" + "".join(word.capitalize() for word in name.split("-")) + "-v0"
+def gymnasium_id(name: str, kind: str = "") -> str:
+    """`half-cheetah-vel` -> `metarl/HalfCheetahVel-v0`; of the kind "Trial", `metarl/HalfCheetahVelTrial-v0`."""
+    return "metarl/" + "".join(word.capitalize() for word in name.split("-")) + f"{kind}-v0"
 
 
 def register_all() -> None:
-    """Make every family known to `gymnasium.make`. It truncates its own episodes: no TimeLimit is needed."""
+    """Make every family known to `gymnasium.make` and `make_vec`, and as trials of two episodes.
+
+    They truncate their own episodes, at a horizon that is an option: what is registered has no limit of its own.
+    """
     for name in ENVIRONMENTS:
-        if gymnasium_id(name) not in gymnasium.registry:
-            gymnasium.register(gymnasium_id(name), entry_point="envs.registry:make_single", kwargs={"family": name})
+        for kind, options in (("", {}), ("Trial", {"episodes": 2})):
+            if gymnasium_id(name, kind) not in gymnasium.registry:
+                gymnasium.register(
+                    gymnasium_id(name, kind),
+                    entry_point="envs.adapters.single:SingleTask",
+                    vector_entry_point="envs.adapters.vector:VectorTasks",
+                    kwargs={"env": name, **options},
+                )
 
 
 def _load_module(name: str) -> ModuleType:

@@ -6,7 +6,9 @@ from typing import Literal
 
 import tyro
 from rich.table import Table
+from rich.text import Text
 
+from envs.facts import facts, variants
 from envs.registry import describe
 from metarl.algorithms import ALGORITHMS
 from metarl.fewshot import SOURCES
@@ -29,19 +31,41 @@ class ListCommand:
 
 
 def tables(what: str) -> Iterator[Table]:
-    """Of "envs", "algos", "presets", or "all"."""
+    """Of "envs", "algos", "presets", or "all"; environments alone with what they pay and all of their variants."""
     sources = {name: source.description for name, source in SOURCES.items()}
     for kind, title, columns, rows in (
-        ("envs", "environments", ("environment", "tasks"), describe().items()),
+        ("envs", "environments", ("environment", "tasks", "control", "steps"), _environments()),
+        ("envs alone", "what they pay", ("environment", "a step pays", "terminates"), _rewards()),
+        ("envs alone", "their variants", ("environment", "variant", "source"), _variants()),
         ("envs", "few-shot sources", ("labelled data", "tasks"), sources.items()),
         ("algos", "algorithms", ("algorithm", "learns from", "what it is"), _algorithms()),
         ("presets", "presets", ("environment", "variant", "algorithm", "options", "source"), _presets()),
     ):
-        if what in ("all", kind):
-            table = Table(*columns, title=title)
+        if kind.removesuffix(" alone") == what or (what == "all" and not kind.endswith(" alone")):
+            table = Table(title=title)
+            for number, column in enumerate(columns):
+                table.add_column(column, no_wrap=number == 0 and kind != "presets", overflow="fold")
             for row in rows:
-                table.add_row(*row)
+                table.add_row(*map(Text, row))
             yield table
+
+
+def _environments() -> Iterator[tuple[str, ...]]:
+    for name, description in describe().items():
+        known = facts(name)
+        yield name, description, known["control"], known["steps"]
+
+
+def _rewards() -> Iterator[tuple[str, ...]]:
+    for name in describe():
+        known = facts(name)
+        yield name, known["a step pays"], known["terminates"]
+
+
+def _variants() -> Iterator[tuple[str, ...]]:
+    for name in describe():
+        for variant, _, definition in variants(name):
+            yield name, variant, str(definition.source)
 
 
 def _algorithms() -> Iterator[tuple[str, ...]]:

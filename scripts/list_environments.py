@@ -8,14 +8,73 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
-import gymnasium
 import numpy as np
 
 import envs
-from envs.registry import describe, environment_class, gymnasium_id
+from envs.facts import facts, variants
+from envs.registry import describe
 
 ROOT = Path(__file__).parents[1]
 LEVELS = "## Levels\n"
+HEAD = """# Environments
+
+Written by `scripts/list_environments.py` from the registry, as is what `metarl list envs` shows. Where nothing else is
+said, a row is the default variant. An observation is a vector of float64.
+
+In what a step pays, v is the velocity (m/s; along x, where nothing is said), a the controls in ±1 (the humanoid's in
+±0.4), f the contact forces, p the place and d its distance to the goal, before and after (′) the step; other words are
+the task's parameters. An episode terminates where the table says so; its last step, and broken physics, truncate it.
+"""
+TASKS = """
+## Tasks
+
+`U(a, b)` is the uniform law, `b^U(…)` one of exponents.
+"""
+GYMNASIUM = """
+## For other libraries
+
+Each environment has an id for Gymnasium, `metarl/HalfCheetahVel-v0` for `half-cheetah-vel`; options, a task and a split
+are keywords. With no task given, every episode has a new one, which the seed of its reset decides. How long an episode
+is at the most, options considered, stands in `env.spec.max_episode_steps`.
+
+```python
+import gymnasium
+
+env = gymnasium.make("envs:metarl/HalfCheetahVel-v0", task={"velocity": 1.0})  # a lane
+lanes = gymnasium.make_vec("envs:metarl/HalfCheetahVel-v0", num_envs=64)  # on all cores, each with tasks of its own
+```
+
+`metarl/HalfCheetahVelTrial-v0` makes one episode of several (`episodes=2`) of one task, for learners that know no tasks
+but have a memory. Behind the observation stand the last action (one-hot where actions are discrete), the last reward,
+and 1 where an episode begins. Within a trial, an episode that ends is followed by the next in the same step;
+`terminated` comes with the trial's end, and `info["returns"]` tells what each of its episodes has earned. So
+Stable-Baselines3 meta-trains (`pip install -e '.[sb3]'`):
+
+```python
+from sb3_contrib import RecurrentPPO
+from envs.adapters.stable_baselines import vec_env
+
+env = vec_env("bandit", 32, episodes=2)  # as `make_vec_env("envs:metarl/BanditTrial-v0", 32)`, on native threads
+model = RecurrentPPO("MlpLstmPolicy", env, n_steps=40, batch_size=320, gamma=1.0, learning_rate=3e-3)
+model.learn(100_000)
+```
+
+`python scripts/examples/stable_baselines.py` does so, and prints what it reaches on unseen bandits (5 by chance):
+
+```
+      0 steps,   0 s: 5.13, then 5.00 of 10
+ 51,200 steps,  23 s: 5.69, then 5.85 of 10
+101,120 steps,  45 s: 5.78, then 6.10 of 10
+```
+
+A class of your own is as good as a name: `vec_env(MyRobot, 32, episodes=2)`, `envs.SingleTask(MyRobot, episodes=2)`.
+"""
+VARIANTS = """
+## Variants
+
+By what they change of the default variant (in bold), and where they come from: the paper, and the file of its code at
+the commit that was read.
+"""
 LANES = (40, 5)  # tasks, episodes of each, that a level is the mean of
 
 
@@ -24,56 +83,30 @@ def cell(text: object) -> str:
     return str(text).replace("|", "\\|")
 
 
-def laws(env: envs.TaskEnv, split: str) -> str:
-    """The laws of a split, where it has its own."""
-    if split != "train" and env.splits.get(split) in (None, env.splits["train"]):
-        return "as in training" if split == "test" else "–"
-    listed = f"{env.splits[split].count} tasks of: " if isinstance(env.splits[split], envs.TaskList) else ""
-    return listed + "; ".join(f"`{name}` {law}" for name, law in env.splits[split].items())
-
-
-def action(env: envs.TaskEnv) -> str:
-    """The action space in a few words."""
-    space = env.single_action_space
-    if isinstance(space, gymnasium.spaces.Discrete):
-        return f"one of {space.n}"
-    return f"{space.shape[0]} in ±{space.high[0]:g}"
+def table(*columns: str) -> list[str]:
+    """A row for each environment, of its facts by these titles."""
+    lines = ["| environment | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for name in envs.names():
+        known = facts(name)
+        lines.append(f"| `{name}` | " + " | ".join(cell(known[column]) for column in columns) + " |")
+    return lines
 
 
 def definitions() -> str:
-    """The main table, and the variants by what they change."""
+    """The tables, and the variants by what they change and where they come from."""
     lines = [
-        "# Environments",
-        "",
-        "Written by `scripts/list_environments.py` from the registry. Where nothing else is said, a row is the default",
-        "variant. `U(a, b)` is the uniform law, `b^U(…)` one of exponents; an observation is a vector of float64.",
-        "Each is also a plain `gymnasium.Env`:",
-        '`gymnasium.make("envs:metarl/HalfCheetahVel-v0", task={"velocity": 1.0})`.',
-        "",
-        "| environment | `gymnasium.make` | training tasks | test tasks | outside | observation | action | horizon |",
-        "|---|---|---|---|---|---|---|---|",
+        HEAD,
+        *table("a step pays", "terminates", "control", "steps", "observation", "action"),
+        TASKS,
+        *table("training tasks", "test tasks", "outside"),
+        GYMNASIUM + VARIANTS.rstrip(),
     ]
-    for name in envs.names():
-        env = envs.make(name, 1, 1)
-        facts = [f"`{name}`", f"`{gymnasium_id(name)}`", *(laws(env, split) for split in ("train", "test", "outside"))]
-        facts += [env.observation_size, action(env), env.horizon]
-        lines.append("| " + " | ".join(map(cell, facts)) + " |")
-    lines += ["", "## Variants", "", "By what they change of the default variant (in bold)."]
     for name, description in describe().items():
-        default = envs.make(name, 1, 1).config
         lines += ["", f"**{name}**: {description}", ""]
-        for variant in envs.make(name, 1, 1).variants:
-            if variant == default.variant:
-                lines.append(f"* **`{variant}`**")
-                continue
-            config = envs.make(name, 1, 1, variant=variant).config
-            changed = [
-                f"{field} {value}"
-                for field, value in vars(config).items()
-                if field != "variant" and value != getattr(default, field)
-            ]
-            remark = environment_class(name).remarks.get(variant, "")
-            lines.append(f"* `{variant}`: {', '.join(changed) or 'the same'}" + (f" ({remark})" if remark else ""))
+        for variant, changes, definition in variants(name):
+            bold = f"**`{variant}`**" if changes == "the default" else f"`{variant}`: {changes}"
+            remark = f" ({definition.remark})" if definition.remark else ""
+            lines.append(f"* {bold}{remark}. {definition.source.markdown()}")
     return "\n".join(lines) + "\n\n"
 
 

@@ -1,4 +1,4 @@
-"""Any Gymnasium environment as a family of tasks, run through Gymnasium's vector API.
+"""Any Gymnasium environment as a family of tasks.
 
     def set_length(env, task):  # env is the unwrapped environment, task a dict of its parameters
         env.length = task["length"]
@@ -7,7 +7,7 @@
         "CartPole-v1", TaskDistribution(length=Uniform(0.25, 1.0)), set_task=set_length, horizon=200
     )
 
-Letters: N tasks, E lanes per task, P shares of L lanes each (P * L >= N * E), O observation, A action.
+Letters: N tasks, E lanes per task; num_envs = N * E.
 """
 
 import multiprocessing
@@ -20,12 +20,11 @@ from typing import Any, ClassVar
 import gymnasium
 import numpy as np
 from gymnasium.error import ClosedEnvironmentError
-from gymnasium.spaces import Box, Discrete, Space
-from gymnasium.spaces.utils import flatdim
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.spaces import Box, Discrete
 
 from envs.adapters import gymnasium_lanes
-from envs.adapters.gymnasium_lanes import AnyEnv, Blueprint, LaneSpaces, Share, Workers
+from envs.adapters.gymnasium_lanes import AnyEnv, Blueprint, LaneSpaces, Share, shared_table
+from envs.adapters.workers import ShareLost, Workers
 from envs.contract.base import TaskEnv
 from envs.contract.config import FamilyConfig, option, resolve
 from envs.contract.definition import Outcome
@@ -44,8 +43,8 @@ class GymnasiumConfig(FamilyConfig):
 
     processes: int = option(0, least=0)
     """Worker processes that divide the lanes between them, 0: this process steps them all. Never changes a result.
-    Handing a step to workers and back costs a millisecond or two: they pay where stepping all lanes takes much longer
-    (heavy physics, pictures, hundreds of lanes) and cores are free, one worker for each."""
+    Handing a step to workers and back costs some tenths of a millisecond: they pay where stepping all lanes takes
+    longer (heavy physics, pictures, hundreds of lanes) and cores are free, one worker for each."""
     timeout: float = option(60.0, above=0)
     """Seconds that a worker may take to reset or to step its lanes, the building of them included. Without workers
     (processes 0) nobody watches."""
@@ -126,75 +125,57 @@ class GymnasiumTasks(TaskEnv):
             observation_size=spaces.observation_size,
             action_space=gymnasium_lanes.policy_action_space(spaces.action),
         )
-        self.lane_seeds = np.zeros(self.num_envs, np.int64)
-        self._changed = np.zeros(self.num_envs, bool)
         self._start(spaces)
 
     def _start(self, spaces: LaneSpaces) -> None:
         """Deal out the lanes, and start the processes."""
         processes = min(self.config.processes, self.num_envs)
         size = -(-self.num_envs // max(processes, 1))
-        self._shape = -(-self.num_envs // size), size  # P, L
-        self._current = gymnasium_lanes.shared_integers(self._shape[0])
-        shares = [Share(self.blueprint, spaces, index, size, self._current) for index in range(self._shape[0])]
-        self._vector: Workers | SyncVectorEnv[Any, Any]
-        if not processes:
-            self._vector = SyncVectorEnv([lambda: shares[0]], copy=False, autoreset_mode=AutoresetMode.DISABLED)
-        elif "fork" in multiprocessing.get_all_start_methods():
-            self._vector = Workers(shares, self.config.timeout)
-        else:
+        self._table = shared_table(self.num_envs, spaces, self.lane_tasks)
+        self.lane_seeds = self._table["seed"]
+        self._shares = [
+            Share(self.blueprint, spaces, self._table[first : first + size], first)
+            for first in range(0, self.num_envs, size)
+        ]
+        if processes and "fork" not in multiprocessing.get_all_start_methods():
             raise InputError("env.processes needs a system that can fork — use env.processes=0 here")
-        self._outcome = shares[0].observation_space.sample()
+        self._workers = Workers(self._shares, self.config.timeout) if processes else None
         # Unlike weakref.finalize, it runs at the end of every process, and before multiprocessing waits for workers.
-        Finalize(self, self._vector.close, exitpriority=0)
+        Finalize(self, (self._workers or self._shares[0]).close, exitpriority=0)
 
     # Hooks of a family
 
     def apply_tasks(self, lanes: np.ndarray) -> None:
         """Note which lanes need their new task."""
-        self._changed = lanes.copy()
+        self._table["changed"][lanes] = True
+        for name, values in self.lane_tasks.items():
+            self._table["task"][name] = values
 
     def reset_lanes(self, mask: np.ndarray) -> None:
         """Reset each lane's environment with a seed of its own."""
         for lanes, copies, rng in self.tasks_to_reset(mask):
             self.lane_seeds[lanes] = rng.integers(2**31, size=self.lanes_per_task)[copies]
-        options = {
-            "lanes": self._deal(mask),
-            "changed": self._deal(self._changed),
-            "seeds": self._deal(self.lane_seeds),
-            "tasks": {name: self._deal(values) for name, values in self.lane_tasks.items()},
-        }
-        self._changed = np.zeros(self.num_envs, bool)
-        self._call("reset", options=options)
+        self._table["due"] = mask
+        self._call("reset")
+        self._table["changed"] = False
 
     def advance(self, actions: np.ndarray, live: np.ndarray) -> Outcome:
         """Step the live lanes; a lane that its environment truncates ends as it would at the horizon."""
-        self._call("step", actions={"live": self._deal(live.astype(np.int8)), "actions": self._deal(actions)})
-        terminated, truncated = (self._gather(name).astype(bool) for name in ("terminated", "truncated"))
-        return Outcome(self._gather("reward"), terminated, truncated=truncated)
+        table = self._table
+        table["due"], table["action"] = live, actions
+        table["reward"], table["terminated"], table["truncated"] = 0.0, False, False
+        self._call("step")
+        return Outcome(table["reward"], table["terminated"], truncated=table["truncated"])
 
     def observe(self) -> np.ndarray:
         """The last observation of each lane, flat."""
-        return self._gather("observation")
+        return self._table["observation"]
 
     def close_extras(self, **kwargs: Any) -> None:
         """Close the environments and end the workers."""
-        self._vector.close(**kwargs)
+        (self._workers or self._shares[0]).close()
 
-    # Between the lanes and their shares
-
-    def _deal(self, values: np.ndarray) -> np.ndarray:
-        """`[num_envs, ...]` as `[P, L, ...]`; lanes that only fill the last share get zeros."""
-        P, L = self._shape
-        dealt = np.zeros((P * L, *values.shape[1:]), values.dtype)
-        dealt[: self.num_envs] = values
-        return dealt.reshape(P, L, *values.shape[1:])
-
-    def _gather(self, name: str) -> np.ndarray:
-        values: np.ndarray = self._outcome[name]  # [P, L, ...]
-        return values.reshape(-1, *values.shape[2:])[: self.num_envs]
-
-    def _call(self, function: str, **arguments: Any) -> None:
+    def _call(self, function: str) -> None:
         """Have the shares "reset" or "step".
 
         Raises: LaneFailed, after closing everything.
@@ -202,32 +183,31 @@ class GymnasiumTasks(TaskEnv):
         if self.closed:
             raise ClosedEnvironmentError("the environment was closed — make a new one")
         try:
-            self._outcome, *_, info = getattr(self._vector, function)(**arguments)
-        except (EOFError, OSError, multiprocessing.TimeoutError) as error:
-            assert isinstance(self._vector, Workers)
-            share, deed = self._vector.find_lost(dead=not isinstance(error, multiprocessing.TimeoutError))
-            row = int(self._current[share])
-            self.close(terminate=True)
-            raise self._failure(share, row, function, deed) from None
-        except BaseException:
-            # such as Ctrl-C: answers that are still on their way would be taken for those to the next call
-            self.close(terminate=True)
-            raise
-        for share, failure in enumerate(info.get("failure", ())):
-            if failure is not None:
-                row, sentence, trace = failure
-                self.close()
-                raise self._failure(share, row, function, f"raised {sentence}", trace)
+            failures = self._workers.call(function) if self._workers else [getattr(self._shares[0], function)()]
+        except BaseException as error:
+            # also at Ctrl-C: answers that are still on their way would be taken for those to the next call
+            if self._workers:
+                self._workers.kill()
+            self.close()
+            if not isinstance(error, ShareLost):
+                raise
+            index, deed = error.args
+            share = self._shares[index]
+            busy = np.flatnonzero(share.rows["busy"])
+            if not len(busy):
+                last = share.first + len(share.rows) - 1
+                raise LaneFailed(
+                    f"{self.blueprint.name} {deed} between steps of lanes {share.first} to {last}"
+                ) from None
+            raise self._failure(share.first + int(busy[0]), function, deed) from None
+        for lane, sentence, trace in filter(None, failures):
+            self.close()
+            raise self._failure(lane, function, f"raised {sentence}", trace)
 
-    def _failure(self, share: int, row: int, function: str, deed: str, trace: str = "") -> LaneFailed:
-        name, first = self.blueprint.name, share * self._shape[1]
-        if row == gymnasium_lanes.IDLE:
-            last = min(first + self._shape[1], self.num_envs) - 1
-            return LaneFailed(f"{name} {deed} between steps of lanes {first} to {last}")
-        lane = first + row
+    def _failure(self, lane: int, function: str, deed: str, trace: str = "") -> LaneFailed:
         task, copy = divmod(lane, self.lanes_per_task)
         when = "its reset" if function == "reset" else f"step {self._steps[lane]}"
-        failure = LaneFailed(f"{name} {deed} at task {task}, lane {copy}, {when}")
+        failure = LaneFailed(f"{self.blueprint.name} {deed} at task {task}, lane {copy}, {when}")
         parameters = {parameter: values[lane].tolist() for parameter, values in self.lane_tasks.items()}
         failure.add_note(f"{trace}The lane's task: {parameters}; it was reset with seed={self.lane_seeds[lane]}.")
         return failure
@@ -242,23 +222,13 @@ def _examine(blueprint: Blueprint, law: TaskDistribution) -> tuple[LaneSpaces, i
         raise InputError(
             f"gymnasium cannot make '{blueprint.name}' ({' '.join(str(error).split())}) — repair it"
         ) from error
-    limit = env.spec.max_episode_steps if env.spec else None
-    spaces = LaneSpaces(env.observation_space, env.action_space)
+    limit, space = env.spec.max_episode_steps if env.spec else None, env.action_space
     env.close()
-    try:
-        flatdim(spaces.observation)
-    except (ValueError, NotImplementedError):
-        raise InputError(
-            f"observations of {blueprint.name} are {_line(spaces.observation)}, of no fixed size — wrap it"
-        ) from None
-    space = spaces.action
+    spaces = gymnasium_lanes.lane_spaces(env, blueprint.name)
     vector = isinstance(space, Box) and len(space.shape) == 1 and space.dtype.kind == "f"
     if not vector and not isinstance(space, Discrete):
+        taken = " ".join(str(space).split())
         raise InputError(
-            f"actions of {blueprint.name} are {_line(space)} — wrap it: one-dimensional Box of floats, or Discrete"
+            f"actions of {blueprint.name} are {taken} — wrap it: one-dimensional Box of floats, or Discrete"
         )
     return spaces, limit
-
-
-def _line(space: Space[Any]) -> str:
-    return " ".join(str(space).split())

@@ -3,15 +3,11 @@
 Unlike the lanes of `gymnasium_tasks`, it is somebody else's: it is neither built nor closed here.
 """
 
-from typing import Any
-
-import gymnasium
 import numpy as np
 
-from envs.adapters.gymnasium_lanes import AnyEnv, LaneSpaces, policy_action_space
+from envs.adapters.gymnasium_lanes import AnyEnv, lane_spaces, policy_action_space
 from envs.contract.base import TaskEnv
 from envs.contract.definition import Outcome
-from envs.contract.errors import InputError
 from envs.contract.tasks import TaskDistribution
 
 
@@ -23,7 +19,7 @@ class OneLane(TaskEnv):
 
         Raises: InputError on observations without a fixed size.
         """
-        self.env, self.spaces = env, lane_spaces(env)
+        self.env, self.spaces = env, lane_spaces(env, type(env).__name__)
         super().__init__(
             1,
             1,
@@ -51,18 +47,3 @@ class OneLane(TaskEnv):
     def observe(self) -> np.ndarray:
         """The last observation, flat."""
         return self.seen
-
-
-def lane_spaces(env: AnyEnv) -> LaneSpaces:
-    """What an environment shows and takes.
-
-    Raises: InputError where it is no single Gymnasium environment, or shows what has no fixed size.
-    """
-    if not isinstance(env, gymnasium.Env):
-        raise InputError(f"{type(env).__name__} is no gymnasium.Env — give a single environment")
-    spaces = LaneSpaces(env.observation_space, env.action_space)
-    try:
-        _: Any = spaces.observation_size
-    except (ValueError, NotImplementedError):
-        raise InputError(f"observations of {type(env).__name__} have no fixed size — wrap it") from None
-    return spaces

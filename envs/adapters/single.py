@@ -1,7 +1,9 @@
-"""One lane of one task as a plain `gymnasium.Env`, for everything else that speaks Gymnasium.
+"""One lane as a plain `gymnasium.Env`, for everything else that speaks Gymnasium.
 
     import envs, gymnasium
     env = gymnasium.make("metarl/HalfCheetahVel-v0", task={"velocity": 1.5})
+    env = gymnasium.make("metarl/HalfCheetahVelTrial-v0", episodes=3)  # three episodes of a task that nobody tells
+    env = envs.SingleTask(MyRobot, render_mode="rgb_array")  # a class of your own, or "my_robot.py:MyRobot"
 
 `import envs` registers every family so; `gymnasium.make("envs:metarl/HalfCheetahVel-v0")` does both at once. Keywords
 are those below, and the family's options.
@@ -13,39 +15,45 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from envs.adapters.episodes import METADATA, Episodes, Spec
 from envs.contract.base import TaskEnv
-from envs.contract.errors import require_known
-
-FRAMES_PER_SECOND = 10  # of what has no seconds
+from envs.contract.errors import InputError, require_known
+from envs.registry import make
 
 
 class SingleTask(gymnasium.Env[np.ndarray, Any]):
-    """A task of a family, or with no task given, a new one in every episode."""
+    """A task of a family or, with no task given, a new one in every episode."""
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": FRAMES_PER_SECOND}
+    metadata, spec = METADATA, Spec()
 
     def __init__(
-        self, env: TaskEnv, task: Mapping[str, Any] | None = None, render_mode: str | None = None, split: str = "train"
+        self,
+        env: TaskEnv | type[TaskEnv] | str,
+        task: Mapping[str, Any] | None = None,
+        render_mode: str | None = None,
+        split: str = "train",
+        episodes: int | None = None,
+        **fields: Any,
     ) -> None:
-        """Take over the only lane of `env`.
+        """Take over the only lane of `env`, or make a family's.
 
         Args:
+            env: a family by class or name, or what `envs.make` has made of one, with one lane.
             task: its parameters; None: drawn at every reset.
             render_mode: "rgb_array" for `render()` to return pictures.
             split: what tasks are drawn from.
+            episodes: of a trial, if episodes are to be trials of so many (`envs/adapters/episodes.py`).
+            fields: options of the family, as for `envs.make`.
 
-        Raises: InputError on an unknown split or render mode, and on an impossible task.
+        Raises: InputError on an unknown name, field, split or render mode, on an impossible value or task, and on an
+        environment with more lanes, or with fields.
         """
-        require_known("unknown render_mode", [] if render_mode is None else [render_mode], ["rgb_array"])
-        self.env = env
-        env.sample_tasks(0, split=split)  # refuses an unknown split now rather than at a reset
-        self.split, self.render_mode = split, render_mode
-        self.observation_space, self.action_space = env.single_observation_space, env.single_action_space
-        seconds = getattr(self.env, "dt", 1 / FRAMES_PER_SECOND)
-        self.metadata = {**self.metadata, "render_fps": max(1, round(1 / seconds))}
-        self._given = task is not None
-        if task is not None:
-            self.set_task(task)
+        if isinstance(env, TaskEnv) and (env.num_envs != 1 or fields):
+            raise InputError("SingleTask takes an environment of one lane as it is — or give its class, and options")
+        self.env = env if isinstance(env, TaskEnv) else make(env, 1, 1, threads=1, **fields)
+        self.lanes = Episodes(self.env, task, render_mode, split, episodes)
+        self.render_mode, self.metadata = render_mode, self.lanes.metadata
+        self.observation_space, self.action_space = self.lanes.observation_space, self.env.single_action_space
 
     @property
     def task(self) -> dict[str, np.ndarray]:
@@ -57,8 +65,7 @@ class SingleTask(gymnasium.Env[np.ndarray, Any]):
 
         Raises: InputError on an unknown, missing or impossible parameter.
         """
-        self.env.set_tasks({name: np.asarray(value)[None] for name, value in task.items()})
-        self._given = True
+        self.lanes.set_task(task)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -66,17 +73,15 @@ class SingleTask(gymnasium.Env[np.ndarray, Any]):
         """Start an episode; `options={"task": …}` sets the task. The task stands in the info."""
         super().reset(seed=seed)
         require_known("unknown reset option", options or {}, ["task"])
-        task_seed, lane_seed = (int(number) for number in self.np_random.integers(2**32, size=2))
         if options and "task" in options:
             self.set_task(options["task"])
-        elif not self._given:
-            self.env.set_tasks(self.env.sample_tasks(task_seed, split=self.split))
-        observation, info = self.env.reset(seed=lane_seed)
+        observation, info = self.lanes.begin(np.ones(1, bool), [self.np_random])
+        del info["task"]
         return observation[0], {"task": self.task} | {name: values[0] for name, values in info.items()}
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """One step of the lane."""
-        observation, reward, terminated, truncated, info = self.env.step(np.asarray(action)[None])
+        observation, reward, terminated, truncated, info = self.lanes.step(np.asarray(action)[None])
         infos = {name: values[0] for name, values in info.items()}
         return observation[0], float(reward[0]), bool(terminated[0]), bool(truncated[0]), infos
 

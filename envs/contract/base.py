@@ -13,13 +13,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium.error import ResetNeeded
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from envs.contract.config import resolve
-from envs.contract.definition import Definition, NoConfig, Outcome
-from envs.contract.errors import InputError, NonFiniteError, nearest, require_known
+from envs.contract.definition import Definition, NoConfig, Outcome, Summary
+from envs.contract.errors import InputError, nearest
+from envs.contract.guards import checked_actions, require_finite, reset_mask
 from envs.contract.seeding import RUN_LANES, SAMPLE_TASKS, Seeds, generators, require_counts
 from envs.contract.splits import make_splits, overlap
 from envs.contract.tasks import TaskDistribution, Tasks
@@ -30,17 +31,28 @@ __all__ = ["Definition", "NoConfig", "Outcome", "TaskEnv"]
 class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     """N tasks with E lanes each.
 
-    A family is a subclass with `define`, which says what tasks there are, and the hooks `build`, `reset_lanes`,
-    `advance` and `observe`; where a task changes more than what these read from `lane_tasks`, also `prepare_tasks` and
-    `apply_tasks`. It needs no constructor: `Family(num_tasks, lanes_per_task, config=None, *, threads=0)` makes one.
+    A family is a subclass that overrides some of these, and no constructor: `Family(num_tasks, lanes_per_task,
+    config=None, *, threads=0)` makes one.
+
+        define(options)          must be    once, first
+        build()                             once, then: spaces are known, tasks are not
+        prepare_tasks(tasks)                at every `set_tasks`, of all tasks; at first with tasks drawn from seed 0
+        apply_tasks(lanes)                  at a reset, before `reset_lanes`, where a lane's task is a new one
+        reset_lanes(mask)        must be    at every reset
+        advance(actions, live)   must be    at every step
+        observe()                must be    after every reset and step; where `observation_size` is open, once before
+        render_lane(lane)                   for a picture
+        informed_return(tasks)              by evaluation, to say how good a return is
+        summary()                           by the tables of environments
+
+    They find each lane's task in `lane_tasks`, and draw what is random through `tasks_to_reset`. Class attributes are
+    `Config`, `variants` and `native_steps`.
     """
 
     Config: ClassVar[type[Any]] = NoConfig
     """The family's options: a frozen dataclass."""
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    """The family's published definitions: name -> field of Config -> value."""
-    remarks: ClassVar[Mapping[str, str]] = {}
-    """What there is to know of a variant besides its values, by its name."""
+    """The family's published definitions: name -> field of Config -> value; registered ones are each a `Variant`."""
     defines: ClassVar[type[Any]] = Definition
     """What `define` says, by name."""
     native_steps: ClassVar[bool] = False
@@ -144,7 +156,7 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         Raises: InputError on an impossible seed or option; ResetNeeded if the first reset leaves lanes out;
         NonFiniteError on a non-finite observation.
         """
-        mask = self._reset_mask(options or {})
+        mask = reset_mask(options or {}, self.num_envs)
         if self._observation is None and not mask.all():
             raise ResetNeeded("the first reset leaves lanes out — call reset() without reset_mask first")
         self._seed(seed, mask)
@@ -176,7 +188,9 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         if self._observation is None:
             raise ResetNeeded("step() before reset() — call reset() first")
         live = ~(self._terminated | self._truncated)
-        outcome = self.advance(self._check_actions(actions, live), live)
+        actions = checked_actions(actions, self.single_action_space, self.action_space.shape, live)
+        self._require_finite("action", actions)
+        outcome = self.advance(actions, live)
         diverged = live & outcome.diverged
         counted = live & ~diverged
         reward = np.where(counted, outcome.reward, 0.0)
@@ -192,10 +206,14 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         info["diverged"] = self._diverged.copy()
         return self._observation.copy(), reward, self._terminated.copy(), self._truncated.copy(), info
 
+    def render(self) -> tuple[np.ndarray, ...]:
+        """A picture of each lane."""
+        return tuple(map(self.render_lane, range(self.num_envs)))
+
     # Hooks of a family
 
     def define(self, options: Any) -> dict[str, Any]:
-        """The fields of `Definition` at the given options: `options` has a value for each, where there are variants."""
+        """The fields of `Definition`, by name. `options` is a `Config`, complete where there are variants."""
         return {}
 
     def assemble(self, definition: Any, threads: int) -> Definition:
@@ -203,7 +221,7 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         return definition
 
     def build(self) -> None:
-        """Set up what the lanes keep, once sizes and options are known; tasks are not."""
+        """Set up what the lanes keep."""
 
     def reset_lanes(self, mask: np.ndarray) -> None:
         """Put the lanes of `mask` (bool `[num_envs]`) into initial states, drawn through `tasks_to_reset`."""
@@ -220,6 +238,10 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     def informed_return(self, tasks: Tasks) -> np.ndarray | None:
         """The best return of an episode for who knows the task, `[N]`; None where nobody has worked it out."""
         return None
+
+    def summary(self) -> Summary:
+        """What a step pays and what ends an episode, in words: see `states`."""
+        return Summary("", "never")
 
     def render_lane(self, lane: int = 0) -> np.ndarray:
         """A picture of a lane, uint8 `[height, width, 3]`.
@@ -251,33 +273,10 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     def _seed(self, seed: Seeds | None, mask: np.ndarray) -> None:
         if seed is None and self.rngs:
             return
-        fresh = generators(secrets.randbits(64) if seed is None else seed, self.num_tasks, RUN_LANES)
-        touched = set(np.flatnonzero(mask) // self.lanes_per_task)
-        self.rngs = [fresh[task] if task in touched else self.rngs[task] for task in range(self.num_tasks)]
-
-    def _reset_mask(self, options: Mapping[str, Any]) -> np.ndarray:
-        require_known("unknown reset option", options, ["reset_mask"])
-        mask = np.asarray(options.get("reset_mask", np.ones(self.num_envs, bool)))
-        if mask.dtype != bool or mask.shape != (self.num_envs,):
-            raise InputError(f"reset_mask is {mask.dtype} {mask.shape} — give an array of bool ({self.num_envs},)")
-        return mask
-
-    def _check_actions(self, actions: Any, live: np.ndarray) -> np.ndarray:
-        actions, space = np.asarray(actions), self.single_action_space
-        if actions.shape != (wanted := self.action_space.shape):
-            raise InputError(f"actions have shape {actions.shape} — give {wanted}, one row per lane")
-        if isinstance(space, Discrete):
-            last = space.start + space.n - 1
-            if actions.dtype.kind not in "iu" or ((actions < space.start) | (actions > last)).any():
-                raise InputError(f"an action is none of {space} — give whole numbers from {space.start} to {last}")
-            return actions
-        if actions.dtype.kind not in "iuf":
-            raise InputError(f"actions are {actions.dtype} — give floating-point numbers")
-        actions = actions.astype(np.float64, copy=False)
-        if not np.isfinite(actions).all():
-            actions = np.where(live[:, None], actions, 0.0)
-            self._require_finite("action", actions)
-        return actions
+        seed = secrets.randbits(64) if seed is None else seed
+        touched = np.unique(np.flatnonzero(mask) // self.lanes_per_task).tolist()
+        fresh = dict(zip(touched, generators(seed, self.num_tasks, RUN_LANES, touched), strict=True))
+        self.rngs = [fresh[task] if task in fresh else self.rngs[task] for task in range(self.num_tasks)]
 
     def _observe(self, standing: np.ndarray) -> np.ndarray:
         """A fresh, checked observation of all lanes; the last one where the lane stands still."""
@@ -291,9 +290,4 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         return observation
 
     def _require_finite(self, quantity: str, values: np.ndarray) -> None:
-        if np.isfinite(values).all():
-            return
-        lane, *entry = (int(index) for index in np.argwhere(~np.isfinite(values))[0])
-        task, copy = divmod(lane, self.lanes_per_task)
-        place = f"task {task}, lane {copy}, step {self._steps[lane]}"
-        raise NonFiniteError(f"{quantity}{entry or ''} is {values[(lane, *entry)]} at {place} — find its origin")
+        require_finite(quantity, values, self._steps, self.lanes_per_task)

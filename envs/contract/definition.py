@@ -1,6 +1,7 @@
-"""What a family says of itself (`Definition`), and what its lanes say of a step (`Outcome`)."""
+"""What a family says of itself (`Definition`, `Summary`), and what its lanes say of a step (`Outcome`)."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -31,6 +32,34 @@ class Definition:
     """O; by default the size of what `observe` gives."""
     horizon: int | None = None
     """Steps after which an episode is truncated; by default the config's."""
+
+
+class Summary(NamedTuple):
+    """What the table of environments says of a family with some options."""
+
+    reward: str
+    """Of a step, as a formula with the options' numbers."""
+    termination: str
+    """What ends an episode before the horizon; "never" if nothing does."""
+
+
+Text = str | Callable[[Any], str]
+
+
+def states(reward: Text, termination: Text = "never") -> Any:
+    """A family's `summary`: both texts, or what they are at its options, with options in braces filled in.
+
+    Terms and factors that say nothing are left out: in `v + {bonus:g} − {cost:g}·Σa²` a bonus of 0, a cost of 0 or 1.
+    """
+
+    def said(text: Text, options: Any) -> str:
+        formula = (text if isinstance(text, str) else text(options)).format(**vars(options))
+        return re.sub(r" [+−] 0(·\S+)?(?= |$)|(?<![\d.])1·", "", formula)
+
+    def summary(env: Any) -> Summary:
+        return Summary(said(reward, env.config), said(termination, env.config))
+
+    return summary
 
 
 class Outcome(NamedTuple):

@@ -1,6 +1,6 @@
 """Random numbers come from one counter-based generator per task, found by its address, not by its turn."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,8 +26,10 @@ def require_counts(**counts: Any) -> None:
             raise InputError(f"{name} is {count!r} — give a whole number of 1 or above")
 
 
-def generators(seeds: Seeds, num_tasks: int, purpose: int) -> list[np.random.Generator]:
-    """One generator per task, at the address (seed, purpose, task), or (the task's own seed, purpose).
+def generators(
+    seeds: Seeds, num_tasks: int, purpose: int, wanted: Iterable[int] | None = None
+) -> list[np.random.Generator]:
+    """One generator per task, or per `wanted` task, at the address (seed, purpose, task), or (its own seed, purpose).
 
     Raises: InputError on a seed that is not a whole number of 0 or above, and on another number of seeds.
     """
@@ -41,5 +43,6 @@ def generators(seeds: Seeds, num_tasks: int, purpose: int) -> list[np.random.Gen
     for seed, _ in addresses:
         if not is_integer(seed) or seed < 0:
             raise InputError(f"seed is {seed!r} — give a whole number of 0 or above")
-    sequences = [np.random.SeedSequence(int(seed), spawn_key=key) for seed, key in addresses]
+    chosen = addresses if wanted is None else [addresses[task] for task in wanted]
+    sequences = [np.random.SeedSequence(int(seed), spawn_key=key) for seed, key in chosen]
     return [np.random.Generator(np.random.Philox(sequence)) for sequence in sequences]

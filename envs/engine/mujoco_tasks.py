@@ -106,7 +106,23 @@ class RobotDefinition(Definition):
 
 
 class MujocoTasks(TaskEnv):
-    """Tasks for one MuJoCo model: a task changes the reward and, where it is declared, the dynamics."""
+    """Tasks for one MuJoCo model: a task changes the reward and, where it is declared, the dynamics.
+
+    A robot overrides some of these:
+
+        define(options)          must be    once, first: the fields of `RobotDefinition`
+        build()                             once, then: `model`, `batch` and `fields` are there, tasks are not
+        prepare_tasks(tasks)                at every `set_tasks`; call `super()` first
+        apply_tasks(lanes)                  at a reset, where a lane's task is a new one; call `super()` first
+        initial_state(rng)                  at a reset, once for each task that has a lane to reset
+        controls(actions)                   at every step, before the physics
+        reward(controls)         must be    at every step, after the physics
+        terminated()                        at every step, after `reward`
+        observe()                must be    after every reset and step, and once before
+        render_lane, informed_return, summary    as in `TaskEnv`
+
+    The physics broke (`diverged`) where MuJoCo says so: then what these say of the lane is not used.
+    """
 
     defines: ClassVar[type[Any]] = RobotDefinition
     native_steps = True

@@ -13,7 +13,7 @@ from support.policies import EPISODES, GOAL, HORIZON, Counting, by_hand, plane, 
 
 import envs
 import metarl as library
-from envs.adapters.one_lane import lane_spaces
+from envs.adapters.gymnasium_lanes import lane_spaces
 from metarl.deployment.adapt import AdaptedPolicy, load
 from metarl.runtime.errors import EnvironmentBroke, InputError, NonFiniteError
 from metarl.runtime.randomness import Address, Purpose
@@ -188,7 +188,7 @@ def test_other_spaces_are_refused_before_anything_is_played(
 def test_what_cannot_be_played_or_seen_is_refused(finished_run: Path) -> None:
     policy = load(finished_run)
     with pytest.raises(InputError, match="give a single environment"):
-        lane_spaces(gymnasium.make_vec("CartPole-v1"))  # type: ignore[arg-type]
+        lane_spaces(gymnasium.make_vec("CartPole-v1"), "SyncVectorEnv")  # type: ignore[arg-type]
     for options in ({"episodes": 0}, {"adaptations": -1}, {"seed": -1}):
         with pytest.raises(InputError, match=f"{next(iter(options))} is .* at least"):
             policy.adapt(plane(), **options)

@@ -1,27 +1,21 @@
 """Ant tasks: run forwards or backwards (`AntDir`), along an angle (`AntAngle`), at a velocity (`AntVel`), to a
 place (`AntGoal`).
 
-With v the velocity in the plane (m/s), p the place (m), a the controls in [-1, 1]^8 and f the forces that contacts
-exert on the bodies (`cfrc_ext`, each clipped to [-1, 1]), the reward is
+The sources differ in every coefficient of the reward, in what is seen and in what ends an episode: see
+`ant_variants.py`. The model is Gymnasium's ant.xml, in the variant `maml` too, which takes only its timestep,
+coefficients and first pose from rllab.
 
-    task + survive_bonus - control_cost * Σ a² - contact_cost * Σ f²
-
-    task = direction * v_x  |  v_x cos(angle) + v_y sin(angle)  |  1 - |v_x - velocity|  |  goal_reward - ‖p - goal‖₁
-
-(Finn et al. 2017, MAML; Rothfuss et al. 2019, ProMP; Rakelly et al. 2019, PEARL). The sources differ in every
-coefficient, in what is seen and in what ends an episode: see `ant_variants.py`. The model is Gymnasium's ant.xml,
-in the variant `maml` too, which takes only its timestep, coefficients and first pose from rllab.
-
-Contact forces are those of the state after the step, under its controls. (With mujoco-py 2 they were 0, so in
-VariBAD's published AntGoal: `contact_cost=0`, and a blind part of the observation.)
+The forces f that contacts exert on the bodies (`cfrc_ext`, each clipped to [-1, 1]) are those of the state after the
+step, under its controls. (With mujoco-py 2 they were 0, so in VariBAD's published AntGoal: `contact_cost=0`, and a
+blind part of the observation.)
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from envs.contract.config import OTHER_TASKS, SAME_TASKS
+from envs.contract.definition import Text, states
 from envs.contract.tasks import TaskDistribution, Uniform
 from envs.engine.mujoco_tasks import MujocoTasks
 from envs.families.locomotion import ant_variants, robot
@@ -108,10 +102,19 @@ def near_goal(env: MujocoTasks, velocity: np.ndarray) -> np.ndarray:
     return env.config.goal_reward - away[:, 0] - away[:, 1]
 
 
+def paying(task: Text) -> Any:
+    """A family's `summary`, by the task's part of the reward."""
+    rest = f" + {{survive_bonus:g}}{robot.CONTROLS} − {{contact_cost:g}}·Σf²"
+    return states(lambda options: (task if isinstance(task, str) else task(options)) + rest, robot.heights)
+
+
 class AntDir(MujocoTasks):
     """Run forwards or backwards. Task parameter: `direction`, 1 or -1; in the variant `varibad`, an angle in rad."""
 
-    Config, variants, remarks = ant_variants.AntDirConfig, ant_variants.DIR_VARIANTS, {"pearl": SAME_TASKS}
+    Config, variants = ant_variants.AntDirConfig, ant_variants.DIR_VARIANTS
+    summary = paying(
+        lambda options: robot.ALONG.format("direction") if options.direction_in_radians else "direction·v_x"
+    )
     initial_state, observe, reward, terminated = start, see, earning(in_direction), left_its_heights
 
     def define(self, options: Any) -> dict[str, Any]:
@@ -121,8 +124,7 @@ class AntDir(MujocoTasks):
 class AntAngle(MujocoTasks):
     """Run along an angle. Task parameter: `angle` from the x axis, rad."""
 
-    Config, variants = ant_variants.AntConfig, ant_variants.ANGLE_VARIANTS
-    remarks: ClassVar = {"pearl": f"{SAME_TASKS}; {OTHER_TASKS}"}
+    Config, variants, summary = ant_variants.AntConfig, ant_variants.ANGLE_VARIANTS, paying(robot.ALONG.format("angle"))
     initial_state, observe, reward, terminated = start, see, earning(along_angle), left_its_heights
 
     def define(self, options: Any) -> dict[str, Any]:
@@ -132,7 +134,7 @@ class AntAngle(MujocoTasks):
 class AntVel(MujocoTasks):
     """Run along x at a velocity. Task parameter: `velocity`, m/s; outside the training range up to 1 m/s faster."""
 
-    Config, variants = ant_variants.AntVelConfig, ant_variants.VEL_VARIANTS
+    Config, variants, summary = ant_variants.AntVelConfig, ant_variants.VEL_VARIANTS, paying("1 − |v_x − velocity|")
     initial_state, observe, reward, terminated = start, see, earning(at_velocity), left_its_heights
 
     def define(self, options: Any) -> dict[str, Any]:
@@ -142,7 +144,8 @@ class AntVel(MujocoTasks):
 class AntGoal(MujocoTasks):
     """Run to a place. Task parameter: `goal` [2], m; outside the training range up to 1 m farther than any."""
 
-    Config, variants, remarks = ant_variants.AntGoalConfig, ant_variants.GOAL_VARIANTS, {"pearl": OTHER_TASKS}
+    Config, variants = ant_variants.AntGoalConfig, ant_variants.GOAL_VARIANTS
+    summary = paying("−‖p − goal‖₁ + {goal_reward:g}")
     initial_state, observe, reward, terminated = start, see, earning(near_goal), left_its_heights
 
     def define(self, options: Any) -> dict[str, Any]:

@@ -1,11 +1,5 @@
 """Ants that run forwards with a body of their own: `AntParams` has a factor for each number of mass, inertia, damping
 and friction, `AntCripple` a leg that is dead and short.
-
-With v the velocity along x (m/s), a the controls in [-1, 1]^8 and f the contact forces, the reward is
-
-    v + survive_bonus - control_cost * Σ a² - contact_cost * Σ f²
-
-Sources: rand_param_envs for the factors, GrBAL (Nagabandi et al. 2019) for the leg, on rllab's simulation.
 """
 
 from typing import Any
@@ -14,7 +8,7 @@ import numpy as np
 
 from envs.contract.tasks import Choice, TaskDistribution, Tasks, require_number
 from envs.engine.mujoco_tasks import MujocoTasks
-from envs.families.locomotion.ant import ant, earning, see, start
+from envs.families.locomotion.ant import ant, earning, paying, see, start
 from envs.families.locomotion.ant_variants import CRIPPLE_VARIANTS, PARAMS_VARIANTS, AntConfig, AntParamsConfig
 from envs.families.locomotion.random_parameters import random_parameters
 from envs.families.locomotion.robot import forwards, left_its_heights
@@ -23,7 +17,7 @@ from envs.families.locomotion.robot import forwards, left_its_heights
 class AntParams(MujocoTasks):
     """Task parameters: the factors `mass` [14], `inertia` [14, 3], `damping` [14] and `friction` [14, 3]."""
 
-    Config, variants = AntParamsConfig, PARAMS_VARIANTS
+    Config, variants, summary = AntParamsConfig, PARAMS_VARIANTS, paying("v_x")
     initial_state, observe, reward, terminated = start, see, earning(forwards), left_its_heights
 
     def define(self, options: Any) -> dict[str, Any]:
@@ -37,7 +31,7 @@ class AntCripple(MujocoTasks):
     the upper one would in the ankle's frame. Its masses stay.
     """
 
-    Config, variants = AntConfig, CRIPPLE_VARIANTS
+    Config, variants, summary = AntConfig, CRIPPLE_VARIANTS, paying("v_x")
     initial_state, observe, reward, terminated = start, see, earning(forwards), left_its_heights
 
     def define(self, options: Any) -> dict[str, Any]:

@@ -1,14 +1,11 @@
-"""The options of the Ant families, and their published definitions.
-
-Sources: `maml` Finn et al. 2017 (its repository maml_rl, on rllab); `deleu` pytorch-maml-rl; `promp` Rothfuss et al.
-2019; `pearl` Rakelly et al. 2019 (its repository oyster); `varibad` Zintgraf et al. 2020; `l2l` learn2learn. `metarl`
-is ours: their ant without contact forces. What the letters of the reward mean stands in `ant.py`.
-"""
+"""The options of the Ant families, and their definitions. `metarl` is ours: their ant without contact forces."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from envs.contract.config import FamilyConfig, option
+from envs.contract import sources
+from envs.contract.config import OTHER_TASKS, SAME_TASKS, FamilyConfig, option
+from envs.contract.sources import Variant, after
 from envs.families.locomotion.random_parameters import RandomParametersConfig
 from envs.families.locomotion.robot import RAW_COST, RobotConfig, SurvivalConfig, TorsoConfig, VelocityConfig
 
@@ -80,45 +77,52 @@ RLLAB |= {"mass_center": True, "bent_legs": True, "reset_law": "normal", "reset_
 PROMP = SCALED | {"horizon": 100, "min_height": 0.0}
 PEARL = GYM | {"observe_contacts": False}
 
-ANGLE_VARIANTS: dict[str, dict[str, Any]] = {
-    "metarl": DEFAULT,
-    "promp": PROMP,
+L2L = PROMP | {"action_scale": 1.0}
+FINN, DELEUS, ROTHFUSS = sources.MAML, sources.DELEU / "mujoco/ant.py", sources.PROMP / "mujoco_envs"
+ZINTGRAFS, ARNOLDS = sources.VARIBAD / "mujoco", sources.L2L / "mujoco"
+CLAVERAS, LEES = sources.GRBAL / "ant_env.py", sources.RAND_PARAMS / "base.py"
+TWO_TASKS = {"train_tasks": 2, "shared_tasks": True}
+
+ANGLE_VARIANTS = {
+    "metarl": Variant(DEFAULT, after(ROTHFUSS / "ant_rand_direc_2d.py")),
+    "promp": Variant(PROMP, ROTHFUSS / "ant_rand_direc_2d.py"),
     # As its file ant-dir.json trains and tests. The paper's Ant-Fwd-Back is AntDir.
-    "pearl": PEARL | {"train_tasks": 2, "shared_tasks": True},
-    "l2l": PROMP | {"action_scale": 1.0},
+    "pearl": Variant(PEARL | TWO_TASKS, sources.PEARL / "ant_dir.py", f"{SAME_TASKS}; {OTHER_TASKS}"),
+    "l2l": Variant(L2L, ARNOLDS / "ant_direction.py"),
 }
 AS_SIGN, AS_RADIANS = {"direction_in_radians": False}, {"direction_in_radians": True}
-DIR_VARIANTS: dict[str, dict[str, Any]] = {
-    "metarl": DEFAULT | AS_SIGN,
-    "maml": RLLAB | AS_SIGN,
-    "deleu": DELEU | AS_SIGN,
-    "promp": PROMP | AS_SIGN,
-    "pearl": PEARL | AS_SIGN | {"shared_tasks": True},
+DIR_VARIANTS = {
+    "metarl": Variant(DEFAULT | AS_SIGN, after(ROTHFUSS / "ant_rand_direc.py")),
+    "maml": Variant(RLLAB | AS_SIGN, FINN / "ant_env_rand_direc.py"),
+    "deleu": Variant(DELEU | AS_SIGN, DELEUS),
+    "promp": Variant(PROMP | AS_SIGN, ROTHFUSS / "ant_rand_direc.py"),
+    "pearl": Variant(PEARL | AS_SIGN | {"shared_tasks": True}, sources.PEARL / "ant_dir.py", SAME_TASKS),
     # Another task: two directions 115 degrees apart, which share a part along x.
-    "varibad": PEARL | AS_RADIANS | RAW_COST,
-    "l2l": PROMP | AS_SIGN | {"action_scale": 1.0},
+    "varibad": Variant(PEARL | AS_RADIANS | RAW_COST, ZINTGRAFS / "ant_dir.py"),
+    "l2l": Variant(L2L | AS_SIGN, ARNOLDS / "ant_forward_backward.py"),
 }
 UP_TO_3: dict[str, Any] = {"min_velocity": 0.0, "max_velocity": 3.0}
-VEL_VARIANTS: dict[str, dict[str, Any]] = {
-    "metarl": DEFAULT | MAML_REWARD | UP_TO_3,
-    "maml": RLLAB | UP_TO_3,
-    "deleu": DELEU | UP_TO_3,
+VEL_VARIANTS = {
+    "metarl": Variant(DEFAULT | MAML_REWARD | UP_TO_3, after(DELEUS)),
+    "maml": Variant(RLLAB | UP_TO_3, FINN / "ant_env_rand.py"),
+    "deleu": Variant(DELEU | UP_TO_3, DELEUS),
 }
 DISK: dict[str, Any] = {"goal_shape": "disk", "goal_range": 3.0, "goal_reward": 0.0}
 SQUARE: dict[str, Any] = {"goal_shape": "square", "goal_range": 3.0, "goal_reward": 4.0}
-GOAL_VARIANTS: dict[str, dict[str, Any]] = {
-    "metarl": DEFAULT | GOAL_REWARD | DISK,
-    "maml": RLLAB | SQUARE,
-    "deleu": DELEU | SQUARE,
-    "promp": SCALED | GOAL_REWARD | DISK,
-    "pearl": GYM | GOAL_REWARD | DISK | {"train_tasks": 150, "test_tasks": 30},
-    "varibad": GYM | GOAL_REWARD | DISK | RAW_COST,
+LISTED = {"train_tasks": 150, "test_tasks": 30}
+GOAL_VARIANTS = {
+    "metarl": Variant(DEFAULT | GOAL_REWARD | DISK, after(ROTHFUSS / "ant_rand_goal.py")),
+    "maml": Variant(RLLAB | SQUARE, FINN / "ant_env_rand_goal.py"),
+    "deleu": Variant(DELEU | SQUARE, DELEUS),
+    "promp": Variant(SCALED | GOAL_REWARD | DISK, ROTHFUSS / "ant_rand_goal.py"),
+    "pearl": Variant(GYM | GOAL_REWARD | DISK | LISTED, sources.PEARL / "ant_goal.py", OTHER_TASKS),
+    "varibad": Variant(GYM | GOAL_REWARD | DISK | RAW_COST, ZINTGRAFS / "ant_goal.py"),
 }
 # MAML's small bonus: with the usual one of 1, an ant learns first of all to stand still.
 FORWARD = DEFAULT | MAML_REWARD
-PARAMS_VARIANTS: dict[str, dict[str, Any]] = {"metarl": FORWARD | {"largest_exponent": 3.0, "set_const": True}}
-CRIPPLE_VARIANTS: dict[str, dict[str, Any]] = {
-    "metarl": FORWARD,
-    "grbal": RLLAB
-    | {"horizon": 1000, "control_cost": 0.0, "contact_cost": 0.0, "observe_contacts": False, "terminates": False},
+UNCHARGED = {"control_cost": 0.0, "contact_cost": 0.0, "observe_contacts": False, "terminates": False}
+PARAMS_VARIANTS = {"metarl": Variant(FORWARD | {"largest_exponent": 3.0, "set_const": True}, after(LEES))}
+CRIPPLE_VARIANTS = {
+    "metarl": Variant(FORWARD, after(CLAVERAS)),
+    "grbal": Variant(RLLAB | UNCHARGED | {"horizon": 1000}, CLAVERAS),
 }

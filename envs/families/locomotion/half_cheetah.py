@@ -1,12 +1,7 @@
 """HalfCheetah tasks: run forwards or backwards (`HalfCheetahDir`), or at a velocity (`HalfCheetahVel`).
 
-With v the cheetah's velocity along x (m/s) and a its controls in [-1, 1]^6, the reward is
-
-    direction * v - control_cost * Σ a²         or         -|v - velocity| - control_cost * Σ a²
-
-(Finn et al. 2017, MAML) and an episode never terminates. Every project simulates its own cheetah under these
-names: `DIR_VARIANTS` and `VEL_VARIANTS` hold the published definitions. The model is Gymnasium's
-half_cheetah.xml.
+They are MAML's (Finn et al. 2017), but every project simulates its own cheetah under these names: `DIR_VARIANTS` and
+`VEL_VARIANTS` hold the published definitions. The model is Gymnasium's half_cheetah.xml.
 """
 
 from dataclasses import dataclass
@@ -14,12 +9,15 @@ from typing import Any, Literal
 
 import numpy as np
 
+from envs.contract import sources
 from envs.contract.config import SAME_TASKS, FamilyConfig, option
+from envs.contract.definition import states
 from envs.contract.published_lists import pearl_uniform
+from envs.contract.sources import Variant, after
 from envs.contract.tasks import Uniform
 from envs.engine.mujoco_tasks import MujocoTasks
 from envs.families.locomotion import robot
-from envs.families.locomotion.robot import RAW_COST, RobotConfig, TorsoConfig, VelocityConfig, earning, start
+from envs.families.locomotion.robot import CONTROLS, RAW_COST, RobotConfig, TorsoConfig, VelocityConfig, earning, start
 
 
 @dataclass(frozen=True)
@@ -52,27 +50,31 @@ RLLAB = GYM | {"frame_skip": 1, "mass_center": True, "reset_law": "normal", "res
 # Actions in ±10 divided by 10: a policy with standard deviation 1 then explores with 0.1.
 SCALED = GYM | {"action_scale": 10.0}
 
-DIR_VARIANTS: dict[str, dict[str, Any]] = {
-    "metarl": SCALED,
-    "maml": RLLAB,
-    "deleu": SCALED | {"horizon": 100},
-    "promp": SCALED | {"horizon": 100, "torso_position": False},
-    "pearl": GYM | {"shared_tasks": True},
-    "varibad": GYM | RAW_COST,
-    "l2l": GYM | {"horizon": 100},
-    "garage": SCALED | {"horizon": 100},
+DELEU, PROMP = sources.DELEU / "mujoco/half_cheetah.py", sources.PROMP / "mujoco_envs"
+VARIBAD, L2L, GARAGE = sources.VARIBAD / "mujoco", sources.L2L / "mujoco", sources.GARAGE / "mujoco"
+WITHOUT_TORSO = {"horizon": 100, "torso_position": False}
+DIR_VARIANTS = {
+    "metarl": Variant(SCALED, after(DELEU)),
+    "maml": Variant(RLLAB, sources.MAML / "half_cheetah_env_rand_direc.py"),
+    "deleu": Variant(SCALED | {"horizon": 100}, DELEU),
+    "promp": Variant(SCALED | WITHOUT_TORSO, PROMP / "half_cheetah_rand_direc.py"),
+    "pearl": Variant(GYM | {"shared_tasks": True}, sources.PEARL / "half_cheetah_dir.py", SAME_TASKS),
+    "varibad": Variant(GYM | RAW_COST, VARIBAD / "half_cheetah_dir.py"),
+    "l2l": Variant(GYM | {"horizon": 100}, L2L / "halfcheetah_forward_backward.py"),
+    "garage": Variant(SCALED | {"horizon": 100}, GARAGE / "half_cheetah_dir_env.py"),
 }
 UP_TO_2: dict[str, Any] = {"min_velocity": 0.0, "max_velocity": 2.0, "velocities": "uniform"}
 UP_TO_3: dict[str, Any] = {"min_velocity": 0.0, "max_velocity": 3.0, "velocities": "uniform"}
-VEL_VARIANTS: dict[str, dict[str, Any]] = {
-    "metarl": SCALED | UP_TO_3,
-    "maml": RLLAB | UP_TO_2,
-    "deleu": SCALED | UP_TO_2 | {"horizon": 100},
-    "promp": SCALED | UP_TO_3 | {"horizon": 100, "torso_position": False},
-    "pearl": GYM | UP_TO_3 | {"velocities": "pearl"},
-    "varibad": GYM | UP_TO_3 | RAW_COST,
-    "garage": SCALED | UP_TO_2,
-    "amago": GYM | UP_TO_3 | {"horizon": 1000, "torso_position": False},
+LONG = {"horizon": 1000, "torso_position": False}
+VEL_VARIANTS = {
+    "metarl": Variant(SCALED | UP_TO_3, after(DELEU)),
+    "maml": Variant(RLLAB | UP_TO_2, sources.MAML / "half_cheetah_env_rand.py"),
+    "deleu": Variant(SCALED | UP_TO_2 | {"horizon": 100}, DELEU),
+    "promp": Variant(SCALED | UP_TO_3 | WITHOUT_TORSO, PROMP / "half_cheetah_rand_vel.py"),
+    "pearl": Variant(GYM | UP_TO_3 | {"velocities": "pearl"}, sources.PEARL / "half_cheetah_vel.py"),
+    "varibad": Variant(GYM | UP_TO_3 | RAW_COST, VARIBAD / "half_cheetah_vel.py"),
+    "garage": Variant(SCALED | UP_TO_2, GARAGE / "half_cheetah_vel_env.py"),
+    "amago": Variant(GYM | UP_TO_3 | LONG, sources.AMAGO / "half_cheetah_v4_vel.py"),
 }
 
 
@@ -95,7 +97,7 @@ def see(env: MujocoTasks) -> np.ndarray:
 class HalfCheetahDir(MujocoTasks):
     """Run forwards or backwards. Task parameter: `direction`, 1 or -1."""
 
-    Config, variants, remarks = HalfCheetahConfig, DIR_VARIANTS, {"pearl": SAME_TASKS}
+    Config, variants, summary = HalfCheetahConfig, DIR_VARIANTS, states("direction·v" + CONTROLS)
     initial_state, observe, reward = start, see, earning(robot.in_direction)
 
     def define(self, options: Any) -> dict[str, Any]:
@@ -105,7 +107,7 @@ class HalfCheetahDir(MujocoTasks):
 class HalfCheetahVel(MujocoTasks):
     """Run at a velocity. Task parameter: `velocity`, m/s; outside the training range up to 1 m/s faster."""
 
-    Config, variants = HalfCheetahVelConfig, VEL_VARIANTS
+    Config, variants, summary = HalfCheetahVelConfig, VEL_VARIANTS, states("−|v − velocity|" + CONTROLS)
     initial_state, observe, reward = start, see, earning(robot.at_velocity)
 
     def define(self, options: Any) -> dict[str, Any]:

@@ -4,9 +4,7 @@
     HalfCheetahCripple   one motor is dead                 HalfCheetahFriction  another grip
     HalfCheetahPayload   a denser torso                    HalfCheetahGravity   another planet
 
-The reward is v - control_cost * Σ a², with v the cheetah's velocity along x (m/s) and a its controls in [-1, 1]^6;
-an episode never terminates. Sources: rand_param_envs for the factors, GrBAL (Nagabandi et al. 2019) for the dead
-motor; the three families with one factor are the simplest there are.
+The three families with one factor are the simplest there are.
 """
 
 from dataclasses import dataclass
@@ -14,7 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from envs.contract import sources
 from envs.contract.config import FamilyConfig
+from envs.contract.definition import states
+from envs.contract.sources import Variant, after
 from envs.contract.tasks import Choice, TaskDistribution, Tasks, Uniform, require_number
 from envs.engine.dynamics import Scale
 from envs.engine.mujoco_tasks import MujocoTasks
@@ -27,7 +28,7 @@ from envs.families.locomotion.half_cheetah import (
     see,
 )
 from envs.families.locomotion.random_parameters import RandomParametersConfig, random_parameters
-from envs.families.locomotion.robot import RobotConfig, TorsoConfig, earning, forwards, start
+from envs.families.locomotion.robot import CONTROLS, RobotConfig, TorsoConfig, earning, forwards, start
 
 
 @dataclass(frozen=True)
@@ -35,15 +36,21 @@ class HalfCheetahParamsConfig(RandomParametersConfig, HalfCheetahOptions, TorsoC
     """The options of HalfCheetahParams; what is None comes from the variant."""
 
 
-FORWARD_VARIANTS: dict[str, dict[str, Any]] = {"metarl": SCALED}
-PARAMS_VARIANTS: dict[str, dict[str, Any]] = {"metarl": SCALED | {"largest_exponent": 3.0, "set_const": True}}
-CRIPPLE_VARIANTS: dict[str, dict[str, Any]] = {"metarl": SCALED, "grbal": RLLAB | {"horizon": 1000}}
+CLAVERAS, LEES = sources.GRBAL / "half_cheetah_env.py", sources.RAND_PARAMS / "base.py"
+FACTORS = {"largest_exponent": 3.0, "set_const": True}
+FORWARD_VARIANTS = {"metarl": Variant(SCALED, sources.OURS)}
+PARAMS_VARIANTS = {"metarl": Variant(SCALED | FACTORS, after(LEES))}
+CRIPPLE_VARIANTS = {
+    "metarl": Variant(SCALED, after(CLAVERAS)),
+    "grbal": Variant(RLLAB | {"horizon": 1000}, CLAVERAS),
+}
+SUMMARY = states("v" + CONTROLS)
 
 
 class HalfCheetahParams(MujocoTasks):
     """Task parameters: the factors `mass` [8], `inertia` [8, 3], `damping` [9] and `friction` [9, 3]."""
 
-    Config, variants = HalfCheetahParamsConfig, PARAMS_VARIANTS
+    Config, variants, summary = HalfCheetahParamsConfig, PARAMS_VARIANTS, SUMMARY
     initial_state, observe, reward = start, see, earning(forwards)
 
     def define(self, options: Any) -> dict[str, Any]:
@@ -53,7 +60,7 @@ class HalfCheetahParams(MujocoTasks):
 class HalfCheetahCripple(MujocoTasks):
     """Task parameter: `joint`, the number of the dead motor's joint; 0, the back thigh, is held out for tests."""
 
-    Config, variants = HalfCheetahConfig, CRIPPLE_VARIANTS
+    Config, variants, summary = HalfCheetahConfig, CRIPPLE_VARIANTS, SUMMARY
     initial_state, observe, reward = start, see, earning(forwards)
 
     def define(self, options: Any) -> dict[str, Any]:
@@ -81,7 +88,7 @@ class HalfCheetahPayload(MujocoTasks):
     So the load is spread over the torso as its own mass is.
     """
 
-    Config, variants = HalfCheetahConfig, FORWARD_VARIANTS
+    Config, variants, summary = HalfCheetahConfig, FORWARD_VARIANTS, SUMMARY
     initial_state, observe, reward = start, see, earning(forwards)
 
     def define(self, options: Any) -> dict[str, Any]:
@@ -92,7 +99,7 @@ class HalfCheetahPayload(MujocoTasks):
 class HalfCheetahFriction(MujocoTasks):
     """Task parameter: `friction`, the factor of all friction; beyond the training range it is slippery."""
 
-    Config, variants = HalfCheetahConfig, FORWARD_VARIANTS
+    Config, variants, summary = HalfCheetahConfig, FORWARD_VARIANTS, SUMMARY
     initial_state, observe, reward = start, see, earning(forwards)
 
     def define(self, options: Any) -> dict[str, Any]:
@@ -102,7 +109,7 @@ class HalfCheetahFriction(MujocoTasks):
 class HalfCheetahGravity(MujocoTasks):
     """Task parameter: `gravity`, in units of the Earth's."""
 
-    Config, variants = HalfCheetahConfig, FORWARD_VARIANTS
+    Config, variants, summary = HalfCheetahConfig, FORWARD_VARIANTS, SUMMARY
     initial_state, observe, reward = start, see, earning(forwards)
 
     def define(self, options: Any) -> dict[str, Any]:

@@ -1,14 +1,9 @@
 """HumanoidDir: run forwards or backwards, or along any angle.
 
-With v the velocity of the centre of mass in the plane over the step (m/s), u the controls in [-0.4, 0.4]^17 and f the
-forces that contacts exert on the bodies (`cfrc_ext`), the reward is
-
-    velocity_weight * (v_x cos(angle) + v_y sin(angle)) + survive_bonus
-        - control_cost * Σ u² - min(contact_cost * Σ f², contact_limit)
-
-(Rothfuss et al. 2019, ProMP; Rakelly et al. 2019, PEARL). The sources weigh velocity with 0.25, but divide by the
-timestep, a fifth of a step's duration: 1.25 per m/s. The model is Gymnasium's humanoid.xml. Contact forces are those of
-the state after the step, under its controls; with mujoco-py 2, as VariBAD ran it, they were 0.
+The velocity is that of the centre of mass over the step; the controls a are in [-0.4, 0.4]^17. The sources weigh
+velocity with 0.25, but divide by the timestep, a fifth of a step's duration: 1.25 per m/s. The model is Gymnasium's
+humanoid.xml. Contact forces f (`cfrc_ext`) are those of the state after the step, under its controls; with mujoco-py 2,
+as VariBAD ran it, they were 0.
 """
 
 from dataclasses import dataclass
@@ -16,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from envs.contract import sources
 from envs.contract.config import OTHER_TASKS, FamilyConfig, option
-from envs.contract.definition import Outcome
+from envs.contract.definition import Outcome, states
+from envs.contract.sources import Variant, after
 from envs.contract.tasks import Choice, TaskDistribution, Uniform
 from envs.engine.mujoco_tasks import MujocoTasks
 from envs.families.locomotion import robot
@@ -49,15 +46,27 @@ GYM |= {"control_cost": 0.1, "contact_cost": 0.5e-6, "contact_limit": 10.0}
 GYM |= {"terminates": True, "min_height": 1.0, "max_height": 2.0, "observe_bodies": True, "reset_noise": 0.01}
 # Actions in ±10 divided by 10: a policy with standard deviation 1 then explores with 0.1.
 SCALED = GYM | {"action_scale": 10.0}
-VARIANTS: dict[str, dict[str, Any]] = {
-    "metarl": SCALED | {"contact_cost": 0.0, "observe_bodies": False},
-    "promp": SCALED | {"forward_backward": True},
-    "promp-2d": SCALED,
-    "pearl": GYM | {"train_tasks": 100, "test_tasks": 30},
-    "varibad": GYM | RAW_COST,
-    "l2l": GYM | {"forward_backward": True},
-    "l2l-2d": GYM,
+PROMP, L2L = sources.PROMP / "mujoco_envs", sources.L2L / "mujoco"
+BLIND, TWO_WAYS, LISTED = (
+    {"contact_cost": 0.0, "observe_bodies": False},
+    {"forward_backward": True},
+    {"train_tasks": 100, "test_tasks": 30},
+)
+VARIANTS = {
+    "metarl": Variant(SCALED | BLIND, after(PROMP / "humanoid_rand_direc_2d.py")),
+    "promp": Variant(SCALED | TWO_WAYS, PROMP / "humanoid_rand_direc.py"),
+    "promp-2d": Variant(SCALED, PROMP / "humanoid_rand_direc_2d.py"),
+    "pearl": Variant(GYM | LISTED, sources.PEARL / "humanoid_dir.py", OTHER_TASKS),
+    "varibad": Variant(GYM | RAW_COST, sources.VARIBAD / "mujoco/humanoid_dir.py"),
+    "l2l": Variant(GYM | TWO_WAYS, L2L / "humanoid_forward_backward.py"),
+    "l2l-2d": Variant(GYM, L2L / "humanoid_direction.py"),
 }
+
+
+def pays(options: Any) -> str:
+    """The reward in words, for the summary."""
+    contacts = " − min({contact_cost:g}·Σf², {contact_limit:g})" if options.contact_cost else ""
+    return f"{{velocity_weight:g}}·({robot.ALONG.format('angle')}) + {{survive_bonus:g}}{robot.CONTROLS}{contacts}"
 
 
 class HumanoidDir(MujocoTasks):
@@ -67,7 +76,7 @@ class HumanoidDir(MujocoTasks):
     velocities (14 * 6), the joints' torques (23) and the contact forces (14 * 6), all of the present state.
     """
 
-    Config, variants, remarks = HumanoidDirConfig, VARIANTS, {"pearl": OTHER_TASKS}
+    Config, variants, summary = HumanoidDirConfig, VARIANTS, states(pays, robot.heights)
     initial_state, terminated = robot.start_uniform, robot.left_its_heights
 
     def define(self, options: Any) -> dict[str, Any]:

@@ -1,7 +1,10 @@
 """What the families of locomotion share: options, where an episode starts, the terms of the reward, the end.
 
 A family is a table of functions over all lanes of a `MujocoTasks`: how it starts, what it sees, what it earns. Each
-robot's file has its own; these are common to several. Letters: E lanes per task; num_envs = N * E.
+robot's file has its own; these are common to several. In what a step pays, v is the velocity in the plane (m/s; along x
+where nothing is said), p the place (m), a the controls in ±1, f the contact forces.
+
+Letters: E lanes per task; num_envs = N * E.
 """
 
 from collections.abc import Callable, Collection
@@ -23,6 +26,7 @@ TORSO = 1  # in every model here, the torso is the first body after the world
 # square and leave the clipping to MuJoCo.
 RAW_COST: dict[str, Any] = {"clip_actions": False}
 
+CONTROLS, ALONG = " − {control_cost:g}·Σa²", "cos({0})·v_x + sin({0})·v_y"  # in summaries
 Reward = tuple[np.ndarray, dict[str, np.ndarray]]
 """[num_envs], and diagnostics by name, [num_envs] each."""
 TaskReward = Callable[[MujocoTasks, np.ndarray], np.ndarray]
@@ -201,6 +205,11 @@ def along(angle: np.ndarray, velocity: np.ndarray) -> np.ndarray:
 def at_velocity(env: MujocoTasks, velocity: np.ndarray) -> np.ndarray:
     """Minus the distance to the velocity."""
     return -np.abs(velocity[:, 0] - env.lane_tasks["velocity"])
+
+
+def heights(options: Any) -> str:
+    """What `left_its_heights` is in words, for a summary."""
+    return "torso outside {min_height:g} to {max_height:g} m" if options.terminates else "never"
 
 
 def left_its_heights(env: MujocoTasks) -> np.ndarray:

@@ -1,13 +1,8 @@
 """SwimmerVel: swim at a velocity along x.
 
-With v the swimmer's velocity along x (m/s) and a its controls in [-1, 1]^2, the reward is
-
-    -velocity_weight * |v - velocity| - control_cost * Σ a²
-
-(Finn et al. 2017, in rllab, variant `maml`; Rothfuss et al. 2019, variant `promp`). ProMP's code has the sign of the
-first term the other way round: it pays for missing the velocity. The variant `promp` does as that code does, and
-`promp` with `pays_for_missing=False` as was meant; all others are as meant. An episode never terminates. The model is
-Gymnasium's swimmer.xml, in the variant `maml` too, which takes only its time, coefficients and noise from rllab.
+ProMP's code has the sign of the reward's first term the other way round: it pays for missing the velocity. The variant
+`promp` does as that code does, and `promp` with `pays_for_missing=False` as was meant; all others are as meant. The
+model is Gymnasium's swimmer.xml, in the variant `maml` too, which takes only time, coefficients and noise from rllab.
 """
 
 from dataclasses import dataclass
@@ -15,7 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from envs.contract import sources
 from envs.contract.config import FamilyConfig, option
+from envs.contract.definition import states
+from envs.contract.sources import Variant, after
 from envs.engine.mujoco_tasks import MujocoTasks
 from envs.families.locomotion import robot
 from envs.families.locomotion.robot import RobotConfig, TorsoConfig, VelocityConfig
@@ -36,12 +34,13 @@ GYM |= {"action_scale": 10.0}  # a policy with standard deviation 1 then explore
 GYM |= {"min_velocity": 0.1, "max_velocity": 0.2, "velocity_weight": 1.0, "pays_for_missing": False}
 GYM |= {"control_cost": 0.0001, "mass_center": False}
 GYM |= {"reset_law": "uniform", "reset_position": 0.1, "reset_velocity": 0.1}
-VARIANTS: dict[str, dict[str, Any]] = {
-    "metarl": GYM,
-    "maml": GYM
-    | {"timestep": 0.001, "frame_skip": 50, "action_scale": 1.0, "velocity_weight": 1.5, "control_cost": 0.005}
-    | {"mass_center": True, "reset_law": "normal", "reset_position": 0.01},
-    "promp": GYM | {"pays_for_missing": True},
+RLLAB = GYM | {"timestep": 0.001, "frame_skip": 50, "action_scale": 1.0, "velocity_weight": 1.5, "control_cost": 0.005}
+RLLAB |= {"mass_center": True, "reset_law": "normal", "reset_position": 0.01}
+PROMP = sources.PROMP / "mujoco_envs/swimmer_rand_vel.py"
+VARIANTS = {
+    "metarl": Variant(GYM, after(PROMP)),
+    "maml": Variant(RLLAB, sources.MAML / "swimmer_randgoal_env.py"),
+    "promp": Variant(GYM | {"pays_for_missing": True}, PROMP),
 }
 
 
@@ -59,6 +58,9 @@ class SwimmerVel(MujocoTasks):
     """
 
     Config, variants = SwimmerVelConfig, VARIANTS
+    summary = states(
+        lambda options: "−" * (not options.pays_for_missing) + "{velocity_weight:g}·|v − velocity|" + robot.CONTROLS
+    )
     reward = robot.earning(at_velocity)
 
     def define(self, options: Any) -> dict[str, Any]:

@@ -1,14 +1,8 @@
 """Walker2d tasks: walk in a direction (`WalkerDir`), at a velocity (`WalkerVel`), or with random dynamics
 (`WalkerParams`); and a hopper with random dynamics (`HopperParams`).
 
-With v the root's displacement along x in a step over the step's duration (m/s) and a the controls in [-1, 1]^A,
-the reward is
-
-    direction * v + bonus - cost * Σ a²      bonus - |v - velocity| - cost * Σ a²      v + bonus - cost * Σ a²
-
-and the episode ends when the robot falls. Sources: ProMP (Rothfuss et al. 2019) for all, rand_param_envs for random
-dynamics, on which PEARL and VariBAD also reported. The models are Gymnasium's hopper.xml and older walker2d.xml, whose
-right foot has half the friction of its left: the field published on that one.
+An episode ends when the robot falls. The models are Gymnasium's hopper.xml and older walker2d.xml, whose right foot has
+half the friction of its left: the field published on that one.
 """
 
 from dataclasses import dataclass
@@ -16,7 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from envs.contract import sources
 from envs.contract.config import OTHER_TASKS, FamilyConfig, option
+from envs.contract.definition import states
+from envs.contract.sources import Variant, after
 from envs.contract.tasks import TaskDistribution, Uniform
 from envs.engine.mujoco_tasks import MujocoTasks
 from envs.families.locomotion import robot
@@ -52,20 +49,29 @@ class WalkerParamsConfig(RandomParametersConfig, WalkerOptions, RobotConfig, Fam
 PROMP: dict[str, Any] = {"horizon": 200, "timestep": 0.002, "frame_skip": 8}
 # Actions in ±10 divided by 10: a policy of standard deviation 1 explores with 0.1.
 PROMP |= {"action_scale": 10.0, "control_cost": 0.001, "bonus": 1.0, "reset_noise": 0.005}
-DIR_VARIANTS: dict[str, dict[str, Any]] = {"metarl": PROMP, "promp": PROMP}
-VEL_VARIANTS: dict[str, dict[str, Any]] = {
-    # ProMP's 10 m/s is beyond any walker. The bonus exceeds what standing loses, or else falling would pay.
-    "metarl": PROMP | {"bonus": 5.0, "min_velocity": 0.0, "max_velocity": 3.0},
-    "promp": PROMP | {"bonus": 15.0, "min_velocity": 0.0, "max_velocity": 10.0},
-}
+ROTHFUSS = sources.PROMP / "mujoco_envs"
+DIRECTION, VELOCITY = ROTHFUSS / "walker2d_rand_direc.py", ROTHFUSS / "walker2d_rand_vel.py"
+# ProMP's 10 m/s is beyond any walker. The bonus exceeds what standing loses, or else falling would pay.
+SLOW = {"bonus": 5.0, "min_velocity": 0.0, "max_velocity": 3.0}
+FAST = {"bonus": 15.0, "min_velocity": 0.0, "max_velocity": 10.0}
+DIR_VARIANTS = {"metarl": Variant(PROMP, after(DIRECTION)), "promp": Variant(PROMP, DIRECTION)}
+VEL_VARIANTS = {"metarl": Variant(PROMP | SLOW, after(VELOCITY)), "promp": Variant(PROMP | FAST, VELOCITY)}
 # The same step of 0.016 s, from rand_param_envs' coarser physics.
 RAND_PARAMS = PROMP | {"timestep": 0.004, "frame_skip": 4, "largest_exponent": 3.0, "set_const": False}
-PARAMS_VARIANTS: dict[str, dict[str, Any]] = {
-    "metarl": RAND_PARAMS | {"set_const": True},
-    "promp": RAND_PARAMS,
-    "pearl": RAND_PARAMS | {"action_scale": 1.0, "train_tasks": 40, "test_tasks": 10},
-    "varibad": RAND_PARAMS | RAW_COST | {"action_scale": 1.0},
-}
+LISTED = {"action_scale": 1.0, "train_tasks": 40, "test_tasks": 10}
+
+
+def params_variants(robot: str, wrapper: str) -> dict[str, Variant]:
+    """The definitions with random parameters, from each project's files of a robot."""
+    file = f"{robot}_rand_params.py"
+    return {
+        "metarl": Variant(RAND_PARAMS | {"set_const": True}, after(sources.RAND_PARAMS / file)),
+        "promp": Variant(RAND_PARAMS, sources.RAND_PARAMS / file, "what ProMP's experiments import"),
+        "pearl": Variant(RAND_PARAMS | LISTED, sources.PEARL / f"{wrapper}_rand_params_wrapper.py", OTHER_TASKS),
+        "varibad": Variant(
+            RAND_PARAMS | RAW_COST | {"action_scale": 1.0}, sources.VARIBAD / "mujoco/rand_param_envs" / file
+        ),
+    }
 
 
 def see(env: MujocoTasks) -> np.ndarray:
@@ -78,6 +84,11 @@ def earning(task_reward: TaskReward) -> Any:
     return robot.earning(lambda env, velocity: task_reward(env, velocity) + env.config.bonus)
 
 
+def paying(task: str, termination: str = "torso outside 0.8 to 2 m, or pitch outside ±1 rad") -> Any:
+    """A family's `summary`, by the task's part of the reward."""
+    return states(f"{task} + {{bonus:g}}{robot.CONTROLS}", termination)
+
+
 def has_fallen(env: MujocoTasks) -> np.ndarray:
     """Whether the torso left its heights or leans over."""
     height, pitch = env.qpos[:, 1], env.qpos[:, 2]
@@ -87,7 +98,7 @@ def has_fallen(env: MujocoTasks) -> np.ndarray:
 class WalkerDir(MujocoTasks):
     """Walk forwards or backwards. Task parameter: `direction`, 1 or -1."""
 
-    Config, variants = WalkerConfig, DIR_VARIANTS
+    Config, variants, summary = WalkerConfig, DIR_VARIANTS, paying("direction·v")
     initial_state, observe, reward, terminated = start_uniform, see, earning(robot.in_direction), has_fallen
 
     def define(self, options: Any) -> dict[str, Any]:
@@ -97,7 +108,7 @@ class WalkerDir(MujocoTasks):
 class WalkerVel(MujocoTasks):
     """Walk at a velocity. Task parameter: `velocity`, m/s."""
 
-    Config, variants = WalkerVelConfig, VEL_VARIANTS
+    Config, variants, summary = WalkerVelConfig, VEL_VARIANTS, paying("−|v − velocity|")
     initial_state, observe, reward, terminated = start_uniform, see, earning(robot.at_velocity), has_fallen
 
     def define(self, options: Any) -> dict[str, Any]:
@@ -112,7 +123,7 @@ class WalkerParams(MujocoTasks):
     of the world's mass and the root's damping multiply 0.
     """
 
-    Config, variants, remarks = WalkerParamsConfig, PARAMS_VARIANTS, {"pearl": OTHER_TASKS}
+    Config, variants, summary = WalkerParamsConfig, params_variants("walker2d", "walker"), paying("v")
     initial_state, observe, reward, terminated = start_uniform, see, earning(robot.forwards), has_fallen
 
     def define(self, options: Any) -> dict[str, Any]:
@@ -126,7 +137,8 @@ class HopperParams(MujocoTasks):
     of the world's mass and the root's damping multiply 0.
     """
 
-    Config, variants, remarks = WalkerParamsConfig, PARAMS_VARIANTS, {"pearl": OTHER_TASKS}
+    Config, variants = WalkerParamsConfig, params_variants("hopper", "hopper")
+    summary = paying("v", "torso below 0.7 m, pitch outside ±0.2 rad, or a joint outside ±100")
     initial_state, observe, reward = start_uniform, see, earning(robot.forwards)
 
     def define(self, options: Any) -> dict[str, Any]:

@@ -1,12 +1,7 @@
 """ProMP's point environments (Rothfuss et al. 2019): the goal is one of the four corners (±2, ±2).
 
-A point starts near the origin. With p its position, d its distance to the goal before a step and d' after it, a step
-pays
-
-    progress        d - d', but 0 where the goal is not the corner nearest to p', or |p'|_1 < sparse_radius
-    near            max(sparse_radius - d', 0)
-    dense           -d'
-    dense-squared   -d'^2
+A point starts near the origin. In what a step pays (`PAYS`), p is its position and d its distance to the goal before
+the step, p′ and d′ after it.
 
 With walls, two rings around the origin (radii 1 and 2) let out only who steps across within a distance of 1 of the
 ring's gap. As in the source, a step is paid for where it led, and only then put back to the ring's inside.
@@ -21,9 +16,11 @@ from typing import Any, Literal
 import numpy as np
 from gymnasium.spaces import Box
 
+from envs.contract import sources
 from envs.contract.base import TaskEnv
 from envs.contract.config import FamilyConfig, option
-from envs.contract.definition import Outcome
+from envs.contract.definition import Outcome, states
+from envs.contract.sources import Variant
 from envs.contract.tasks import Choice, Law, TaskDistribution, Tasks, Uniform
 from envs.engine.rendering import NO_PATHS, draw_plane
 from envs.families.point.navigation import mean_distance
@@ -56,14 +53,21 @@ class PointCornersConfig(FamilyConfig):
 
 CORNER: dict[str, Any] = {"horizon": 100, "reward": "progress", "sparse_radius": 0.5, "step_size": 0.2}
 CORNER |= {"momentum": False, "walls": False, "start_range": 0.2, "start_velocity": 0.1}
-VARIANTS: dict[str, dict[str, Any]] = {
-    "promp-sparse": CORNER,
-    "promp-dense": CORNER | {"reward": "dense"},
-    "promp-dense-squared": CORNER | {"reward": "dense-squared"},
-    "promp-momentum": CORNER
-    | {"horizon": 200, "reward": "near", "sparse_radius": 2.0, "step_size": 0.1, "momentum": True},
+MOMENTUM = {"horizon": 200, "reward": "near", "sparse_radius": 2.0, "step_size": 0.1, "momentum": True}
+PROMP = sources.PROMP / "point_envs"
+VARIANTS = {
+    "promp-sparse": Variant(CORNER, PROMP / "point_env_2d_corner.py"),
+    "promp-dense": Variant(CORNER | {"reward": "dense"}, PROMP / "point_env_2d_corner.py"),
+    "promp-dense-squared": Variant(CORNER | {"reward": "dense-squared"}, PROMP / "point_env_2d_corner.py"),
+    "promp-momentum": Variant(CORNER | MOMENTUM, PROMP / "point_env_2d_momentum.py"),
     # The source sets no horizon; 100 is that of the corners without walls.
-    "promp-walls": CORNER | {"reward": "dense", "walls": True},
+    "promp-walls": Variant(CORNER | {"reward": "dense", "walls": True}, PROMP / "point_env_2d_walls.py"),
+}
+PAYS = {
+    "progress": "d − d′ where the goal is the nearest corner and |p′|₁ ≥ {sparse_radius:g}, else 0",
+    "near": "max({sparse_radius:g} − d′, 0)",
+    "dense": "−d′",
+    "dense-squared": "−d′²",
 }
 
 
@@ -75,6 +79,7 @@ class PointCorners(TaskEnv):
     """
 
     Config, variants = PointCornersConfig, VARIANTS
+    summary = states(lambda options: PAYS[options.reward])
 
     def define(self, options: Any) -> dict[str, Any]:
         laws: dict[str, Law] = {"goal": Choice(CORNERS)}

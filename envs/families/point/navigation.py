@@ -16,10 +16,12 @@ from typing import Any, Literal
 import numpy as np
 from gymnasium.spaces import Box
 
+from envs.contract import sources
 from envs.contract.base import TaskEnv
 from envs.contract.config import FamilyConfig, option
-from envs.contract.definition import Outcome
+from envs.contract.definition import Outcome, states
 from envs.contract.published_lists import pearl_uniform
+from envs.contract.sources import Variant
 from envs.contract.tasks import Choice, TaskDistribution, Tasks, Uniform
 from envs.engine.rendering import NO_PATHS, draw_plane
 
@@ -53,21 +55,30 @@ class PointNavConfig(FamilyConfig):
 MAML: dict[str, Any] = {"horizon": 100, "goals": "square", "goal_range": 0.5, "start_range": 0.0, "action_bound": 1.0}
 MAML |= {"step_size": 0.1, "position_bound": 0.0, "ends": "at-goal", "observes": "position"}
 WIDE = MAML | {"goal_range": 2.0, "action_bound": 0.1}
-VARIANTS: dict[str, dict[str, Any]] = {
-    "maml": MAML,
-    "maml-two-goals": MAML | {"goals": "left-right"},
-    "maml-oracle": MAML | {"observes": "goal"},
-    "meta-sgd": MAML | {"start_range": 0.5},
+NEAR = {"position_bound": 5.0, "ends": "near-goal", "observes": "distance"}
+PEARL = {"horizon": 20, "goals": "pearl", "goal_range": 1.0, "start_range": 1.0, "ends": "never"}
+FINNS = sources.MAML._replace(path="maml_examples")
+VARIANTS = {
+    "maml": Variant(MAML, FINNS / "point_env_randgoal.py"),
+    "maml-two-goals": Variant(MAML | {"goals": "left-right"}, FINNS / "point_env_rand2goal.py"),
+    "maml-oracle": Variant(MAML | {"observes": "goal"}, FINNS / "point_env_randgoal_oracle.py"),
+    "meta-sgd": Variant(MAML | {"start_range": 0.5}, sources.META_SGD),
     # Raw actions: a policy with standard deviation 1 is bang-bang.
-    "deleu": MAML | {"action_bound": 0.1},
+    "deleu": Variant(MAML | {"action_bound": 0.1}, sources.DELEU / "navigation.py"),
     # The environment takes raw actions, as Deleu's; its examples rescale them to ±1, as MAML does.
-    "l2l": MAML,
+    "l2l": Variant(MAML, sources.L2L / "particles/particles_2d.py"),
     # The source sets no horizon; 100 is what the others use. The distance that it shows leaks the task.
-    "garage": WIDE | {"position_bound": 5.0, "ends": "near-goal", "observes": "distance"},
-    "pearl": MAML | {"horizon": 20, "goals": "pearl", "goal_range": 1.0, "start_range": 1.0, "ends": "never"},
-    "promp": WIDE | {"ends": "at-origin"},
+    "garage": Variant(WIDE | NEAR, sources.GARAGE / "point_env.py"),
+    "pearl": Variant(MAML | PEARL, sources.PEARL / "point_robot.py"),
+    "promp": Variant(WIDE | {"ends": "at-origin"}, sources.PROMP / "point_envs/point_env_2d_v2.py"),
 }
 END_RADIUS = 0.01  # of the ends "at-goal" and "at-origin", along each axis
+ENDS = {
+    "at-goal": "on the goal",
+    "near-goal": "near the goal",
+    "at-origin": "on the origin",
+    "never": "never",
+}
 
 
 @dataclass(frozen=True)
@@ -92,6 +103,7 @@ class PointNav(TaskEnv):
     """
 
     Config, variants = PointNavConfig, VARIANTS
+    summary = states("−‖p − goal‖", lambda options: ENDS[options.ends])
 
     def define(self, options: Any) -> dict[str, Any]:
         reach, square = options.goal_range, Uniform(-options.goal_range, options.goal_range, (2,))

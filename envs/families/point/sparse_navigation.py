@@ -1,8 +1,6 @@
 """Sparse point navigation (Rakelly et al. 2019, PEARL): the goal lies on a circle and pays only who is close to it.
 
-A point starts at the origin and an action `a` in ±1 moves it by 0.1 * a. With d the distance to the goal after the
-move, the sparse reward is `1 - d` if d <= goal_radius, else 0; the dense one is -d. An episode never terminates.
-
+A point starts at the origin and an action `a` in ±1 moves it by 0.1 * a; its position p is paid for after the move.
 PEARL meta-trains its policy on the dense reward, shows its encoder the sparse one, and reports the sparse return.
 `VARIANTS` has both ("pearl", "pearl-dense"), and the diagnostics of a step hold both rewards whichever is paid.
 
@@ -16,10 +14,12 @@ from typing import Any, Literal
 import numpy as np
 from gymnasium.spaces import Box
 
+from envs.contract import sources
 from envs.contract.base import TaskEnv
 from envs.contract.config import FamilyConfig, option
-from envs.contract.definition import Outcome
+from envs.contract.definition import Outcome, states
 from envs.contract.published_lists import pearl_semicircle
+from envs.contract.sources import Variant
 from envs.contract.tasks import TaskDistribution, Tasks, Uniform
 from envs.engine.rendering import NO_PATHS, draw_plane
 from envs.families.point.navigation import distance_left
@@ -43,12 +43,14 @@ class SparsePointNavConfig(FamilyConfig):
 
 VARIBAD: dict[str, Any] = {"horizon": 100, "goals": "semicircle", "goal_radius": 0.2, "reward": "sparse"}
 PEARL = VARIBAD | {"horizon": 20, "goals": "spaced"}
-VARIANTS: dict[str, dict[str, Any]] = {
-    "varibad": VARIBAD,
-    "varibad-circle": VARIBAD | {"goals": "circle"},
-    "pearl": PEARL,
-    "pearl-dense": PEARL | {"reward": "dense"},
+ZINTGRAFS, RAKELLYS = sources.VARIBAD / "navigation/point_robot.py", sources.PEARL / "point_robot.py"
+VARIANTS = {
+    "varibad": Variant(VARIBAD, ZINTGRAFS),
+    "varibad-circle": Variant(VARIBAD | {"goals": "circle"}, ZINTGRAFS),
+    "pearl": Variant(PEARL, RAKELLYS),
+    "pearl-dense": Variant(PEARL | {"reward": "dense"}, RAKELLYS),
 }
+PAYS = {"sparse": "1 − ‖p − goal‖ within {goal_radius:g} of the goal, else 0", "dense": "−‖p − goal‖"}
 
 
 class SparsePointNav(TaskEnv):
@@ -59,6 +61,7 @@ class SparsePointNav(TaskEnv):
     """
 
     Config, variants = SparsePointNavConfig, VARIANTS
+    summary = states(lambda options: PAYS[options.reward])
 
     def define(self, options: Any) -> dict[str, Any]:
         half = options.goals != "circle"

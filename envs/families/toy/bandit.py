@@ -13,10 +13,12 @@ from typing import Any, Literal
 import numpy as np
 from gymnasium.spaces import Discrete
 
+from envs.contract import sources
 from envs.contract.base import TaskEnv
 from envs.contract.config import FamilyConfig, option
-from envs.contract.definition import Outcome
+from envs.contract.definition import Outcome, states
 from envs.contract.errors import InputError
+from envs.contract.sources import Variant
 from envs.contract.tasks import TaskDistribution, Tasks, Uniform
 
 
@@ -37,17 +39,22 @@ class BanditConfig(FamilyConfig):
 
 RL2: dict[str, Any] = {"horizon": 10, "arms": 5, "rewards": "bernoulli", "reward_std": 1.0, "ends": "never"}
 DELEU = RL2 | {"horizon": 1, "ends": "each-pull"}
-VARIANTS: dict[str, dict[str, Any]] = {
-    "rl2": RL2,
-    "deleu": DELEU,
-    "deleu-gaussian": DELEU | {"rewards": "gaussian"},
+DELEUS = sources.DELEU / "bandit.py"
+VARIANTS = {
+    "rl2": Variant(RL2, sources.RL2),
+    "deleu": Variant(DELEU, DELEUS),
+    "deleu-gaussian": Variant(DELEU | {"rewards": "gaussian"}, DELEUS),
 }
+PAYS = {"bernoulli": "1 with probability means[arm], else 0", "gaussian": "N(means[arm], {reward_std:g}²)"}
 
 
 class Bandit(TaskEnv):
     """An action is the number of an arm. Task parameter: `means` [K]. Observation: 0, always (1)."""
 
     Config, variants = BanditConfig, VARIANTS
+    summary = states(
+        lambda options: PAYS[options.rewards], lambda options: "never" if options.ends == "never" else "each pull"
+    )
 
     def define(self, options: Any) -> dict[str, Any]:
         means = Uniform(0.0, 1.0, (options.arms,))

@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 from gymnasium.spaces import Discrete
 
+from envs.contract import sources
 from envs.contract.base import TaskEnv
 from envs.contract.config import FamilyConfig, option
-from envs.contract.definition import Outcome
+from envs.contract.definition import Outcome, states
 from envs.contract.errors import InputError
+from envs.contract.sources import Variant
 from envs.contract.tasks import Choice, TaskDistribution, Tasks
 from envs.engine.rendering import NO_PATHS, draw_plane
 
@@ -35,13 +37,14 @@ class GridNaviConfig(FamilyConfig):
     """Cells along a side."""
 
 
-VARIANTS: dict[str, dict[str, Any]] = {"varibad": {"horizon": 15, "size": 5}}
+VARIANTS = {"varibad": Variant({"horizon": 15, "size": 5}, sources.VARIBAD / "navigation/gridworld.py")}
 
 
 class GridNavi(TaskEnv):
     """Task parameter: `goal` [2], a cell (x, y). Observation: the cell of the agent, (x, y)."""
 
     Config, variants = GridNaviConfig, VARIANTS
+    summary = states(f"{ON_GOAL:g} on the goal, else −{-ELSEWHERE:g}")
 
     def define(self, options: Any) -> dict[str, Any]:
         if options.size < 3:

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 from gymnasium.spaces import Discrete
 
+from envs.contract import sources
 from envs.contract.base import TaskEnv
 from envs.contract.config import FamilyConfig, option
-from envs.contract.definition import Outcome
+from envs.contract.definition import Outcome, states
+from envs.contract.sources import Variant
 from envs.contract.tasks import Dirichlet, Normal, TaskDistribution, Tasks
 
 
@@ -31,13 +33,14 @@ class TabularConfig(FamilyConfig):
 
 
 RL2: dict[str, Any] = {"horizon": 10, "states": 10, "actions": 5}
-VARIANTS: dict[str, dict[str, Any]] = {"rl2": RL2, "deleu": RL2}
+VARIANTS = {"rl2": Variant(RL2, sources.RL2), "deleu": Variant(RL2, sources.DELEU / "mdp.py")}
 
 
 class TabularMDP(TaskEnv):
     """Task parameters: `mean_reward` [S, A], `transition` [S, A, S]. Observation: the state, one-hot (S)."""
 
     Config, variants = TabularConfig, VARIANTS
+    summary = states("N(mean_reward[state, action], 1²)")
 
     def define(self, options: Any) -> dict[str, Any]:
         S, A = options.states, options.actions

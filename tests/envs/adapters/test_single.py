@@ -27,7 +27,7 @@ def test_it_plays_as_the_lane_of_a_vector_environment_does() -> None:
     assert info["task"] == {"velocity": 1.5}
     # The lane's seed is the second number that a fresh generator of seed 3 gives.
     seed = int(np.random.default_rng(3).integers(2**32, size=2)[1])
-    np.testing.assert_array_equal(observation, lanes.reset(seed=seed)[0][0])
+    np.testing.assert_array_equal(observation, lanes.reset(seed=[seed])[0][0])
     for step in range(HORIZON):
         action = np.sin(step + np.arange(6.0))
         observation, reward, terminated, truncated, _ = single.step(action)
@@ -35,6 +35,14 @@ def test_it_plays_as_the_lane_of_a_vector_environment_does() -> None:
         np.testing.assert_array_equal(observation, expected[0][0])
         assert (reward, terminated, truncated) == tuple(array[0] for array in expected[1:4])
     assert truncated
+
+
+def test_a_class_a_name_and_an_environment_are_all_one() -> None:
+    lanes = envs.make("point-nav", 1, 1, horizon=HORIZON)
+    for family in (lanes, type(lanes), "point-nav", "envs.families.point.navigation:PointNav"):
+        env = envs.SingleTask(family, task={"goal": [0.3, 0.4]}, **({} if family is lanes else {"horizon": HORIZON}))
+        env.reset(seed=0)
+        assert env.step(np.zeros(2))[1] == -0.5 and env.env.horizon == HORIZON
 
 
 def test_broken_physics_truncate_the_episode_and_say_so() -> None:
@@ -91,6 +99,9 @@ def test_an_unknown_reset_option_and_render_mode_are_refused() -> None:
         make("point-nav").reset(options={"tsak": {}})
     with pytest.raises(envs.InputError, match="unknown render_mode 'human' — choose one of: rgb_array"):
         envs.SingleTask(envs.make("point-nav", 1, 1), render_mode="human")
+    for lanes, fields in ((2, {}), (1, {"horizon": 3})):
+        with pytest.raises(envs.InputError, match="takes an environment of one lane as it is"):
+            envs.SingleTask(envs.make("point-nav", 1, lanes), **fields)
 
 
 # Every way of drawing: each kind of plane, and the renderer of all robots with a body that stands and one that lies.

@@ -56,7 +56,10 @@ def test_lists_that_pearl_drew_without_a_seed_say_that_they_are_others() -> None
     sizes = {"ant-goal": (150, 30), "humanoid-dir": (100, 30), "walker-params": (40, 10), "hopper-params": (40, 10)}
     for name, (train, test) in sizes.items():
         assert tuple(tasks.count for tasks in pearl(name)) == (train, test)
-        assert "as many tasks as published, but not those" in envs.registry.environment_class(name).remarks["pearl"]
+        assert (
+            "as many tasks as published, but not those"
+            in envs.registry.environment_class(name).variants["pearl"].remark
+        )
 
 
 @pytest.mark.parametrize("name", ["half-cheetah-dir", "ant-dir", "ant-angle"])
@@ -65,4 +68,4 @@ def test_where_pearl_tests_on_the_two_training_tasks_it_is_said(name: str) -> No
     env = envs.make(name, 1, 1, threads=1, variant="pearl")
     (train,), (test,) = (env.sample_tasks(0, 200, split=split).values() for split in ("train", "test"))
     assert len(set(train)) == 2 and set(train) == set(test) and not env.unseen("test")
-    assert "the same two tasks in both splits" in envs.registry.environment_class(name).remarks["pearl"]
+    assert "the same two tasks in both splits" in envs.registry.environment_class(name).variants["pearl"].remark

@@ -70,7 +70,7 @@ def test_closing_closes_every_environment_but_waits_for_none_that_hangs(
     env.close(), env.close()
     assert closed.read_text() == 6 * "x"
     if processes:
-        monkeypatch.setattr("envs.adapters.gymnasium_lanes.GRACE", 0.2)
+        monkeypatch.setattr("envs.adapters.workers.GRACE", 0.2)
         env = make(3, 2, GymnasiumConfig(processes=processes))
         env.set_tasks({"x": [2.0, 0.0, 0.0]})
         env.reset(seed=0)
@@ -124,7 +124,7 @@ def test_a_failure_at_a_reset_says_so() -> None:
 def test_a_worker_that_something_else_killed_is_named_by_its_lanes() -> None:
     env = family("CartPoleLengths")(3, 2, GymnasiumConfig(processes=2))
     env.reset(seed=0)
-    worker = env._vector.processes[1]
+    worker = env._workers.processes[1]
     worker.kill()
     worker.join()
     with pytest.raises(LaneFailed, match=r"CartPole-v1 ended its worker process \(SIGKILL\) between .* lanes 3 to 5$"):

@@ -1,0 +1,54 @@
+"""What there is to know of the registered environments: for `metarl list` and `docs/environments.md` alike."""
+
+from collections.abc import Iterator
+
+from gymnasium.spaces import Box, Discrete
+
+from envs.contract.base import TaskEnv
+from envs.contract.sources import Variant
+from envs.contract.tasks import TaskList
+from envs.registry import environment_class, make
+
+
+def facts(name: str) -> dict[str, str]:
+    """Of a registered name, in its default variant: the columns of the tables, by their titles."""
+    env = make(name, 1, 1, threads=1)
+    summary, seconds, space = env.summary(), getattr(env, "dt", None), env.single_action_space
+    if isinstance(space, Discrete):
+        action = f"one of {space.n}"
+    else:
+        assert isinstance(space, Box)
+        action = f"{space.shape[0]} in ±{space.high[0]:g}"
+    return {
+        "a step pays": summary.reward,
+        "terminates": summary.termination,
+        "control": f"{1 / seconds:.3g} Hz" if seconds else "–",
+        "steps": str(env.horizon),
+        "observation": str(env.observation_size),
+        "action": action,
+        "training tasks": _laws(env, "train"),
+        "test tasks": _laws(env, "test") or "as in training",
+        "outside": _laws(env, "outside") or "–",
+    }
+
+
+def variants(name: str) -> Iterator[tuple[str, str, Variant]]:
+    """Of a registered name: each variant's name, what it changes of the default, and the variant itself."""
+    family = environment_class(name)
+    default = make(name, 1, 1, threads=1).config
+    for variant, definition in family.variants.items():
+        fields = vars(make(name, 1, 1, threads=1, variant=variant).config).items()
+        changed = {field: value for field, value in fields if value != getattr(default, field)}
+        is_default = changed.pop("variant", default.variant) == default.variant
+        changes = ", ".join(f"{field} {value}" for field, value in changed.items()) or "the same"
+        assert isinstance(definition, Variant), f"{name}/{variant} has no source"
+        yield variant, "the default" if is_default else changes, definition
+
+
+def _laws(env: TaskEnv, split: str) -> str:
+    """The laws of a split; nothing where it has none of its own."""
+    law = env.splits.get(split)
+    if law is None or (split != "train" and law == env.splits["train"]):
+        return ""
+    listed = f"{law.count} tasks of: " if isinstance(law, TaskList) else ""
+    return listed + "; ".join(f"`{name}` {values}" for name, values in law.items())
