@@ -75,9 +75,8 @@ def fitting_pairs() -> Figure:
 def tree() -> Figure:
     """Three questions, and the method that each answer leads to."""
     figure, axes = canvas(9, 4.3)
-    questions = ("Must it find out within\nan episode, while it acts?", "Is searching the problem:\nno reward before the goal?")
-    box(axes, 17, 35, 28, 8, questions[0])
-    box(axes, 17, 20, 28, 8, questions[1])
+    box(axes, 17, 35, 28, 8, "Must it find out within\nan episode, while it acts?")
+    box(axes, 17, 20, 28, 8, "Is searching the problem:\nno reward before the goal?")
     box(axes, 17, 5, 28, 8, "Is experience expensive,\nand time is not?")
     box(axes, 53, 35, 24, 8, "Is the belief about the task\nto be looked at?")
     for y, leaf, colour in (
@@ -140,8 +139,8 @@ def ranks() -> Figure:
         axes.text(x, 25, f"tasks {10 * rank} … {10 * rank + 9}", ha="center", fontsize=8.5, color=INK)
         axes.text(x, 17.5, "sample · adapt\ndifferentiate", ha="center", fontsize=8.5, color=INK, linespacing=1.5)
         arrow(axes, (x, 15), (x, 9.5), arrowstyle="<|-|>")
-    box(axes, 45, 6, 85, 6, "mean gradients, Fisher products and losses: 8·P·v bytes from each, whatever the tasks", ORANGE,
-        color="white", weight="bold")  # fmt: skip
+    exchanged = "mean gradients, Fisher products and losses: 8·P·v bytes from each, whatever the tasks"
+    box(axes, 45, 6, 85, 6, exchanged, ORANGE, color="white", weight="bold")
     axes.text(12, 34, "writes the folder", ha="center", fontsize=8, color=INK, style="italic")
     return figure
 
@@ -173,9 +172,8 @@ def rooms() -> Figure:
 
 def main() -> None:
     """Draw all."""
-    drawings = {
-        "pairs": fitting_pairs, "which-method": tree, "cost-and-return": cost_and_return, "ranks": ranks, "rooms": rooms,
-    }  # fmt: skip
+    drawings = {"pairs": fitting_pairs, "which-method": tree, "cost-and-return": cost_and_return}
+    drawings |= {"ranks": ranks, "rooms": rooms}
     for name, draw in drawings.items():
         draw().savefig(DOCS / "pictures" / f"{name}.png", facecolor="white")
 

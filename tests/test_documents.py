@@ -1,4 +1,4 @@
-"""What the documents say is what the sources do: tables are current, links lead somewhere, examples and commands run."""
+"""What the documents say is what the sources do: tables are current, links lead somewhere, examples run."""
 
 import re
 import shlex
