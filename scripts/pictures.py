@@ -90,7 +90,7 @@ def of_the_pages(folder: Path) -> None:
     with contextlib.chdir(folder):
         metarl("train", "rover.py:Rover", "--iterations", 30, "--out", "rover")
         film_frame(Path("rover"), "rover", 45, "--trust", "--seed", 5)
-        metarl("train", "my_tasks.py:CartPoles", "--iterations", 40, "--out", "cart")
+        metarl("train", "my_tasks.py:CartPoles", "--iterations", 60, "--out", "cart")
         metarl("evaluate", "cart", "--trust")
         shutil.copy("cart/adaptation.png", PICTURES / "cartpole.png")
 

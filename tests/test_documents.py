@@ -1,12 +1,13 @@
 """What the documents say is what the sources do: tables are current, links lead somewhere, examples run."""
 
+import json
 import re
 import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from support.command import Command
@@ -166,3 +167,50 @@ def test_the_readmes_robot_is_good_python(tmp_path: Path, monkeypatch: pytest.Mo
     assert set(env.tasks) == {"velocity", "load"}
     env.reset(seed=0)
     assert env.step(env.action_space.sample())[1].shape == (6,)
+
+
+# The notebook
+
+
+@pytest.fixture
+def cells() -> list[str]:
+    notebook = json.loads((ROOT / "docs" / "robot-to-film.ipynb").read_text())
+    assert len(json.dumps(notebook)) < 500_000
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert all(cell["execution_count"] for cell in code), "run jupyter execute --inplace docs/robot-to-film.ipynb"
+    assert not [output for cell in code for output in cell["outputs"] if output["output_type"] == "error"]
+    return ["".join(cell["source"]) for cell in code]
+
+
+def test_the_notebooks_robot_is_that_of_its_page(cells: list[str], tmp_path: Path) -> None:
+    written = {path.name: path.read_text() for path in write_files(ROOT / "docs" / "my-robot.md", tmp_path)}
+    files = dict(re.fullmatch(r"%%writefile (\S+)\n(.*)", cell, re.DOTALL).groups() for cell in cells[:2])  # type: ignore[union-attr]
+    assert files["rover.xml"].strip() == written["rover.xml"].strip()
+    assert files["rover.py"].strip() == written["rover.py"].split("\n", 1)[1].strip()
+
+
+def test_the_notebooks_cells_run_in_little(
+    cells: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    shown: list[object] = []
+    display = SimpleNamespace(Image=shown.append, clear_output=lambda wait: None, display=shown.append)
+    monkeypatch.setitem(sys.modules, "IPython.display", display)  # type: ignore[arg-type]
+    smaller = {
+        "= 30, 20": "= 5, 2",
+        "tasks=40, adaptations=3": "tasks=2, adaptations=1",
+        "=20)": "=2)",
+        "every=3": "every=30",
+    }
+    namespace: dict[str, object] = {}
+    for cell in cells:
+        if cell.startswith("%%writefile "):
+            name, text = cell.removeprefix("%%writefile ").split("\n", 1)
+            Path(name).write_text(text)
+            continue
+        for old, new in smaller.items():
+            cell = cell.replace(old, new)
+        exec(cell, namespace)
+    assert "after 1 adaptations" in capsys.readouterr().out
+    assert len(shown) == 2 and shown[-1] == "rover.gif" and Path("rover.gif").stat().st_size > 1000
