@@ -55,13 +55,17 @@ if TYPE_CHECKING:
     from metarl.comparison.report import write_report as report
     from metarl.deployment.adapt import load
     from metarl.deployment.export import export_policy as export
+    from metarl.evaluation.render import render_run as render
     from metarl.evaluation.run import evaluate_run as evaluate
+    from metarl.speed.benchmark import measure_speed as speed
     from metarl.training.run import iterate, resume, train
 
-__all__ = ["compare", "evaluate", "export", "iterate", "load", "report", "resume", "train"]
+__all__ = ["compare", "evaluate", "export", "iterate", "load", "render", "report", "resume", "speed", "train"]
 
 PLACES = {
     "compare": ("metarl.comparison.compare", "compare"),
+    "render": ("metarl.evaluation.render", "render_run"),
+    "speed": ("metarl.speed.benchmark", "measure_speed"),
     "report": ("metarl.comparison.report", "write_report"),
     "evaluate": ("metarl.evaluation.run", "evaluate_run"),
     "export": ("metarl.deployment.export", "export_policy"),

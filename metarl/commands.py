@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
-from rich.console import Console
 
 from metarl.listing import ListCommand
 from metarl.output import Exit, Output, fail
@@ -95,6 +94,8 @@ class OfARun:
     """The run's folder."""
     seed: int = 0
     """Where randomness starts, that of tasks too."""
+    checkpoint: str = "last"
+    """last; best, by unseen tasks (--evaluate-every in training); or the iteration of one that is kept."""
     trust: Flag = False
     """Let the run's own code (path.py:Class in its config.yaml) be run: you know where it comes from."""
 
@@ -130,7 +131,7 @@ class EvaluateCommand(OfARun):
 
         options = asdict(self)
         as_object = options.pop("json")
-        record = evaluate_run(**options)
+        record = evaluate_run(**options, quiet=False)
         console = Output()
         if as_object:
             console.say(as_json(record))
@@ -153,12 +154,18 @@ class RenderCommand(OfARun):
     """Adaptations K (default: as in training)."""
     split: Literal["train", "test", "outside"] = "test"
     """Tasks as in training; held out from it; or beyond its range, where the environment has such."""
+    size: tuple[int, int] = (480, 480)
+    """Width and height of an episode's picture, in pixels."""
+    fps: int = 25
+    """Pictures a second, at most: the steps between them are not drawn, and time runs as it does there."""
+    steps: int | None = None
+    """Steps of an episode that are shown (default: all)."""
 
     def __call__(self) -> int:
         """`metarl render`."""
         from metarl.evaluation.render import render_run
 
-        render_run(**asdict(self))
+        render_run(**asdict(self), quiet=False)
         Output().say(f"written: {self.out}")
         return 0
 
@@ -215,7 +222,7 @@ class SpeedCommand:
 
         options = asdict(self)
         as_object = options.pop("json")
-        rows = measure_speed(console=Console(stderr=True), **options)
+        rows = measure_speed(**options, quiet=False)
         if as_object:
             Output().say(as_json({"rows": rows}))
         else:

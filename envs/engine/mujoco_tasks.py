@@ -42,7 +42,7 @@ from envs.contract.seeding import is_integer
 from envs.contract.tasks import TaskDistribution, Tasks
 from envs.engine.dynamics import Dynamics, Scale
 from envs.engine.lanes import Lanes
-from envs.engine.rendering import RobotCamera
+from envs.engine.rendering import SIZE, RobotCamera
 
 # Warnings with which MuJoCo resets a simulation in mid-episode: bad positions, velocities or accelerations.
 DIVERGENCE = (
@@ -152,6 +152,8 @@ class MujocoTasks(TaskEnv):
         self._set_control_ranges(np.ones(self.num_envs, bool), model.actuator_ctrlrange)
         self._divergences = self.batch.warning[:, min(DIVERGENCE) : max(DIVERGENCE) + 1, 1]  # counts, [num_envs, 3]
         self._camera: RobotCamera | None = None
+        self.picture_size = SIZE, SIZE
+        """Width and height in pixels of what `render_lane` draws, until it has drawn."""
         train = self._dynamics.with_laws(definition.task_distribution)
         return Definition(
             task_distribution=train,
@@ -184,7 +186,7 @@ class MujocoTasks(TaskEnv):
     def render_lane(self, lane: int = 0) -> np.ndarray:
         """The robot with its task's body, uint8 `[height, width, 3]`."""
         if self._camera is None:
-            self._camera = RobotCamera(self.model)
+            self._camera = RobotCamera(self.model, *self.picture_size)
         self.batch.get_model(lane, self._camera.model)
         return self._camera.picture(self.qpos[lane], self.qvel[lane])
 

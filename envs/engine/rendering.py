@@ -3,6 +3,7 @@
 Neither needs a display: on Linux without one, EGL draws unless MUJOCO_GL says otherwise.
 """
 
+import atexit
 import copy
 import os
 import sys
@@ -16,13 +17,14 @@ import numpy as np
 from envs.contract.errors import InputError
 
 SIZE = 480  # pixels of a side
+SOFTWARE = ("llvmpipe", "softpipe", "swrast")  # what draws without a GPU
 NO_PATHS: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
 class RobotCamera:
     """Draws a robot in any state, followed by the camera; whose body it draws stands in `model`, which may change."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, width: int = SIZE, height: int = SIZE) -> None:
         """Raises: InputError where there is no way to draw off screen."""
         import mujoco
         from gymnasium.envs.mujoco.mujoco_rendering import OffScreenViewer
@@ -32,11 +34,14 @@ class RobotCamera:
         self.model = copy.copy(model)
         self._data = mujoco.MjData(self.model)
         try:
-            self._viewer = OffScreenViewer(self.model, self._data, SIZE, SIZE)
+            self._viewer = OffScreenViewer(self.model, self._data, width, height)
+            self._spare_software()
         except Exception as error:  # which one depends on what the machine lacks
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise InputError(f"MuJoCo cannot draw off screen ({reason}) — set MUJOCO_GL to egl or osmesa") from error
-        weakref.finalize(self, _release, self._viewer)  # at the latest while the graphics library is still there
+        release = weakref.finalize(self, _release, self._viewer)
+        release.atexit = False  # which is too late: the graphics library, imported after weakref, ends before it
+        atexit.register(release)
         camera = self._viewer.cam
         if model.nbody > 1:
             camera.type = mujoco.mjtCamera.mjCAMERA_TRACKING
@@ -46,8 +51,21 @@ class RobotCamera:
         camera.distance = max(3.0 * spread, 5.0 * model.stat.meansize)
         camera.azimuth, camera.elevation = 90.0, -15.0
 
+    def _spare_software(self) -> None:
+        """Without a GPU, draw what is dear in a coarser way: an ant in 0.024 s instead of 0.15 s."""
+        import mujoco
+        from OpenGL.GL import GL_RENDERER, glGetString
+
+        self._viewer.make_context_current()  # type: ignore[no-untyped-call]
+        if any(name in str(glGetString(GL_RENDERER)) for name in SOFTWARE):
+            quality = self.model.vis.quality
+            quality.offsamples, quality.shadowsize = 0, min(1024, quality.shadowsize)
+            self._viewer.con.free()
+            self._viewer.con = mujoco.MjrContext(self.model, mujoco.mjtFontScale.mjFONTSCALE_150)
+            mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._viewer.con)
+
     def picture(self, qpos: np.ndarray, qvel: np.ndarray) -> np.ndarray:
-        """uint8 [SIZE, SIZE, 3] of a state."""
+        """uint8 [height, width, 3] of a state."""
         import mujoco
 
         self._data.qpos[:], self._data.qvel[:] = qpos, qvel

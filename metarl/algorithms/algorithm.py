@@ -34,6 +34,8 @@ class Traits(NamedTuple):
     from rounds of many."""
     replay: int = 0
     """Transitions that its state keeps room for."""
+    learns: bool = True
+    """Its updates change what it knows; without, it is as good untrained."""
 
 
 class Spaces(NamedTuple):

@@ -51,7 +51,8 @@ class GradientMethod:
     def traits(cls, config: Any) -> Traits:
         """Every mean over tasks is one over ranks too."""
         remembers = config.policy != FEED_FORWARD
-        return Traits(sees_task=config.sees_task, divides_over_ranks=True, remembers_steps=remembers)
+        learns = config.outer != "none"
+        return Traits(config.sees_task, divides_over_ranks=True, remembers_steps=remembers, learns=learns)
 
     def __init__(self, config: Any, spaces: Spaces | Problem, device: torch.device) -> None:
         self.config, self.device = config, device

@@ -10,6 +10,7 @@ once.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -42,11 +43,12 @@ from metarl.sampling.normalisation import Normaliser
 from metarl.training.setup import Setup, set_up, shapes_of_run
 
 
-def load(run: str | Path, *, trust: bool = False) -> "AdaptivePolicy":
-    """The policy of a run's last checkpoint.
+def load(run: str | Path, *, checkpoint: str | int = "last", trust: bool = False) -> "AdaptivePolicy":
+    """The policy of a run's checkpoint.
 
     Args:
         run: the run's folder.
+        checkpoint: "last"; "best", by unseen tasks (`--evaluate-every`); or the iteration of one that is kept.
         trust: whether code that it names (`path.py:Class`) may be run; never say so of a run from strangers.
 
     Raises:
@@ -56,8 +58,8 @@ def load(run: str | Path, *, trust: bool = False) -> "AdaptivePolicy":
     directory = RunDirectory.existing(Path(run))
     config = on_this_machine(load_config(directory, trust), threads=1)
     setup = set_up(replace(config, train=replace(config.train, lanes=1)), num_tasks=1)
-    checkpoint = directory.require_checkpoint(setup.device, shapes_of_run(setup))
-    return AdaptivePolicy(replace(setup, config=config), checkpoint.state, checkpoint.iteration)
+    found = directory.require_checkpoint(setup.device, shapes_of_run(setup), str(checkpoint))
+    return AdaptivePolicy(replace(setup, config=config), found.state, found.iteration)
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,25 @@ class AdaptivePolicy:
         """Adaptations K in training, and at least one."""
         return max(1, self.setup.algorithm.rounds - 1)
 
+    @cached_property
+    def practice(self) -> TaskEnv:
+        """Where it practises: the run's environment with one task, and lanes for all episodes of a round side by side,
+        unless single steps are remembered, and so lane by lane."""
+        lanes = 1 if self.setup.traits.remembers_steps else self.episodes
+        if lanes == 1:
+            return self.setup.env
+        config = self.setup.config
+        return set_up(replace(config, train=replace(config.train, lanes=lanes)), num_tasks=1).env
+
+    @contextmanager
+    def beside(self) -> Iterator[TaskEnv]:
+        """Another environment like the run's with one task and one lane, within the block."""
+        env = set_up(replace(self.setup.config, train=replace(self.setup.config.train, lanes=1)), num_tasks=1).env
+        try:
+            yield env
+        finally:
+            env.close()
+
     def adapt(self, env: AnyEnv, episodes: int = 20, adaptations: int = 1, seed: int = 0) -> "AdaptedPolicy":
         """The policy after it has played in `env`, which stays open.
 
@@ -113,6 +134,8 @@ class AdaptivePolicy:
     def practise(self, task: int, adaptations: int, seed: int = 0, split: str = "test") -> "list[AdaptedPolicy]":
         """The policy after 0, 1, …, K adaptations in a task of the run's own environment, which then holds that task.
 
+        It meets what it meets in an evaluation with as many lanes.
+
         Args:
             task: its number: with the same seed it is the task that `metarl evaluate` meets.
             adaptations: K, each to `self.episodes` episodes.
@@ -123,23 +146,27 @@ class AdaptivePolicy:
             InputError: the environment has no such task.
         """
         env, address = self.setup.env, Address(seed).at(Purpose.EVALUATION)
-        set_tasks_of(env, split, address, task)
+        for each in {id(each): each for each in (env, self.practice)}.values():
+            set_tasks_of(each, split, address, task)
         spaces = LaneSpaces(env.single_observation_space, env.single_action_space)
-        return list(self.meet(env, spaces, self.episodes, adaptations, address.at(task)))
+        episodes = self.episodes // self.practice.lanes_per_task
+        return list(self.meet(self.practice, spaces, episodes, adaptations, address, task))
 
     def meet(
-        self, env: TaskEnv, spaces: LaneSpaces, episodes: int, adaptations: int, address: Address
+        self, env: TaskEnv, spaces: LaneSpaces, episodes: int, adaptations: int, address: Address, task: int = 0
     ) -> "Iterator[AdaptedPolicy]":
-        """The policy before and after each adaptation to a round of `episodes` episodes in the only lane of `env`."""
+        """The policy before and after each adaptation to a round of `episodes` episodes in each lane of `env`, whose
+        only task has this number."""
         agent, acting, normalise = self.setup.algorithm, self.acting, Normaliser(self.state)
-        memory = agent.begin(acting, [address.at(Purpose.AGENT, 0)], 1)
+        memory = agent.begin(acting, [address.at(Purpose.AGENT, task)], env.lanes_per_task)
         returns: list[float] = []
         yield AdaptedPolicy(self, memory, np.array(returns), spaces)
         for round_ in range(adaptations):
             played = []
             for episode in range(episodes):
-                seeds = [address.at(Purpose.RESET, 0, round_, episode).seed()]
-                noise = draw_noise(env, [address.at(Purpose.ACTIONS, 0, round_, episode)])
+                key = (task, round_, episode) if episodes > 1 else (task, round_)
+                seeds = [address.at(Purpose.RESET, *key).seed()]
+                noise = draw_noise(env, [address.at(Purpose.ACTIONS, *key)])
                 with torch_threads(1):
                     rollout, memory, _ = play_round(env, agent, acting, normalise, memory, seeds, noise)
                 played.append(rollout)

@@ -61,7 +61,14 @@ def export_policy(adapted: AdaptedPolicy, folder: str | Path) -> None:
 
 
 def export_run(
-    run: str | Path, out: Path, adaptations: int = 0, task: int = 0, seed: int = 0, *, trust: bool = False
+    run: str | Path,
+    out: Path,
+    adaptations: int = 0,
+    task: int = 0,
+    seed: int = 0,
+    *,
+    checkpoint: str | int = "last",
+    trust: bool = False,
 ) -> None:
     """Export a run's policy: as it was trained, or after adaptations to a test task of the run's environment.
 
@@ -72,7 +79,7 @@ def export_run(
     """
     check_meeting(task + 1, adaptations, seed)
     check_folder(out)
-    export_policy(load(run, trust=trust).practise(task, adaptations, seed)[-1], out)
+    export_policy(load(run, checkpoint=checkpoint, trust=trust).practise(task, adaptations, seed)[-1], out)
 
 
 def check_folder(folder: Path) -> None:

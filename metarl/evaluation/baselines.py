@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from metarl.algorithms import algorithm_class
 from metarl.runs.checkpoint import Checkpoint, shapes_of
 from metarl.runs.config import RunConfig, read_yaml
 from metarl.runs.continuing import mismatch, taken_up
@@ -52,12 +53,16 @@ def baseline_directory(run: RunDirectory, algorithm: str) -> RunDirectory:
 
 
 def trained(run: RunDirectory, config: RunConfig, console: Console) -> Checkpoint:
-    """A baseline's last checkpoint, after training what is left of its iterations.
+    """A baseline's last checkpoint, after training what is left of its iterations; one that learns nothing needs none.
 
     Raises:
         InputError: the folder holds something else, or another process is training it.
         StorageError: the file system refused, or all its checkpoints are damaged.
     """
+    if not algorithm_class(config.algorithm).traits(config.algo).learns:
+        if not config.train.normalise_observations:
+            return Checkpoint(0, 0, fresh_state(set_up(config, num_tasks=1)))
+        config = dataclasses.replace(config, train=dataclasses.replace(config.train, iterations=1))  # which measures
     old = run.config_path.exists()
     if old:
         config = taken_up(config, read_yaml(run.config_path))

@@ -8,30 +8,36 @@ In both the policy takes its likeliest action, as it does when deployed. Letters
 
 import io
 import itertools
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import imageio.v3 as iio
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from rich.console import Console
 
 from envs.contract.base import TaskEnv
+from envs.engine.rendering import SIZE
 from metarl.deployment.adapt import AdaptedPolicy, AdaptivePolicy, load
 from metarl.deployment.meeting import check_meeting
 from metarl.evaluation.charts import write_image
 from metarl.evaluation.files import FILM, charts_folder, guest
 from metarl.evaluation.identity import identity_of, places_of
+from metarl.runs.progress import ProgressLine
 from metarl.runs.run_directory import RunDirectory
 from metarl.runtime.errors import InputError
 from metarl.runtime.files import write_atomic
-from metarl.runtime.interruption import interruption_point
+from metarl.runtime.interruption import Interrupted, interruptible_at_points, interruption_point
+from metarl.runtime.options import check_number
 from metarl.runtime.randomness import Address, Purpose
 from metarl.sampling.collect import blaming_environment
 
 KINDS = (".mp4", ".gif", ".png")
-FRAMES_PER_SECOND = 10  # of what has no seconds
+STEPS_PER_SECOND = 10  # of what has no seconds
 CAPTION = 32  # pixels of a line of text
 FONT_SIZE = 18
 
@@ -44,9 +50,14 @@ def render_run(
     split: str = "test",
     seed: int = 0,
     *,
+    size: tuple[int, int] = (SIZE, SIZE),
+    fps: int = 25,
+    steps: int | None = None,
+    checkpoint: str | int = "last",
     trust: bool = False,
+    quiet: bool = True,
 ) -> None:
-    """Draw how a run's policy adapts, into a file.
+    """Draw how a run's policy adapts, into a file; the same as `metarl render`.
 
     Args:
         run: the run's folder.
@@ -55,21 +66,33 @@ def render_run(
         adaptations: K; by default as many as in training.
         split: "train", "test" or "outside".
         seed: where tasks, resets and exploration start.
+        size: pixels of an episode's picture, width and height.
+        fps: pictures a second at most: steps between them are not drawn, and time runs as it does there.
+        steps: of an episode that are shown; all by default.
+        checkpoint: "last", "best", or the iteration of one that is kept.
         trust: whether code that it names (`path.py:Class`) may be run; never say so of a run from strangers.
+        quiet: show no progress.
 
     Raises:
         InputError: no such run, one that names code and is not trusted, a file that cannot be, impossible numbers, or
             an environment that cannot be drawn.
         EnvironmentBroke: the environment raised.
         StorageError: the file system refused.
+        KeyboardInterrupt: once the pictures that were drawn by then are written.
     """
-    out = Path(out)
+    out, console = Path(out), Console(stderr=True, quiet=quiet)
     check_meeting(tasks, adaptations or 0, seed)
     check_file(out)
-    policy = load(run, trust=trust)
+    for option, value, most in (("--size", min(size), 4096), ("--size", max(size), 4096), ("--fps", fps, 1000)):
+        check_number(option, value, least=1, most=most)
+    check_number("--steps", 1 if steps is None else steps, least=1)
+    policy = load(run, checkpoint=checkpoint, trust=trust)
     env, K = policy.setup.env, policy.adaptations if adaptations is None else adaptations
     check_drawable(type(env), out.suffix)
-    draw = draw_map if out.suffix == ".png" else film
+    is_map = out.suffix == ".png"
+    rate = Fraction(1 / getattr(env, "dt", 1 / STEPS_PER_SECOND)).limit_denominator(1000)
+    stride = 1 if is_map else max(1, math.ceil(rate / fps))
+    shown = Shown(size, stride, env.horizon if steps is None else min(steps, env.horizon))
 
     def pictures(task: int) -> Iterator[np.ndarray]:
         adapted = policy.practise(task, K, seed, split)  # the environment holds the task from now on
@@ -77,16 +100,56 @@ def render_run(
         values = [f"{name} {' '.join(f'{number:.2f}' for number in value)}" for name, value in small.items()]
         config = policy.setup.config
         title = f"{config.environment}, {config.algorithm}, task {task + 1} of {tasks}: {', '.join(values)}"
-        for picture in draw(policy, adapted, Address(seed).at(Purpose.EVALUATION).at(Purpose.RESET, task)):
+        start = Address(seed).at(Purpose.EVALUATION).at(Purpose.RESET, task)
+        for picture in draw_map(policy, adapted, start) if is_map else film(policy, adapted, start, shown):
             yield captioned(picture, title)
 
-    frames = itertools.chain.from_iterable(map(pictures, range(tasks)))
+    each = 1 if is_map else 1 + math.ceil(shown.steps / stride)  # pictures of a task, at most
+    with interruptible_at_points(), ProgressLine(console, "drawing", "picture", tasks * each) as progress:
+        write_pictures(out, drawn(pictures, tasks, each, progress), rate / stride)
+
+
+def drawn(
+    pictures: Callable[[int], Iterator[np.ndarray]], tasks: int, each: int, progress: ProgressLine
+) -> Iterator[np.ndarray]:
+    """The pictures of all tasks; where a signal stops it, those that there are by then."""
+    done = 0
+    try:
+        for task in range(tasks):
+            for number, picture in enumerate(pictures(task), start=1):
+                done += 1
+                progress.update(task * each + number, f"task {task + 1}")
+                yield picture
+            progress.update((task + 1) * each, f"task {task + 1}")
+    except Interrupted:  # the signal itself is heard once they are written
+        if not done:
+            raise
+        progress.console.print(f"stopped: {done} pictures are written")
+
+
+def write_pictures(out: Path, pictures: Iterator[np.ndarray], rate: Fraction) -> None:
+    """Write a film of `rate` pictures a second, or all of them beside each other.
+
+    Raises:
+        StorageError: the file system refused.
+    """
     if out.suffix == ".png":
         buffer = io.BytesIO()
-        Image.fromarray(np.concatenate(list(frames), axis=1)).save(buffer, "PNG")
+        Image.fromarray(np.concatenate(list(pictures), axis=1)).save(buffer, "PNG")
         write_atomic(out, buffer.getvalue())
     else:
-        write_atomic(out, encode(frames, max(1, round(1 / getattr(env, "dt", 1 / FRAMES_PER_SECOND))), out.suffix))
+        write_atomic(out, encode(pictures, rate, out.suffix))
+
+
+class Shown(NamedTuple):
+    """What of an episode is shown."""
+
+    size: tuple[int, int]
+    """Width and height of its picture."""
+    stride: int
+    """Steps between pictures."""
+    steps: int
+    """At most."""
 
 
 def film_evaluation(run: RunDirectory, record: dict[str, Any], trust: bool) -> None:
@@ -130,22 +193,43 @@ def lies_in_the_plane(family: type[TaskEnv]) -> bool:
     return "paths" in family.render_lane.__annotations__
 
 
-def film(policy: AdaptivePolicy, adapted: list[AdaptedPolicy], start: Address) -> Iterator[np.ndarray]:
+def film(policy: AdaptivePolicy, adapted: list[AdaptedPolicy], start: Address, shown: Shown) -> Iterator[np.ndarray]:
     """Frames of a task: before adaptation on the left, after it on the right; the shorter episode waits at its end."""
-    env: Any = policy.setup.env
-    sides = []
-    for k in (0, len(adapted) - 1):
-        steps, path = [], []
-        for total in returns_so_far(env, adapted[k], start):
-            paths = {}
-            if lies_in_the_plane(type(env)):
-                path.append(env.position[0].copy())
-                paths = {"paths": {"": np.array(path)}}
-            steps.append((env.render_lane(0, **paths), f"{when(k, policy.episodes)}: return {total:.1f}"))
-        sides.append(steps)
-    for t in range(max(map(len, sides))):
-        panels = [captioned(*steps[min(t, len(steps) - 1)]) for steps in sides]
-        yield np.concatenate(panels, axis=1)
+    env = policy.setup.env
+    with policy.beside() as other:
+        other.set_tasks(env.tasks)
+        sides = [
+            played(lane, adapted[k], start, shown, when(k, policy.episodes))
+            for lane, k in ((env, 0), (other, len(adapted) - 1))
+        ]
+        panels: list[Any] = [None, None]
+        for new in itertools.zip_longest(*sides):
+            panels = [old if panel is None else panel for panel, old in zip(new, panels, strict=True)]
+            yield np.concatenate(panels, axis=1)
+
+
+def played(env: Any, adapted: AdaptedPolicy, start: Address, shown: Shown, words: str) -> "Iterator[np.ndarray]":
+    """Pictures of an episode: of its first step, every so many, and its last."""
+    path = []
+    if env.num_envs == 1 and hasattr(env, "picture_size"):
+        env.picture_size = shown.size
+    for step, (total, ended) in enumerate(returns_so_far(env, adapted, start)):
+        paths = {}
+        if lies_in_the_plane(type(env)):
+            path.append(env.position[0].copy())
+            paths = {"paths": {"": np.array(path)}}
+        last = ended or step == shown.steps
+        if step % shown.stride == 0 or last:
+            yield captioned(fitted(env.render_lane(0, **paths), shown.size), f"{words}: return {total:.1f}")
+        if last:
+            return
+
+
+def fitted(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A picture of this width and height; what is drawn in another one is scaled."""
+    if picture.shape[:2] == size[::-1]:
+        return picture
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
 
 
 def draw_map(policy: AdaptivePolicy, adapted: list[AdaptedPolicy], start: Address) -> Iterator[np.ndarray]:
@@ -153,18 +237,19 @@ def draw_map(policy: AdaptivePolicy, adapted: list[AdaptedPolicy], start: Addres
     env: Any = policy.setup.env
     paths = {}
     for k, policy_then in enumerate(adapted):
-        moments = [(env.position[0].copy(), total) for total in returns_so_far(env, policy_then, start)]
+        moments = [(env.position[0].copy(), total) for total, _ in returns_so_far(env, policy_then, start)]
         paths[f"{when(k, policy.episodes)}: {moments[-1][1]:.1f}"] = np.array([position for position, _ in moments])
     yield env.render_lane(0, paths=paths)
 
 
-def returns_so_far(env: TaskEnv, adapted: AdaptedPolicy, start: Address) -> Iterator[float]:
-    """Play an episode, which starts alike whatever the policy; the return at its start (0) and after every step."""
+def returns_so_far(env: TaskEnv, adapted: AdaptedPolicy, start: Address) -> Iterator[tuple[float, bool]]:
+    """Play an episode, which starts alike whatever the policy; the return at its start (0) and after every step, and
+    whether it has ended."""
     adapted.reset()
     with blaming_environment(env, "while it was filmed"):
         observation, _ = env.reset(seed=[start.seed()])
     total, ended = 0.0, False
-    yield total
+    yield total, ended
     while not ended:
         interruption_point()
         action = np.asarray(adapted(observation[0]))
@@ -172,7 +257,7 @@ def returns_so_far(env: TaskEnv, adapted: AdaptedPolicy, start: Address) -> Iter
             observation, reward, terminated, truncated, _ = env.step(action[None])
         adapted.observe(reward[0], observation[0], terminated[0], truncated[0])
         total, ended = total + float(reward[0]), bool(terminated[0] | truncated[0])
-        yield total
+        yield total, ended
 
 
 def when(adaptations: int, episodes: int) -> str:
@@ -194,7 +279,7 @@ def captioned(picture: np.ndarray, text: str) -> np.ndarray:
     return np.asarray(canvas)
 
 
-def encode(frames: Iterator[np.ndarray], rate: int, kind: str) -> bytes:
+def encode(frames: Iterator[np.ndarray], rate: Fraction, kind: str) -> bytes:
     """A film of `frames`, `rate` of them a second, as the content of a .mp4 or .gif; one frame is held at a time."""
     buffer = io.BytesIO()
     if kind == ".gif":
@@ -203,7 +288,7 @@ def encode(frames: Iterator[np.ndarray], rate: int, kind: str) -> bytes:
         first.save(buffer, "GIF", save_all=True, append_images=pictures, duration=round(1000 / rate), loop=0)
         return buffer.getvalue()
     with iio.imopen(buffer, "w", plugin="pyav", extension=".mp4") as film:
-        film.init_video_stream("libx264", fps=rate)
+        film.init_video_stream("libx264", fps=float(rate))
         for frame in frames:
             film.write_frame(frame)
     return buffer.getvalue()

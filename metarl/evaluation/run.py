@@ -35,6 +35,7 @@ class Asked(NamedTuple):
     adaptations: int | None
     seed: int
     split: str
+    checkpoint: str
 
     def adaptations_of(self, trained: int) -> int:
         """K, where training had so many."""
@@ -57,9 +58,12 @@ def evaluate_run(
     deterministic: bool = False,
     shots: int | None = None,
     *,
+    checkpoint: str | int = "last",
     trust: bool = False,
+    quiet: bool = True,
 ) -> dict[str, Any]:
-    """Evaluate a run's last checkpoint on the tasks of a split, store the result beside it, and return it.
+    """Evaluate a run's checkpoint on the tasks of a split, store the result beside it, and return it; the same as
+    `metarl evaluate`.
 
     No evaluation replaces another: each lies in `evaluations/` below the run's folder, named for what makes it the one
     it is (`EvaluationIdentity`), and the newest on test tasks is also `evaluation.json`.
@@ -74,6 +78,8 @@ def evaluate_run(
         film: also draw the first task before and after adaptation: `adaptation.gif`, and in TensorBoard.
         deterministic: report returns of the likeliest actions, beside those of sampled ones (see `collect`).
         shots: of labelled data; by default as in training.
+        checkpoint: "last", "best", or the iteration of one that is kept.
+        quiet: show no progress.
         trust: whether code that it names (`path.py:Class`) may be run; never say so of a run from strangers.
 
     Raises:
@@ -92,11 +98,11 @@ def evaluate_run(
             raise InputError(f"{option} is for {there}, not for {here} — leave it out")
     if film:
         check_drawable(environment_class(config.environment), ".gif")
-    asked = Asked(tasks, adaptations, seed, split)
+    asked = Asked(tasks, adaptations, seed, split, str(checkpoint))
     if labelled:
         record = _on_labels(directory, config, asked, shots)
     else:
-        record = _on_experience(directory, config, asked, compare, deterministic)
+        record = _on_experience(directory, config, asked, compare, deterministic, Console(stderr=True, quiet=quiet))
     write_evaluation(directory, record)
     if film:
         film_evaluation(directory, record, trust)
@@ -104,23 +110,24 @@ def evaluate_run(
 
 
 def _on_experience(
-    run: RunDirectory, config: RunConfig, asked: Asked, compare: Sequence[str], deterministic: bool
+    run: RunDirectory, config: RunConfig, asked: Asked, compare: Sequence[str], deterministic: bool, console: Console
 ) -> dict[str, Any]:
     """The record of a run on environments."""
     N = _count_tasks(config, asked)
     setup = set_up(config, num_tasks=N)
-    checkpoint = run.require_checkpoint(setup.device, shapes_of_run(setup))
+    checkpoint = run.require_checkpoint(setup.device, shapes_of_run(setup), asked.checkpoint)
     alike = replace(config, train=replace(config.train, iterations=checkpoint.iteration))
     others = baselines(alike, compare)
     K = asked.adaptations_of(setup.algorithm.rounds - 1)
 
     def met(setup: Setup, checkpoint: Checkpoint) -> dict[str, Any]:
-        part = returns_of(setup, checkpoint.state, K, asked.seed, asked.split, deterministic)
+        with console.status(f"{setup.config.algorithm} meets {N} tasks, {K + 1} rounds each"):
+            part = returns_of(setup, checkpoint.state, K, asked.seed, asked.split, deterministic)
         return {"iteration": checkpoint.iteration, "env_steps": checkpoint.env_steps, **part}
 
     own, levels, compared = met(setup, checkpoint), levels_of(setup, asked.seed), {}
     for name, other in others.items():
-        found = trained(baseline_directory(run, name), other, Console(stderr=True))
+        found = trained(baseline_directory(run, name), other, console)
         compared[name] = met(set_up(other, num_tasks=N), found)
     return {
         **asked.facts(config, N, K),
@@ -142,7 +149,7 @@ def _on_labels(run: RunDirectory, config: RunConfig, asked: Asked, shots: int | 
         raise InputError(f"--shots is {shots}, but {config.environment} has no such option — leave it out")
     other = {} if shots in (None, trained_with) else {"shots": shots}
     setup = set_up_few_shot(replace(config, env=replace(config.env, **other)))
-    checkpoint = run.require_checkpoint(setup.device, shapes_of_run(setup))
+    checkpoint = run.require_checkpoint(setup.device, shapes_of_run(setup), asked.checkpoint)
     N, K = asked.tasks or LABELLED_TASKS, asked.adaptations_of(setup.algorithm.steps)
     scores = scores_of(setup, checkpoint.state, N, K, asked.seed, asked.split)
     return {**asked.facts(config, N, K), "iteration": checkpoint.iteration, **other, **scores}

@@ -8,16 +8,12 @@ import logging
 import math
 import os
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import yaml
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from metarl.core.types import Metrics
 from metarl.runs.config import FREE_ON_RESUME
@@ -196,42 +192,3 @@ def rate(metrics: Metrics) -> str:
     if "time/tasks_per_second" in metrics:
         return f"{metrics['time/tasks_per_second']:.0f} tasks/s"
     return f"{metrics['time/steps_per_second'] / 1000:.1f}k steps/s"
-
-
-class ProgressLine:
-    """A live line on a terminal; elsewhere a plain line every few seconds."""
-
-    SECONDS_BETWEEN_LINES = 10.0
-
-    def __init__(self, console: Console, iterations: int, done: int) -> None:
-        self.console, self.iterations = console, iterations
-        self._last_line = -math.inf
-        self._progress = Progress(
-            TextColumn("training"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[now]}"),
-            console=console,
-            disable=not console.is_terminal,
-            speed_estimate_period=math.inf,  # of all iterations so far: a window could hold none of the slow ones
-        )
-        self._task = self._progress.add_task("training", total=iterations, completed=done, now="")
-
-    def __enter__(self) -> "ProgressLine":
-        self._progress.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._progress.stop()
-
-    def update(self, iteration: int, metrics: Metrics) -> None:
-        """Show where training stands."""
-        now = f"{describe(metrics)}  {rate(metrics)}"
-        self._progress.update(self._task, completed=iteration, now=now)
-        due = time.monotonic() - self._last_line > self.SECONDS_BETWEEN_LINES
-        if not self.console.is_terminal and (due or iteration == self.iterations):
-            self._last_line = time.monotonic()
-            left = self._progress.tasks[self._task].time_remaining
-            now += f"  {timedelta(seconds=round(left))} left" if left else ""
-            self.console.print(f"iteration {iteration}/{self.iterations}  {now}", highlight=False)

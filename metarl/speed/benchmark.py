@@ -52,30 +52,33 @@ GYMNASIUM_STEPS = 400  # environment steps of each lane in a Gymnasium row
 
 
 def measure_speed(
-    environments: Sequence[str],
-    tasks: int,
-    lanes: int,
-    horizon: int,
-    threads: int,
-    repeats: int,
-    console: Console,
+    environments: Sequence[str] = (),
+    tasks: int = 40,
+    lanes: int = 20,
+    horizon: int = 100,
+    threads: int = 0,
+    repeats: int = 3,
     only_environments: bool = False,
     every_update: bool = False,
     devices: Sequence[str] = (),
+    *,
+    quiet: bool = True,
 ) -> list[Row]:
-    """Measure every row for each environment; `console` says what is being measured.
+    """Measure every row for each environment; the same as `metarl speed`.
 
     Args:
         only_environments: leave out sampling, Gymnasium and training; no environment named then means all with physics.
         every_update: measure the update of every method instead, each on its own trial of the same size.
         devices: where adaptation and updates are measured, one after another (physics is the CPU's in any case); none
             named means all there are.
+        quiet: do not show what is being measured.
 
     Returns rows of `what`, `env`, `device`, `seconds`, `steps_per_second`, `ratio_to_physics` and `peak_mib`.
 
     Raises:
         InputError: an environment without MuJoCo physics, an impossible number, or a device that is not there.
     """
+    console = Console(stderr=True, quiet=quiet)
     for name, value, least in (("horizon", horizon, 1), ("threads", threads, 0), ("repeats", repeats, 1)):
         check_number(f"--{name}", value, least=least)
     if not environments:

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from metarl.core.types import Metrics
 from metarl.runs.checkpoint import Checkpoint
-from metarl.runs.logger import Charts, MetricsFile, ProgressLine, read_metrics
+from metarl.runs.logger import Charts, MetricsFile, describe, rate, read_metrics
+from metarl.runs.progress import ProgressLine
 from metarl.runs.run_directory import RunDirectory
 from metarl.runs.until import UNSEEN, last_point, target_of
 
@@ -46,7 +47,7 @@ class Recorder:
             console.out(f"again: {again}, until when their lines wait in {self._log.again_path.name}", highlight=False)
         self._lines = read_metrics(run.metrics_path)
         self.charts = Charts(run.path, run.config_text, world.curves, done.iteration)
-        self.progress = ProgressLine(console, self.config.iterations, done.iteration)
+        self.progress = ProgressLine(console, "training", "iteration", self.config.iterations, done.iteration)
         self.ended = self._end()
         """Why training ends here; empty while it goes on."""
 
@@ -74,7 +75,7 @@ class Recorder:
         self.ended = self._end()
         if done.iteration % self.config.checkpoint_every == 0 or self.ended:
             self.save()
-        self.progress.update(done.iteration, metrics)
+        self.progress.update(done.iteration, f"{describe(metrics)}  {rate(metrics)}")
 
     def describe(self) -> str:
         """What was done, how long it took, and why it ended."""

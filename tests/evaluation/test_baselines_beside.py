@@ -110,3 +110,10 @@ def test_a_baseline_shares_what_the_run_chose_and_keeps_what_makes_it_another_me
     assert others["cavia"].algo.inner_lr == 1.0  # its rate means something else
     written = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
     assert dataclasses.asdict(others["random-init"].train) == written["train"]
+
+
+def test_what_learns_nothing_is_not_trained(compared_run: Path) -> None:
+    record = json.loads((compared_run / "evaluation.json").read_text())
+    assert record["compared"]["random-init"]["iteration"] == record["compared"]["random-init"]["env_steps"] == 0
+    assert not (compared_run / "compare" / "random-init" / "checkpoints").exists()
+    assert (compared_run / "compare" / "multitask" / "checkpoints").exists()

@@ -1,5 +1,10 @@
 """Pictures of adaptation: files that can be read back, of the frames that were played; and what cannot be drawn."""
 
+import json
+import signal
+import subprocess
+import sys
+from fractions import Fraction
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -49,7 +54,7 @@ def test_the_returns_on_screen_are_those_of_the_paths(run: Path, drawn: list[str
     policy = load(run)
     for adapted in policy.practise(1, 1, seed=3):
         positions, totals = [], []
-        for total in returns_so_far(policy.setup.env, adapted, Address(3)):
+        for total, _ in returns_so_far(policy.setup.env, adapted, Address(3)):
             positions.append(policy.setup.env.position[0].copy())  # type: ignore[attr-defined]
             totals.append(total)
         distances = np.linalg.norm(np.array(positions[1:]) - policy.setup.env.tasks["goal"][0], axis=1)
@@ -78,7 +83,7 @@ def test_a_gif_can_be_read_back(run: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", [".mp4", ".gif"])
 def test_frames_come_out_as_they_went_in(kind: str) -> None:
     levels = [20, 80, 140, 200, 250]
-    film = encode((np.full((64, 96, 3), level, np.uint8) for level in levels), 5, kind)
+    film = encode((np.full((64, 96, 3), level, np.uint8) for level in levels), Fraction(5), kind)
     read = iio.imread(film, extension=kind, plugin="pyav" if kind == ".mp4" else "pillow")
     assert read.shape == (5, 64, 96, 3)
     np.testing.assert_allclose(read.mean(axis=(1, 2, 3)), levels, atol=3)
@@ -119,3 +124,74 @@ def test_what_cannot_be_drawn_is_refused_and_nothing_is_written(metarl: Command,
     assert_refused(metarl("render", "cheetah", "--out", "map.png"), "no map", ".mp4")
     assert_refused(metarl("render", "cheetah", "--out", "film.gif", "--split", "outside"), "no split 'outside'")
     assert snapshot(tmp_path) == before
+
+
+def test_what_is_practised_is_what_an_evaluation_meets(metarl: Command, run: Path) -> None:
+    # The same task, starts and actions: the returns before each adaptation are those that the evaluation tells.
+    record = json.loads(metarl("evaluate", "run", "--tasks", "3", "--adaptations", "3", "--json").out)
+    for task in range(3):
+        *_, last = load(run).practise(task, 3)
+        np.testing.assert_allclose(last.returns, record["per_task"][task][:3], rtol=1e-6)
+
+
+def test_a_film_shows_as_much_as_is_asked_for(metarl: Command, run: Path) -> None:
+    # Five steps of 0.1 s are pictures 0, 2, 4 and the last one at 5 a second; time runs as it does there.
+    asked = ["--tasks", "1", "--adaptations", "1", "--size", "200", "100", "--fps", "5"]
+    assert metarl("render", "run", "--out", "few.mp4", *asked).code == 0
+    assert iio.imread("few.mp4", plugin="pyav").shape == (4, 100 + 2 * CAPTION, 400, 3)
+    assert iio.immeta("few.mp4", plugin="pyav")["fps"] == 5
+    assert metarl("render", "run", "--out", "short.mp4", *asked, "--steps", "2").code == 0
+    assert len(iio.imread("short.mp4", plugin="pyav")) == 2
+    for option, value in (("--fps", "0"), ("--steps", "0"), ("--size", "0")):
+        given = [option, value, value] if option == "--size" else [option, value]
+        assert_refused(metarl("render", "run", "--out", "no.mp4", *given), f"{option} is 0")
+
+
+def test_only_pictures_that_are_shown_are_drawn(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = load(run)
+    family, real, drawn = type(policy.setup.env), type(policy.setup.env).render_lane, []
+
+    def noted(self: object, lane: int = 0, **paths: object) -> np.ndarray:
+        drawn.append(lane)
+        return real(self, lane, **paths)  # type: ignore[arg-type]
+
+    noted.__annotations__ = real.__annotations__
+    monkeypatch.setattr(family, "render_lane", noted)
+    render_run(run, tmp_path / "film.mp4", tasks=1, adaptations=1, fps=5)
+    assert len(drawn) == 2 * 4
+
+
+def test_the_best_checkpoint_is_drawn_evaluated_and_exported_where_it_is_asked_for(metarl: Command) -> None:
+    assert metarl(*train_arguments("seen", iterations=4), "--evaluate-every", "1").code == 0
+    lines = [json.loads(line) for line in Path("seen/metrics.jsonl").read_text().splitlines()]
+    unseen = [line["unseen/return/round_1"] for line in lines]
+    best = 1 + unseen.index(max(unseen))
+    record = metarl("evaluate", "seen", "--tasks", "2", "--checkpoint", "best", "--json")
+    assert json.loads(record.out)["iteration"] == best
+    asked = ["--tasks", "1", "--adaptations", "0", "--checkpoint", "3"]
+    assert metarl("render", "seen", "--out", "film.gif", *asked).code == 0
+    assert metarl("export", "seen", "--out", "policy", "--checkpoint", "best").code == 0
+    assert_refused(metarl("evaluate", "seen", "--checkpoint", "9"), "keeps no checkpoint '9'", "best")
+
+
+LONG = ["train", "point-nav", "maml-vpg", "--tasks", "2", "--lanes", "2", "--env.horizon", "2000", "--algo.hidden", "4"]
+
+
+def test_a_film_that_is_interrupted_ends_where_it_is(metarl: Command, tmp_path: Path) -> None:
+    assert metarl(*LONG, "--threads", "1", "--iterations", "1", "--out", "run").code == 0
+    command = [sys.executable, "-m", "metarl", "render", "run", "--out", "film.mp4", "--adaptations", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("picture ")  # the first one is drawn
+        process.send_signal(signal.SIGINT)
+        *_, stopped, last = process.stderr.read().splitlines()
+    assert process.returncode == 130
+    assert stopped.startswith("stopped: ") and last.startswith("metarl: error: interrupted")
+    assert len(iio.imread(tmp_path / "film.mp4", plugin="pyav")) == int(stopped.split()[1])
+
+
+def test_a_script_that_has_drawn_a_robot_ends_without_a_word(metarl: Command, tmp_path: Path) -> None:
+    assert metarl(*train_arguments("cheetah", iterations=1, environment="half-cheetah-dir")).code == 0
+    script = "import metarl; metarl.render('cheetah', 'film.mp4', tasks=1, adaptations=0, steps=1, size=(64, 48))"
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
