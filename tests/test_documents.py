@@ -123,6 +123,7 @@ def test_a_pages_python_runs(page: Path, tmp_path: Path, monkeypatch: pytest.Mon
     programs = [block for block in blocks(page, "python") if name_of(block) is None]
     assert programs or page.stem == "my-method"
     for program in programs:
+        program = program.replace("lanes=5)", "lanes=5, threads=1, torch_threads=1)")
         exec(compile(program, page.name, "exec"), {"__name__": "page"})
     for path in tmp_path.glob("*.py"):
         sys.modules.pop(path.stem, None)
@@ -200,8 +201,8 @@ def test_the_notebooks_cells_run_in_little(
     smaller = {
         "= 30, 20": "= 5, 2",
         "tasks=40, adaptations=3": "tasks=2, adaptations=1",
-        "=20)": "=2)",
-        "every=3": "every=30",
+        "episodes=20": "episodes=2",
+        "size=(200, 150), fps=5": "size=(32, 32), fps=1",
     }
     namespace: dict[str, object] = {}
     for cell in cells:
