@@ -23,7 +23,7 @@ from page_blocks import DOCS, write_files
 PICTURES = DOCS / "pictures"
 CURVES = {
     ("return/round_0", "return/round_1"): "before adaptation it cannot know; the gap is what adaptation is worth",
-    ("update/kl",): "how far an update moved: just below the limit",
+    ("update/kl",): "how far an update moved: below its limit, 0.01",
     ("policy/std",): "exploration: falls slowly",
     ("update/gradient_norm",): "the meta-gradient: no jumps by ten",
 }
@@ -61,7 +61,9 @@ def explained_curves(run: Path) -> None:
         for name, colour in zip(names, ("#9aa5d8", "#3f51b5") if len(names) > 1 else ("#3f51b5",), strict=True):
             axes.plot([line["iteration"] for line in lines], [line[name] for line in lines], color=colour, label=name)
         axes.set_title(meaning, fontsize=9, loc="left")
-        axes.legend(fontsize=8, frameon=False)
+        axes.legend(fontsize=8, frameon=False, loc="lower right" if names[0].startswith("update") else "best")
+        if names[0].startswith("update"):
+            axes.set_ylim(bottom=0)
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_xlabel("iteration", fontsize=8)
         axes.tick_params(labelsize=8)
