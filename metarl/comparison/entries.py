@@ -16,7 +16,7 @@ from metarl.comparison.claims import Claim
 from metarl.comparison.suite import Cell
 from metarl.evaluation.identity import EvaluationIdentity, read_evaluations
 from metarl.runs.config import read_yaml
-from metarl.runs.logger import CURVES, curves_of, read_metrics
+from metarl.runs.metrics import CURVES, curves_of, read_metrics
 from metarl.runtime.files import write_atomic
 
 FOLDER = "results"

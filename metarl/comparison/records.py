@@ -14,7 +14,7 @@ import numpy as np
 
 from metarl.evaluation.identity import EvaluationIdentity, best_known, read_evaluations
 from metarl.runs.config import FREE_ON_RESUME, options_of_then, read_yaml
-from metarl.runs.logger import CURVES, curves_of, read_metrics
+from metarl.runs.metrics import CURVES, curves_of, read_metrics
 from metarl.runs.user_code import own_names
 from metarl.runs.worlds import algorithm_config, environment_config
 from metarl.runtime.errors import InputError, StorageError

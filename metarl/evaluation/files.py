@@ -16,7 +16,7 @@ from metarl.evaluation.baselines import baseline_directory
 from metarl.evaluation.charts import picture_of, png, write_charts
 from metarl.evaluation.identity import FILE, EvaluationIdentity, identity_of, places_of, read_evaluations
 from metarl.evaluation.tables import csv_text
-from metarl.runs.logger import quiet_writers
+from metarl.runs.loggers import quiet_writers
 from metarl.runs.run_directory import RunDirectory
 from metarl.runtime.errors import StorageError
 from metarl.runtime.files import as_json, write_atomic

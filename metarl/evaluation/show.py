@@ -14,7 +14,7 @@ from metarl.evaluation.identity import read_evaluations
 from metarl.evaluation.tables import columns
 from metarl.runs.checkpoint import iterations_kept
 from metarl.runs.config import read_yaml
-from metarl.runs.logger import curves_of, describe, read_metrics
+from metarl.runs.metrics import curves_of, describe, read_metrics
 from metarl.runs.presets import default_config
 from metarl.runs.run_directory import RunDirectory
 from metarl.runs.until import UNSEEN

@@ -8,7 +8,7 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from metarl.runs.logger import CURVES
+from metarl.runs.metrics import CURVES
 
 LEVELS = {"informed": "knowing the task", "random": "random actions"}  # in the order in which they are shown
 

@@ -63,6 +63,8 @@ class TrainConfig:
     iterations), or unseen/return=250 (of the newest evaluation on unseen tasks)."""
     minutes: float = number(0.0, least=0.0)
     """End after so many minutes (0: no limit); `metarl resume` goes on for as many again."""
+    log: tuple[Literal["tensorboard", "csv", "wandb"], ...] = ("tensorboard",)
+    """Where curves are shown besides metrics.jsonl: TensorBoard, metrics.csv, Weights & Biases (`metarl[wandb]`)."""
 
     def __post_init__(self) -> None:
         check_ranges(self, "")
@@ -72,7 +74,7 @@ class TrainConfig:
 # Fields that may differ when a run is taken up again: they change where and how long, not what.
 FREE_ON_RESUME = {
     "train": {
-        *("iterations", "until", "minutes", "evaluate_every", "checkpoint_every", "keep_checkpoints"),
+        *("iterations", "until", "minutes", "evaluate_every", "checkpoint_every", "keep_checkpoints", "log"),
         *("device", "threads", "groups", "tasks_at_once"),
     },
     "env": {"processes", "timeout"},

@@ -1,4 +1,4 @@
-"""A run's folder: `config.yaml`, `metrics.jsonl`, `checkpoints/`, TensorBoard events; and once it was evaluated
+"""A run's folder: `config.yaml`, `metrics.jsonl`, `checkpoints/`, TensorBoard events, `source.diff`; and once it was evaluated
 `evaluations/IDENTITY/` for each evaluation, the newest on test tasks also as `evaluation.json`, `evaluation.csv`,
 `adaptation.png` and `evaluation/`, and, with baselines, their runs in `compare/`. `.lock` says who writes it, and
 `metrics.again.jsonl` keeps the lines of iterations that are being done again."""
@@ -17,7 +17,8 @@ import torch
 from metarl.runs.checkpoint import Checkpoint, Shapes, iterations_kept, load_checkpoint, save_checkpoint
 from metarl.runs.config import RunConfig, TrainConfig, options_from_dict, read_yaml, to_yaml
 from metarl.runs.continuing import changes, mismatch
-from metarl.runs.logger import MetricsFile, read_metrics
+from metarl.runs.metrics import MetricsFile, read_metrics
+from metarl.runs.source import state_of_source
 from metarl.runs.user_code import files_of, under_recorded_names
 from metarl.runtime.errors import InputError, StorageError
 from metarl.runtime.files import PARTIAL, slug, write_atomic
@@ -96,7 +97,13 @@ class RunDirectory:
     def create(self, config: RunConfig, facts: Mapping[str, Any] = MappingProxyType({})) -> None:
         """Lay out the folder of a new run, which is there; InputError where there is something in it."""
         self._refuse_what_is_taken()  # again: another process may have been here before the lock was ours
-        self._write_config(config, files_of(config, self.path), facts)
+        files = files_of(config, self.path)
+        own = [Path(record["file"]).parent for record in files.values()]
+        states, changes = state_of_source([Path.cwd(), *own, Path(__file__).parent])
+        self._write_config(config, files, {**facts, **({"source": states} if states else {})})
+        with suppress(StorageError):  # a run needs it for nothing
+            if changes:
+                write_atomic(self.path / "source.diff", changes)
 
     def reopen(self, config: RunConfig, shapes: Shapes) -> None:
         """Check that `config` continues this run, say what has changed around it, and record where it now runs.
@@ -120,7 +127,7 @@ class RunDirectory:
             logger.warning("%s", line)
         if checkpoint is None:  # before the config may promise earlier checkpoints
             MetricsFile(self.metrics_path, 0)
-        facts = {name: values[name] for name in ("began_from",) if name in values}
+        facts: dict[str, Any] = {name: values[name] for name in ("began_from", "source") if name in values}
         facts |= {"went_on_from": done} if done else {}  # proof that there was a checkpoint
         self._write_config(under_recorded_names(config, values, self.path), files, facts)
 

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from metarl.core.types import Metrics
 from metarl.runs.checkpoint import Checkpoint
-from metarl.runs.logger import Charts, MetricsFile, describe, rate, read_metrics
+from metarl.runs.loggers import Logs, Shown
+from metarl.runs.metrics import MetricsFile, describe, rate, read_metrics
 from metarl.runs.progress import ProgressLine
 from metarl.runs.run_directory import RunDirectory
 from metarl.runs.until import UNSEEN, last_point, target_of
@@ -46,7 +47,7 @@ class Recorder:
             again = f"iterations {done.iteration + 1} to {self._log.done_before}, of which there is no sound checkpoint"
             console.out(f"again: {again}, until when their lines wait in {self._log.again_path.name}", highlight=False)
         self._lines = read_metrics(run.metrics_path)
-        self.charts = Charts(run.path, run.config_text, world.curves, done.iteration)
+        self.logs = Logs(self.config.log, Shown(run.path, run.config_text, world.curves, done.iteration))
         self.progress = ProgressLine(console, "training", "iteration", self.config.iterations, done.iteration)
         self.ended = self._end()
         """Why training ends here; empty while it goes on."""
@@ -71,7 +72,7 @@ class Recorder:
         if self._is_best(metrics):
             self.run.save_best(done)
         self._lines.append(metrics)
-        self.charts.write(metrics, done.iteration)
+        self.logs.write(metrics, done.iteration)
         self.ended = self._end()
         if done.iteration % self.config.checkpoint_every == 0 or self.ended:
             self.save()
@@ -117,4 +118,4 @@ def recording(world: "World", run: RunDirectory | None, done: Checkpoint, consol
             logger.error("iteration %d could not be saved: %s", recorder.newest.iteration, error)
         raise
     finally:
-        recorder.charts.close()
+        recorder.logs.close()

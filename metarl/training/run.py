@@ -16,7 +16,8 @@ from metarl.runs.checkpoint import Checkpoint, shapes_of
 from metarl.runs.config import RunConfig, TrainConfig, read_yaml
 from metarl.runs.continuing import taken_up
 from metarl.runs.load import config_from, load_config, train_options
-from metarl.runs.logger import CURVES, curves_of, read_metrics
+from metarl.runs.loggers import check_logs
+from metarl.runs.metrics import CURVES, curves_of, read_metrics
 from metarl.runs.run_directory import RunDirectory, latest_run_path, make_run_path
 from metarl.runs.until import UNSEEN
 from metarl.runs.worlds import is_few_shot
@@ -201,6 +202,7 @@ def at_work(asked: Job, console: Console) -> Iterator[Work]:
         config = value_of_first(config)
         world: World = set_up_few_shot(config) if is_few_shot(config.environment) else set_up(config)
         check_target(world)
+        check_logs(config.train.log)
         start, facts = fresh_state(world), dict[str, Any]()
         if rank() == 0 and begin_from:
             start, facts = begun_from(world, start, RunDirectory.existing(begin_from), trust)

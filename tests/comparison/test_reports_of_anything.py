@@ -13,7 +13,7 @@ from support.made_up import Page, evaluated, report, runs, write_run
 
 from metarl.comparison.records import find_runs, read_record, told_apart
 from metarl.comparison.results import write_results
-from metarl.runs.logger import MetricsFile, read_metrics
+from metarl.runs.metrics import MetricsFile, read_metrics
 
 __all__ = ["runs"]
 NAN, INFINITY = float("nan"), float("inf")

@@ -12,6 +12,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
+from metarl.runs import loggers
+from metarl.runs.loggers import on_board
+
 
 def charts(run: Path) -> EventAccumulator:
     accumulator = EventAccumulator(str(run), size_guidance={"scalars": 0, "tensors": 0})
@@ -22,9 +25,10 @@ def charts(run: Path) -> EventAccumulator:
 def assert_charts_show_the_metrics(run: Path) -> None:
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     shown = charts(run)
-    assert set(shown.Tags()["scalars"]) == lines[0].keys() - {"iteration"}
-    for name in shown.Tags()["scalars"]:
-        points = shown.Scalars(name)
+    names = {name: on_board(name) for name in lines[0].keys() - {"iteration"}}
+    assert set(shown.Tags()["scalars"]) == set(names.values())
+    for name, there in names.items():
+        points = shown.Scalars(there)
         assert [point.step for point in points] == [line["iteration"] for line in lines]
         assert [point.value for point in points] == [np.float32(line[name]) for line in lines]
 
@@ -36,8 +40,9 @@ def test_charts_hold_every_metric_at_its_iteration_the_config_and_the_layout(fin
     assert (finished_run / "config.yaml").read_text() in text.tensor_proto.string_val[0].decode()
     (layout,) = shown.Tensors("custom_scalars__config__")
     (category,) = layout_pb2.Layout.FromString(layout.tensor_proto.string_val[0]).category
-    (chart,) = category.chart
-    assert list(chart.multiline.tag) == ["return/round_0", "return/round_1"]
+    training, unseen = category.chart
+    assert list(training.multiline.tag) == ["return/round_0", "return/round_1"]
+    assert list(unseen.multiline.tag) == ["return/unseen_round_0", "return/unseen_round_1"]
 
 
 def test_the_table_of_hyperparameters_holds_the_config_and_needs_no_run_of_its_own(finished_run: Path) -> None:
@@ -62,15 +67,13 @@ def test_iterations_done_twice_are_shown_once(metarl: Command, run: Path) -> Non
 def test_points_can_be_seen_while_the_run_goes_on(
     metarl: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from metarl.runs import logger
+    seen, write = [], loggers.TensorBoard.write
 
-    seen, write = [], logger.Charts.write
+    def look_after_writing(board: loggers.TensorBoard, metrics: dict[str, float], iteration: int) -> None:
+        write(board, metrics, iteration)
+        seen.append([point.step for point in charts(tmp_path / "run").Scalars("sampling/env_steps")])
 
-    def look_after_writing(charts_: logger.Charts, metrics: dict[str, float], iteration: int) -> None:
-        write(charts_, metrics, iteration)
-        seen.append([point.step for point in charts(tmp_path / "run").Scalars("env_steps")])
-
-    monkeypatch.setattr(logger.Charts, "write", look_after_writing)
+    monkeypatch.setattr(loggers.TensorBoard, "write", look_after_writing)
     assert metarl(*train_arguments("run", iterations=2)).code == 0
     assert seen == [[1], [1, 2]]
 
@@ -90,5 +93,12 @@ def test_a_broken_writer_is_a_warning_and_changes_nothing(
     monkeypatch.setattr(f"torch.utils.tensorboard.SummaryWriter.{broken}", fail)
     assert metarl(*train_arguments("run", iterations=4)).code == 0
     (warning,) = [record.getMessage() for record in caplog.records if record.name == "metarl"]
-    assert "TensorBoard failed (No space left on device)" in warning
+    assert "tensorboard failed (No space left on device)" in warning
     assert end_result(tmp_path / "run") == end_result(finished_run)
+
+
+def test_curves_come_first_on_the_board_and_unseen_tasks_beside_those_of_training() -> None:
+    names = ("env_steps", "update/kl", "time/update", "unseen/return/round_1", "return/round_1", "sampling/diverged")
+    groups = sorted({on_board(name).split("/")[0] for name in names})  # as TensorBoard shows them
+    assert groups == ["return", "sampling", "time", "update"]
+    assert on_board("unseen/return/round_1") == "return/unseen_round_1"

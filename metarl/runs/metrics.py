@@ -1,22 +1,13 @@
-"""Where a run's numbers go: `metrics.jsonl`, TensorBoard, and a live line on the terminal.
-
-`metrics.jsonl` is part of the run. Charts are guests: TensorBoard may fail, and training goes on.
-"""
+"""A run's numbers: `metrics.jsonl`, which is part of it, and the curves among them."""
 
 import contextlib
 import logging
 import math
 import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from metarl.core.types import Metrics
-from metarl.runs.config import FREE_ON_RESUME
 from metarl.runtime.errors import StorageError
 from metarl.runtime.files import MOST_LINES, as_json, is_number, parse_json, read_file, write_atomic
 
@@ -98,67 +89,6 @@ def _is_measured(line: Any) -> bool:
     return all(value is None or is_number(value) for value in line.values())
 
 
-class Charts:
-    """TensorBoard event files, under the same names as in `metrics.jsonl`."""
-
-    def __init__(self, directory: Path, config_text: str, curves: dict[str, list[str]], iterations_done: int) -> None:
-        self._writer: Any = None
-        with self._as_a_guest():
-            from torch.utils.tensorboard import SummaryWriter  # slow to import
-            from torch.utils.tensorboard.summary import hparams
-
-            quiet_writers()
-            self._writer = SummaryWriter(str(directory), purge_step=iterations_done + 1)
-            self._writer.add_text("config", f"```yaml\n{config_text}\n```")
-            # `add_hparams` would put the run's row into a run of its own. And the list of columns is left out:
-            # TensorBoard shows that of one run for all, where without it every option of every algorithm has a column.
-            for summary in hparams(hyperparameters(config_text), {})[1:]:
-                self._writer.file_writer.add_summary(summary)
-            self._writer.add_custom_scalars(
-                {name: {"before and after adaptation": ["Multiline", tags]} for name, tags in curves.items()}
-            )
-
-    def write(self, metrics: Metrics, iteration: int) -> None:
-        """Add a point to every curve, for whoever watches now and after whatever ends the run."""
-        if self._writer is None:
-            return
-        with self._as_a_guest():
-            for name, value in metrics.items():
-                if name != "iteration":
-                    self._writer.add_scalar(name, value, iteration)
-            self._writer.flush()
-
-    def close(self) -> None:
-        """Stop the writer's thread."""
-        if self._writer is None:
-            return
-        with self._as_a_guest():
-            self._writer.close()
-
-    @contextmanager
-    def _as_a_guest(self) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:  # whatever a chart does, training goes on
-            logger.warning("TensorBoard failed (%s); training goes on without charts", error)
-            self._writer = None
-
-
-def quiet_writers() -> None:
-    """From now on TensorBoard's threads print no traceback of what stops them.
-
-    It raises that again for whoever writes next, who says it in a line.
-    """
-    before = threading.excepthook
-
-    def sparing_writers(failure: Any) -> None:
-        if not type(failure.thread).__module__.startswith("tensorboard."):
-            before(failure)
-
-    if getattr(before, "__name__", None) != sparing_writers.__name__:  # not twice
-        threading.excepthook = sparing_writers
-
-
 CURVES = {"return": ("return/round_", ".1f"), "loss": ("loss/step_", ".3f"), "accuracy": ("accuracy/step_", ".1%")}
 """What is measured before and after each adaptation: how its metrics begin, and how it is printed."""
 
@@ -167,16 +97,6 @@ def curves_of(metrics: Metrics) -> dict[str, list[str]]:
     """The metrics of every curve that was measured, in order."""
     found = {what: [name for name in metrics if name.startswith(prefix)] for what, (prefix, _) in CURVES.items()}
     return {what: names for what, names in found.items() if names}
-
-
-def hyperparameters(config_text: str) -> dict[str, float | str]:
-    """What two runs' results may differ by: the names, the seed and every option of a `config.yaml`, as flat values."""
-    config = yaml.safe_load(config_text)
-    values = {name: config[name] for name in ("environment", "algorithm")}
-    for room in ("train", "env", "algo"):
-        without = {"torch_threads"} | FREE_ON_RESUME.get(room, set())
-        values |= {f"{room}.{name}": value for name, value in config[room].items() if name not in without}
-    return {name: value if type(value) in (int, float, str) else str(value) for name, value in values.items()}
 
 
 def describe(metrics: Metrics) -> str:
