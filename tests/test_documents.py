@@ -15,6 +15,7 @@ from support.command import Command
 import envs
 import metarl as library
 from metarl.cli import parse
+from metarl.comparison.suite_file import load_suite
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -150,6 +151,15 @@ def test_every_command_that_is_shown_is_one(page: Path, finished_run: Path, tmp_
         assert parse(named), words
 
 
+@pytest.mark.parametrize("page", ["benchmarks", "my-method"])
+def test_a_pages_suite_is_one(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_files(ROOT / "docs" / "my-method.md", tmp_path)
+    (text,) = blocks(ROOT / "docs" / f"{page}.md", "yaml")
+    (tmp_path / "suite.yaml").write_text(text)
+    assert len(load_suite("suite.yaml").cells) >= 9
+
+
 def test_the_documents_call_commands_by_their_names() -> None:
     for page in DOCUMENTS:
         assert not re.search(r"metarl benchmark|metarl train [^`\n]*--resume", page.read_text()), page.name
@@ -200,8 +210,9 @@ def test_the_notebooks_cells_run_in_little(
     monkeypatch.setitem(sys.modules, "IPython.display", display)  # type: ignore[arg-type]
     smaller = {
         "= 30, 20": "= 5, 2",
+        "lanes=LANES": "lanes=LANES, tasks=2, threads=1, torch_threads=1",
         "tasks=40, adaptations=3": "tasks=2, adaptations=1",
-        "episodes=20": "episodes=2",
+        "episodes=20, adaptations=3": "episodes=2",
         "size=(200, 150), fps=5": "size=(32, 32), fps=1",
     }
     namespace: dict[str, object] = {}
