@@ -22,10 +22,10 @@ from page_blocks import DOCS, write_files
 
 PICTURES = DOCS / "pictures"
 CURVES = {
-    ("return/round_0", "return/round_1"): "before adaptation it cannot know; the gap is what adaptation is worth",
-    ("update/kl",): "how far an update moved: below its limit, 0.01",
-    ("policy/std",): "exploration: falls slowly",
-    ("update/gradient_norm",): "the meta-gradient: no jumps by ten",
+    ("return/round_0", "return/round_1"): "before adaptation it cannot know;\nthe gap is what adaptation is worth",
+    ("update/kl",): "how far an update moved:\nbelow its limit, 0.01",
+    ("policy/std",): "exploration:\nfalls slowly",
+    ("update/gradient_norm",): "the meta-gradient:\nno jumps by ten",
 }
 
 
@@ -56,17 +56,17 @@ def film_frame(run: Path, picture: str, frame: int, *options: object) -> None:
 def explained_curves(run: Path) -> None:
     """The curves of a run, each with what to look for."""
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    figure = Figure(figsize=(9, 5.4), dpi=130, layout="constrained")
+    figure = Figure(figsize=(7.2, 6), dpi=130, layout="constrained")
     for axes, (names, meaning) in zip(figure.subplots(2, 2).flat, CURVES.items(), strict=True):
         for name, colour in zip(names, ("#9aa5d8", "#3f51b5") if len(names) > 1 else ("#3f51b5",), strict=True):
             axes.plot([line["iteration"] for line in lines], [line[name] for line in lines], color=colour, label=name)
-        axes.set_title(meaning, fontsize=9, loc="left")
-        axes.legend(fontsize=8, frameon=False, loc="lower right" if names[0].startswith("update") else "best")
+        axes.set_title(meaning, fontsize=11, loc="left")
+        axes.legend(fontsize=10, frameon=False, loc="lower right" if names[0].startswith("update") else "best")
         if names[0].startswith("update"):
             axes.set_ylim(bottom=0)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.set_xlabel("iteration", fontsize=8)
-        axes.tick_params(labelsize=8)
+        axes.set_xlabel("iteration", fontsize=10)
+        axes.tick_params(labelsize=10)
     figure.savefig(PICTURES / "curves-explained.png", facecolor="white")
 
 
