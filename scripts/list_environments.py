@@ -1,4 +1,4 @@
-"""Write what the registry says of every environment into docs/environments.md and the README's table.
+"""Write what the registry says of every environment into docs/environments.md.
 
 python scripts/list_environments.py
 """
@@ -15,7 +15,6 @@ from envs.facts import facts, variants
 from envs.registry import describe
 
 ROOT = Path(__file__).parents[1]
-BEGIN, END = "<!-- environments: scripts/list_environments.py -->\n", "<!-- end of environments -->\n"
 LEVELS = "## Levels\n"
 HEAD = """# Environments
 
@@ -84,17 +83,6 @@ def cell(text: object) -> str:
     return str(text).replace("|", "\\|")
 
 
-def short_table() -> str:
-    """The README's table."""
-    lines = ["| environment | what varies | task parameters | variants |", "|---|---|---|---|"]
-    for name, description in describe().items():
-        env = envs.make(name, 1, 1)
-        variants = ", ".join(f"`{variant}`" for variant in env.variants)
-        parameters = ", ".join(f"`{parameter}`" for parameter in env.tasks)
-        lines.append(f"| `{name}` | {cell(description)} | {parameters} | {variants} |")
-    return "\n".join(lines) + "\n"
-
-
 def table(*columns: str) -> list[str]:
     """A row for each environment, of its facts by these titles."""
     lines = ["| environment | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
@@ -160,11 +148,8 @@ def levels() -> str:
 
 
 def main() -> None:
-    """Write both."""
+    """Write it."""
     (ROOT / "docs" / "environments.md").write_text(definitions() + levels())
-    readme = (ROOT / "README.md").read_text()
-    start, end = readme.index(BEGIN) + len(BEGIN), readme.index(END)
-    (ROOT / "README.md").write_text(readme[:start] + short_table() + readme[end:])
 
 
 if __name__ == "__main__":

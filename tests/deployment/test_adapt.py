@@ -201,11 +201,11 @@ def test_what_cannot_be_played_or_seen_is_refused(finished_run: Path) -> None:
         adapted.observe(0.0, np.zeros(2))
 
 
-def test_the_readmes_script_runs_and_the_policy_ends_with_its_episode(
+def test_the_documents_script_runs_and_the_policy_ends_with_its_episode(
     finished_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    (script,) = [text.split("```")[0] for text in readme.split("```python\n")[1:] if "metarl.load(" in text]
+    page = (Path(__file__).parents[2] / "docs" / "runs.md").read_text()
+    (script,) = [text.split("```")[0] for text in page.split("```python\n")[1:] if "metarl.load(" in text]
     assert len([line for line in script.splitlines() if line.strip()]) <= 15
     monkeypatch.setattr(library, "load", lambda path: load(finished_run), raising=False)
     namespace: dict[str, Any] = {}
