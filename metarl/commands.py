@@ -253,7 +253,7 @@ class CompareCommand:
         from metarl.comparison.grid import dry_run
 
         console = Output()
-        if not is_suite(self.what):
+        if not is_suite(self.what, self.out, self.parallel, self.only, self.dry_run):
             tables, left_open = tables_of_runs(self.what)
             console.print(*tables, sep="\n")
             console.say("\n".join(left_open))

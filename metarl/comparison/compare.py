@@ -40,7 +40,7 @@ def compare(
         StorageError: the file system refused.
     """
     names = tuple(map(str, what))
-    if is_suite(names):
+    if is_suite(names, out, parallel, only):
         grid = Path(out) if out is not None else Path("grids") / load_suite(names[0], check_options=False).name
         work_on_suite(names[0], grid, parallel, Console(quiet=quiet), only)
         return read_json(grid / "results.json")
@@ -49,17 +49,19 @@ def compare(
     return compare_runs([Path(name) for name in names])[0]
 
 
-def is_suite(what: Sequence[str]) -> bool:
-    """Whether one suite is meant, and not folders of runs.
+def is_suite(what: Sequence[str], *options: Any) -> bool:
+    """Whether one suite is meant, and not folders of runs, which no `options` are for.
 
     Raises:
-        InputError: nothing is named, or a suite beside something else.
+        InputError: nothing is named, a suite beside something else, or an option for runs.
     """
     folders = [Path(name).is_dir() for name in what]
-    if not what:
-        raise InputError("nothing to compare — name a suite, or folders with runs in them")
+    if not what or "" in what:
+        raise InputError("nothing to compare is named — name a suite, or folders with runs in them")
     if len(what) > 1 and not all(folders):
         raise InputError(f"'{what[folders.index(False)]}' is no folder — name one suite alone, or folders with runs")
+    if folders[0] and any(options):
+        raise InputError("--out, --parallel, --only and --dry-run are for a suite — leave them out for runs")
     return not folders[0]
 
 

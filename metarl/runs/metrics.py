@@ -46,7 +46,7 @@ class MetricsFile:
                 os.fsync(file.fileno())  # a checkpoint, which is synced, must not outlive its lines
         except OSError as error:
             raise StorageError(
-                f"{self.path} cannot be written ({error.strerror}) — free space, then --resume"
+                f"{self.path} cannot be written ({error.strerror}) — free space, then metarl resume"
             ) from error
         if metrics["iteration"] >= self.done_before:
             self._forget_again()

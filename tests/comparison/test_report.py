@@ -125,6 +125,8 @@ def test_runs_are_compared_in_the_terminal_and_what_is_missing_is_said(metarl: C
 )
 def test_what_cannot_be_compared_is_refused(metarl: Command, words: list[str], expected: str) -> None:
     assert_refused(metarl("compare", *words), expected)
+    assert_refused(metarl("compare", ""), "nothing to compare is named")
+    assert_refused(metarl("compare", ".", "--only", "bandit"), "--only", "are for a suite")
 
 
 def test_the_former_name_of_comparing_and_measuring_is_refused_with_the_new_one(metarl: Command) -> None:

@@ -161,7 +161,8 @@ def test_the_suite_in_the_documents_is_one(tmp_path: Path) -> None:
     (tmp_path / "documented.yaml").write_text(text.split("```yaml\n")[1].split("```")[0])
     suite = load_suite(str(tmp_path / "documented.yaml"))
     seeds = {entry.name: len(cells) for entry, cells in suite.entries.items()}
-    assert seeds == {"maml-trpo": 3, "promp": 3, "promp-fast": 2}
+    swept = {f"promp-two-steps-inner-lr-{rate}": 2 for rate in ("0.05", "0.1", "0.2")}
+    assert seeds == {"maml-trpo": 3, "promp": 3, **swept}
 
 
 def test_options_of_every_kind_reach_the_command_line(tmp_path: Path) -> None:

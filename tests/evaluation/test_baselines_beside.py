@@ -1,7 +1,6 @@
 """`metarl evaluate --compare`: baselines are trained as the run was, once, and meet the very same tasks."""
 
 import csv
-import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -109,7 +108,7 @@ def test_a_baseline_shares_what_the_run_chose_and_keeps_what_makes_it_another_me
     assert others["maml-trpo"].algo.inner_lr == 0.3
     assert others["cavia"].algo.inner_lr == 1.0  # its rate means something else
     written = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
-    assert dataclasses.asdict(others["random-init"].train) == written["train"]
+    assert others["random-init"].as_dict()["train"] == written["train"]
 
 
 def test_what_learns_nothing_is_not_trained(compared_run: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from metarl.comparison.grid import learn
+from metarl.comparison.compare import work_on_suite
 
 pytestmark = [pytest.mark.gate, pytest.mark.timeout(1200)]
 
@@ -26,7 +26,7 @@ ENTRIES = (
 @pytest.mark.parametrize("name", ENTRIES)
 def test_a_method_does_what_is_claimed_of_it(name: str, tmp_path: Path) -> None:
     suite, entry = name.split(": ")
-    assert not learn(suite, tmp_path, 1, Console(), only=[f"{entry}/seed-0"])
+    assert not work_on_suite(suite, tmp_path, 1, Console(), only=[f"{entry}/seed-0"])
     record = json.loads((tmp_path / "results" / f"{entry}.json").read_text())
     result = record["seeds"]["0"]
     del result["curve"]

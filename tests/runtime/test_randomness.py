@@ -62,4 +62,5 @@ def test_purposes_keep_their_numbers() -> None:
         "UPDATE": 6,
         "AGENT": 7,
         "MOMENTS": 8,
+        "UNSEEN": 9,
     }
