@@ -33,7 +33,7 @@ def compare(
         quiet: show nothing.
 
     Returns what `results.json` of a suite holds: interquartile means with their intervals by environment and method,
-        over environments, and probabilities of improvement.
+        over environments, and probabilities of improvement; of runs `adaptations` and what is `missing`, too.
 
     Raises:
         InputError: an impossible suite, a folder that holds other runs, or one without runs.
@@ -44,9 +44,7 @@ def compare(
         grid = Path(out) if out is not None else Path("grids") / load_suite(names[0], check_options=False).name
         work_on_suite(names[0], grid, parallel, Console(quiet=quiet), only)
         return read_json(grid / "results.json")
-    from metarl.comparison.results import compare_runs
-
-    return compare_runs([Path(name) for name in names])[0]
+    return compare_runs([Path(name) for name in names])
 
 
 def is_suite(what: Sequence[str], *options: Any) -> bool:
@@ -65,13 +63,32 @@ def is_suite(what: Sequence[str], *options: Any) -> bool:
     return not folders[0]
 
 
+def compare_runs(folders: Sequence[Path]) -> dict[str, Any]:
+    """What the runs in or below folders say: figures as of a suite, `adaptations`, the measure of each environment and
+    method after 0, 1, … of them, and `missing`, a line about each run that is not finished or cannot be read.
+
+    Raises:
+        InputError: a folder that is not there, or no run that can be read.
+    """
+    from metarl.comparison.adaptation import adaptation_rows
+    from metarl.comparison.records import records_in
+    from metarl.comparison.results import summarise  # which import torch and scipy: launching does without
+
+    records, broken = records_in(folders)
+    missing = [f"{record.path}: {record.status}" for record in records if not record.is_finished]
+    return {**summarise(records), "adaptations": adaptation_rows(records), "missing": [*missing, *broken]}
+
+
 def tables_of_runs(folders: Sequence[str]) -> tuple[list[Table], list[str]]:
     """What the runs in or below folders say, for the terminal, and a line about each that is not finished or cannot be
-    read; raises as `compare`."""
-    from metarl.comparison.results import compare_runs, tables  # which import torch and scipy: launching does without
+    read; raises as `compare`. Of single seeds no probability of improvement is told."""
+    from metarl.comparison.adaptation import adaptation_tables
+    from metarl.comparison.results import tables
 
-    summary, left_open = compare_runs([Path(folder) for folder in folders])
-    return tables(summary), left_open
+    found = compare_runs([Path(folder) for folder in folders])
+    sure = [row for row in found["probability_of_improvement"] if row["low"] is not None]
+    shown = [*adaptation_tables(found["adaptations"]), *tables({**found, "probability_of_improvement": sure})]
+    return shown, found["missing"]
 
 
 def work_on_suite(

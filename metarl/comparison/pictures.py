@@ -17,7 +17,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from metarl.comparison.records import Record
+from metarl.comparison.adaptation import adaptation_row
+from metarl.comparison.records import Record, by_algorithm
 from metarl.comparison.statistics import matrix, performance_profile
 from metarl.evaluation.evaluate import bootstrap_interval
 
@@ -49,14 +50,6 @@ def styles(algorithms: Iterable[str]) -> dict[str, Style]:
     """A style for each method."""
     ways = itertools.cycle(Style(colour, line) for line in LINES for colour in COLOURS)
     return dict(zip(algorithms, ways, strict=False))
-
-
-def by_algorithm(records: Sequence[Record]) -> dict[str, list[Record]]:
-    """The runs of each method, methods in order of appearance."""
-    found: dict[str, list[Record]] = {}
-    for record in records:
-        found.setdefault(record.algorithm, []).append(record)
-    return found
 
 
 def learning_picture(records: Sequence[Record], style: dict[str, Style]) -> Picture | None:
@@ -114,18 +107,13 @@ def adaptation_picture(records: Sequence[Record], style: dict[str, Style]) -> Pi
     figure, axes = _axes(axis, f"{measure} on {_tasks_of(records)}")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     for algorithm, runs in by_algorithm(records).items():
-        curves = [curve for run in runs if (curve := run.adaptation_curve())]
-        if not curves:
+        row = adaptation_row(runs)
+        if not row:
             continue
-        points = min(len(curve["mean"]) for curve in curves)
-        per_seed = np.array([curve["mean"][:points] for curve in curves])  # [S, K + 1]
-        if len(curves) > 1:
-            low, high = bootstrap_interval(per_seed)
-        else:
-            low, high = (np.array(curves[0][name]) for name in ("low", "high"))
-        mean, x = per_seed.mean(axis=0), np.arange(points)
+        mean, low, high = (np.array(row[name]) for name in ("mean", "low", "high"))
+        x = np.arange(len(mean))
         _draw(axes, x, mean, low, high, algorithm, style[algorithm], marker="o")
-        rows += [(algorithm, *values, len(curves)) for values in zip(x, mean, low, high, strict=True)]
+        rows += [(algorithm, *values, row["seeds"]) for values in zip(x, mean, low, high, strict=True)]
     if not rows:
         return None
     for name, label in (("informed", "knowing the task"), ("random", "random actions")):

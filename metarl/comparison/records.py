@@ -256,6 +256,14 @@ def find_runs(folders: Sequence[Path]) -> Iterator[Path]:
                 yield run
 
 
+def by_algorithm(records: Sequence[Record]) -> dict[str, list[Record]]:
+    """The runs of each method, methods in order of appearance."""
+    found: dict[str, list[Record]] = {}
+    for record in records:
+        found.setdefault(record.algorithm, []).append(record)
+    return found
+
+
 def told_apart(records: Sequence[Record]) -> list[Record]:
     """The records, with the options in which they differ added to the names that they share."""
     free = FREE_ON_RESUME["train"] | {"seed", "torch_threads"}

@@ -16,14 +16,13 @@ import yaml
 
 from metarl.comparison.pictures import (
     adaptation_picture,
-    by_algorithm,
     learning_picture,
     overall_profile,
     profile_picture,
     styles,
     with_own_ids,
 )
-from metarl.comparison.records import Record, records_in
+from metarl.comparison.records import Record, by_algorithm, records_in
 from metarl.comparison.results import compared, interval, summarise
 from metarl.runtime.errors import InputError
 from metarl.runtime.files import write_atomic

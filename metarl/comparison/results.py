@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from metarl.comparison.entries import entry, write_entry
-from metarl.comparison.records import Record, read_record, records_in
+from metarl.comparison.records import Record, read_record
 from metarl.comparison.statistics import (
     Estimate,
     interquartile_mean,
@@ -194,31 +194,20 @@ def tables(summary: dict[str, Any]) -> list[Table]:
     overall = [(row["algorithm"], interval(row)) for row in summary["overall"]]
     better = [(row["algorithm"], row["over"], interval(row)) for row in summary["probability_of_improvement"]]
     return [
-        *_table("interquartile means", header, rows, caption),
-        *_table("over environments", ("algorithm", "share [95 %]"), overall),
-        *_table("probability of improvement", ("algorithm", "over", "P [95 %]"), better),
+        *plain_table("interquartile means", header, rows, caption),
+        *plain_table("over environments", ("algorithm", "share [95 %]"), overall),
+        *plain_table("probability of improvement", ("algorithm", "over", "P [95 %]"), better),
     ]
-
-
-def compare_runs(folders: Sequence[Path]) -> tuple[dict[str, Any], list[str]]:
-    """What all runs in or below some folders say, and a line about each that says nothing or less than it could.
-
-    Raises:
-        InputError: a folder that is not there, or no run that can be read.
-    """
-    records, broken = records_in(folders)
-    open_ = [f"{record.path}: {record.status}" for record in records if not record.is_finished]
-    return summarise(records), [*open_, *broken]
 
 
 def claims_table(entries: Sequence[dict[str, Any]]) -> list[Table]:
     """What was claimed, and of how many seeds it holds."""
     claimed = [each for each in entries if "claim" in each]
     rows = [(each["environment"], each["algorithm"], each["claim"], each["seeds_that_hold"]) for each in claimed]
-    return _table("claims", ("environment", "algorithm", "claim", "holds"), rows)
+    return plain_table("claims", ("environment", "algorithm", "claim", "holds"), rows)
 
 
-def _table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "") -> list[Table]:
+def plain_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "") -> list[Table]:
     """One table, or none without rows; a line divides what the first column tells apart."""
     table = Table(*header, title=title, caption=caption or None, box=SIMPLE, collapse_padding=True, pad_edge=False)
     for row, after in itertools.zip_longest(rows, rows[1:]):

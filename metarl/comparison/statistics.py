@@ -59,6 +59,13 @@ def _share_won(x: np.ndarray, y: np.ndarray) -> Any:
     return wins / (x.shape[-1] * y.shape[-1])
 
 
+def interval_over(seeds: int) -> str:
+    """What a 95 % interval is over, and what it holds fixed, where there are so many training seeds."""
+    if seeds > 1:
+        return f"95 %, over {seeds} training seeds; tasks fixed"
+    return "95 %, over tasks; training seed fixed"
+
+
 def performance_profile(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     """The share of scores `[R, M]` that reach each threshold `[P]`, mean over tasks; and its 95 % interval: `[3, P]`.
 

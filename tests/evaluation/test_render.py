@@ -11,6 +11,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 from support.command import Command, assert_refused, snapshot, train_arguments
+from support.processes import Job
 
 from metarl.deployment.adapt import load
 from metarl.evaluation import render
@@ -179,15 +180,14 @@ LONG = ["train", "point-nav", "maml-vpg", "--tasks", "2", "--lanes", "2", "--env
 
 def test_a_film_that_is_interrupted_ends_where_it_is(metarl: Command, tmp_path: Path) -> None:
     assert metarl(*LONG, "--threads", "1", "--iterations", "1", "--out", "run").code == 0
-    command = [sys.executable, "-m", "metarl", "render", "run", "--out", "film.mp4", "--adaptations", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
-        assert process.stderr is not None
-        assert process.stderr.readline().startswith("picture ")  # the first one is drawn
-        process.send_signal(signal.SIGINT)
-        *_, stopped, last = process.stderr.read().splitlines()
-    assert process.returncode == 130
+    film, log = tmp_path / "film.mp4", tmp_path / "log"
+    job = Job(["render", str(tmp_path / "run"), "--out", str(film), "--adaptations", "0"], log)
+    job.wait_for(lambda: log.exists() and "picture " in log.read_text())  # the first one is drawn
+    job.send(signal.SIGINT)
+    assert job.end() == 130
+    stopped, last = [line for line in log.read_text().splitlines() if not line.startswith("picture ")]
     assert stopped.startswith("stopped: ") and last.startswith("metarl: error: interrupted")
-    assert len(iio.imread(tmp_path / "film.mp4", plugin="pyav")) == int(stopped.split()[1])
+    assert len(iio.imread(film, plugin="pyav")) == int(stopped.split()[1])
 
 
 def test_a_script_that_has_drawn_a_robot_ends_without_a_word(metarl: Command, tmp_path: Path) -> None:
