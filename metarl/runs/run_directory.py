@@ -99,8 +99,8 @@ class RunDirectory:
         """Lay out the folder of a new run, which is there; InputError where there is something in it."""
         self._refuse_what_is_taken()  # again: another process may have been here before the lock was ours
         files = files_of(config, self.path)
-        own = [Path(record["file"]).parent for record in files.values()]
-        states, changes = state_of_source([Path.cwd(), *own, Path(__file__).parent])
+        own = [Path(record["file"]) for record in files.values()]
+        states, changes = state_of_source([Path.cwd(), *(file.parent for file in own), Path(__file__).parent], own)
         self._write_config(config, files, {**facts, **({"source": states} if states else {})})
         with suppress(StorageError):  # a run needs it for nothing
             if changes:

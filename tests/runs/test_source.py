@@ -2,11 +2,13 @@
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from support.command import Command, train_arguments
 
+from metarl.runs import source
 from metarl.runs.source import state_of_source
 
 
@@ -20,7 +22,7 @@ def git(folder: Path, *words: str) -> str:
 def repository(tmp_path: Path) -> Path:
     folder = tmp_path / "mine"
     folder.mkdir()
-    git(folder, "init", "-q")
+    git(folder, "init", "-q", "-b", "legs")
     (folder / "robot.py").write_text("legs = 4\n")
     git(folder, "add", "-A")
     git(folder, "commit", "-qm", "four legs")
@@ -31,6 +33,7 @@ def test_a_commit_and_no_changes(repository: Path) -> None:
     (state,), changes = state_of_source([repository, repository])
     assert state == {
         "repository": str(repository.resolve()),
+        "branch": "legs",
         "commit": git(repository, "rev-parse", "HEAD"),
         "changed": False,
     }
@@ -41,6 +44,54 @@ def test_changes_are_kept(repository: Path) -> None:
     (repository / "robot.py").write_text("legs = 3\n")
     (state,), changes = state_of_source([repository])
     assert state["changed"] and b"-legs = 4\n+legs = 3\n" in changes
+
+
+def test_own_code_that_was_never_committed_is_kept(repository: Path) -> None:
+    (repository / "own").mkdir()
+    for name in ("method.py", "notes.txt"):
+        (repository / "own" / name).write_text(f"{name}\n")
+    folders, method = [repository, repository / "own"], repository / "own/method.py"
+    (state,), changes = state_of_source(folders, [method])
+    assert state["changed"] and b"+method.py\n" in changes and b"notes.txt" not in changes
+    git(repository, "add", "own/method.py")
+    git(repository, "commit", "-qm", "a method")
+    assert not state_of_source(folders, [method])[0][0]["changed"]
+
+
+def test_kept_changes_can_be_applied_again(repository: Path) -> None:
+    (repository / "robot.py").write_text("legs = 3\n")
+    (repository / "method.py").write_text("steps = 1\n")
+    changes = state_of_source([repository], [repository / "method.py"])[1]
+    git(repository, "checkout", "-q", "robot.py")
+    (repository / "method.py").unlink()
+    subprocess.run(["git", "apply"], cwd=repository, input=changes, check=True)
+    assert (repository / "robot.py").read_text() == "legs = 3\n"
+    assert (repository / "method.py").read_text() == "steps = 1\n"
+
+
+def test_many_changes_are_cut_and_say_so(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (repository / "robot.py").write_text("legs = 3\n" * 100)
+    monkeypatch.setattr(source, "MOST", 200)
+    changes = state_of_source([repository])[1]
+    assert len(changes) < 260 and changes[200:].startswith(b"\n# cut after 200 of 1")
+
+
+def test_nothing_is_said_of_changes_that_git_takes_too_long_to_find(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, waits = subprocess.run, list[float]()
+
+    def slow(words: list[str], **options: Any) -> Any:
+        if "diff" in words:
+            waits.append(options["timeout"])
+            raise subprocess.TimeoutExpired(words, options["timeout"])
+        return real(words, **options)
+
+    (repository / "robot.py").write_text("legs = 3\n")
+    monkeypatch.setattr(subprocess, "run", slow)
+    (state,), changes = state_of_source([repository])
+    assert "changed" not in state and "commit" in state and changes == b""
+    assert 0 < waits[0] < source.SECONDS
 
 
 def test_where_there_is_no_repository_nothing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
