@@ -20,6 +20,7 @@ import yaml
 
 from metarl.core.types import Metrics
 from metarl.runs.config import FREE_ON_RESUME
+from metarl.runs.metrics import CURVES, read_metrics
 from metarl.runs.until import UNSEEN
 from metarl.runtime.errors import InputError
 from metarl.runtime.files import write_atomic
@@ -87,7 +88,10 @@ def check_logs(names: Sequence[str]) -> None:
     Raises:
         InputError: says how to install it.
     """
-    if "wandb" in names and importlib.util.find_spec("wandb") is None:
+    if "wandb" not in names:
+        return
+    found = importlib.util.find_spec("wandb")
+    if found is None or found.origin is None:  # it leaves folders `wandb/` where it ran, which are found as well
         raise InputError("--log wandb needs a package that is not there — pip install 'metarl[wandb]'")
 
 
@@ -106,12 +110,12 @@ class TensorBoard:
         # TensorBoard shows that of one run for all, where without it every option of every algorithm has a column.
         for summary in hparams(hyperparameters(shown.config_text), {})[1:]:
             self._writer.file_writer.add_summary(summary)
+        charts = {"before and after adaptation": ""}
+        if yaml.safe_load(shown.config_text)["train"]["evaluate_every"]:
+            charts["on unseen tasks"] = UNSEEN
         self._writer.add_custom_scalars(
             {
-                name: {
-                    "before and after adaptation": ["Multiline", tags],
-                    "on unseen tasks": ["Multiline", [on_board(UNSEEN + tag) for tag in tags]],
-                }
+                name: {title: ["Multiline", [on_board(where + tag) for tag in tags]] for title, where in charts.items()}
                 for name, tags in shown.curves.items()
             }
         )
@@ -130,31 +134,28 @@ class TensorBoard:
 
 def on_board(name: str) -> str:
     """What a metric is called in TensorBoard, which shows groups by the alphabet: so that curves come first, those of
-    unseen tasks beside those of training, and what was counted (`env_steps`) does not stand before all."""
+    unseen tasks beside those of training, and nothing else (`env_steps`, `policy/std`) stands before them."""
     if name.startswith(UNSEEN):
         curve, _, point = name.removeprefix(UNSEEN).partition("/")
         return f"{curve}/unseen_{point}"
-    return name if "/" in name else f"sampling/{name}"
+    if "/" not in name:
+        return f"sampling/{name}"
+    group = name.split("/")[0]
+    return name if group in CURVES or group > max(CURVES) else f"update/{name}"
 
 
 class CSV:
-    """`metrics.csv`: a row an iteration, a column a metric."""
+    """`metrics.csv`: a row an iteration, a column a metric. It is made of `metrics.jsonl`, which has each iteration
+    before this is told of it, so that it holds those before a run was taken up, too."""
 
     def __init__(self, shown: Shown) -> None:
-        self._path = shown.run / "metrics.csv"
+        self._path, self._lines_path = shown.run / "metrics.csv", shown.run / "metrics.jsonl"
         self._names: list[str] = []
-        self._rows: list[dict[str, Any]] = []
-        if self._path.exists():
-            with open(self._path, newline="") as file:
-                self._rows = [row for row in csv.DictReader(file) if int(row["iteration"]) <= shown.done]
-            self._names = list(self._rows[0]) if self._rows else []
         self._write_all()
 
     def write(self, metrics: Metrics, iteration: int) -> None:
         """Add a row; a metric that is new becomes a column of all."""
-        self._rows.append(dict(metrics))
-        if any(name not in self._names for name in metrics):
-            self._names += [name for name in metrics if name not in self._names]
+        if not metrics.keys() <= set(self._names):
             self._write_all()
             return
         with open(self._path, "a", newline="") as file:
@@ -164,10 +165,12 @@ class CSV:
         """Nothing is open between rows."""
 
     def _write_all(self) -> None:
+        rows = read_metrics(self._lines_path)
+        self._names = list(dict.fromkeys(name for row in rows for name in row))
         text = io.StringIO()
         writer = csv.DictWriter(text, self._names, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(self._rows)
+        writer.writerows(rows)
         write_atomic(self._path, text.getvalue().encode())
 
 

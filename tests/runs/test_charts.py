@@ -40,9 +40,26 @@ def test_charts_hold_every_metric_at_its_iteration_the_config_and_the_layout(fin
     assert (finished_run / "config.yaml").read_text() in text.tensor_proto.string_val[0].decode()
     (layout,) = shown.Tensors("custom_scalars__config__")
     (category,) = layout_pb2.Layout.FromString(layout.tensor_proto.string_val[0]).category
+    (training,) = category.chart
+    assert list(training.multiline.tag) == ["return/round_0", "return/round_1"]
+
+
+def test_unseen_tasks_have_a_chart_where_they_are_met(metarl: Command, tmp_path: Path) -> None:
+    assert metarl(*train_arguments("run", iterations=2), "--evaluate-every", "2").code == 0
+    shown = charts(tmp_path / "run")
+    assert [point.step for point in shown.Scalars("return/unseen_round_1")] == [2]
+    (layout,) = shown.Tensors("custom_scalars__config__")
+    (category,) = layout_pb2.Layout.FromString(layout.tensor_proto.string_val[0]).category
     training, unseen = category.chart
     assert list(training.multiline.tag) == ["return/round_0", "return/round_1"]
     assert list(unseen.multiline.tag) == ["return/unseen_round_0", "return/unseen_round_1"]
+
+
+def test_the_board_opens_on_a_curve(finished_run: Path) -> None:
+    groups = sorted({tag.split("/")[0] for tag in charts(finished_run).Tags()["scalars"]})  # as TensorBoard does
+    assert groups == ["return", "sampling", "time", "update"]
+    for own in ("critic/loss", "policy/std", "success"):  # of whatever method
+        assert on_board(own) > "return/unseen_round_9"
 
 
 def test_the_table_of_hyperparameters_holds_the_config_and_needs_no_run_of_its_own(finished_run: Path) -> None:

@@ -1,15 +1,20 @@
 """`--log`: CSV and Weights & Biases, each where it is asked for, right after resuming, and unable to stop a run."""
 
 import csv
+import importlib
 import importlib.util
 import json
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 from support.command import Command, assert_refused, end_result, snapshot, train_arguments
+
+from metarl.runs.loggers import check_logs
+from metarl.runtime.errors import InputError
 
 
 class FakeRun:
@@ -28,7 +33,7 @@ def wandb(monkeypatch: pytest.MonkeyPatch) -> list[FakeRun]:
     """What is asked of the package `wandb`, which need not be there."""
     runs: list[FakeRun] = []
     module: Any = ModuleType("wandb")
-    module.__spec__ = importlib.util.spec_from_loader("wandb", None)
+    module.__spec__ = ModuleSpec("wandb", None, origin="here")
     module.Settings = lambda **options: options
 
     def init(**options: Any) -> FakeRun:
@@ -64,6 +69,13 @@ def test_a_csv_file_goes_on_where_the_run_does(metarl: Command, tmp_path: Path) 
         path.unlink()
     assert metarl("resume", "run", "--iterations", "5").code == 0
     assert [line["iteration"] for line in lines_of(tmp_path / "run")] == [1, 2, 3, 4, 5]
+    assert_csv_is_the_metrics(tmp_path / "run")
+
+
+def test_a_csv_file_that_is_asked_for_later_holds_what_was_before(metarl: Command, tmp_path: Path) -> None:
+    assert metarl(*train_arguments("run", iterations=2)).code == 0
+    assert metarl("resume", "run", "--iterations", "3", "--log", "csv").code == 0
+    assert [line["iteration"] for line in lines_of(tmp_path / "run")] == [1, 2, 3]
     assert_csv_is_the_metrics(tmp_path / "run")
 
 
@@ -107,6 +119,18 @@ def test_a_package_that_is_not_there_is_refused_before_anything_is_written(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "wandb" else real(name, *more))
     assert_refused(metarl(*train_arguments("run"), "--log", "wandb"), "pip install 'metarl[wandb]'")
     assert not snapshot(tmp_path)
+
+
+def test_a_folder_that_weights_and_biases_has_left_is_not_its_package(
+    metarl: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "wandb").mkdir()
+    # nothing but this folder and Python's own is looked through, as where the package is not installed
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *(path for path in sys.path if "site-packages" not in path)])
+    monkeypatch.delitem(sys.modules, "wandb", raising=False)
+    importlib.invalidate_caches()
+    with pytest.raises(InputError, match="pip install"):
+        check_logs(["wandb"])
 
 
 def test_a_run_needs_no_log(metarl: Command, tmp_path: Path) -> None:
