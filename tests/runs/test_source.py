@@ -100,7 +100,7 @@ def test_where_there_is_no_repository_nothing_is_said(tmp_path: Path, monkeypatc
     assert state_of_source([Path.cwd()]) == ([], b"")
 
 
-def test_a_repositorys_settings_run_nothing(repository: Path) -> None:
+def test_programs_that_a_repository_names_for_showing_changes_are_not_run(repository: Path) -> None:
     trap = repository / "trap.sh"
     trap.write_text(f"#!/bin/sh\ntouch {repository}/sprung\n")
     trap.chmod(0o755)
