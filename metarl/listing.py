@@ -8,12 +8,15 @@ import tyro
 from rich.table import Table
 from rich.text import Text
 
-from envs.facts import facts, variants
-from envs.registry import describe
+from envs.contract.sources import Variant
+from envs.facts import facts
+from envs.registry import describe, environment_class
 from metarl.algorithms import ALGORITHMS
 from metarl.fewshot import SOURCES
 from metarl.output import Output
 from metarl.runs.presets import PRESETS
+
+FACTS = ("a step pays", "terminates", "control", "steps")
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,8 @@ def tables(what: str) -> Iterator[Table]:
     """Of "envs", "algos", "presets", or "all"; environments alone with what they pay and all of their variants."""
     sources = {name: source.description for name, source in SOURCES.items()}
     for kind, title, columns, rows in (
-        ("envs", "environments", ("environment", "tasks", "control", "steps"), _environments()),
-        ("envs alone", "what they pay", ("environment", "a step pays", "terminates"), _rewards()),
+        ("envs", "environments", ("environment", "tasks"), describe().items()),
+        ("envs alone", "what they pay", ("environment", *FACTS), _facts()),
         ("envs alone", "their variants", ("environment", "variant", "source"), _variants()),
         ("envs", "few-shot sources", ("labelled data", "tasks"), sources.items()),
         ("algos", "algorithms", ("algorithm", "learns from", "what it is"), _algorithms()),
@@ -50,21 +53,16 @@ def tables(what: str) -> Iterator[Table]:
             yield table
 
 
-def _environments() -> Iterator[tuple[str, ...]]:
-    for name, description in describe().items():
-        known = facts(name)
-        yield name, description, known["control"], known["steps"]
-
-
-def _rewards() -> Iterator[tuple[str, ...]]:
+def _facts() -> Iterator[tuple[str, ...]]:
     for name in describe():
         known = facts(name)
-        yield name, known["a step pays"], known["terminates"]
+        yield name, *(known[title] for title in FACTS)
 
 
 def _variants() -> Iterator[tuple[str, ...]]:
     for name in describe():
-        for variant, _, definition in variants(name):
+        for variant, definition in environment_class(name).variants.items():
+            assert isinstance(definition, Variant)  # of what is registered: tests/envs/test_facts.py
             yield name, variant, str(definition.source)
 
 

@@ -12,8 +12,8 @@ from metarl.core.distributions import Distribution
 from metarl.core.inner_loops import GradientSteps
 from metarl.core.inner_step import for_tasks
 from metarl.core.losses import INNER_LOSSES, PolicyLoss, log_likelihood_loss, masked_mean
-from metarl.core.more_inner_loops import RATE
 from metarl.core.networks import apply
+from metarl.core.rates_and_contexts import RATE
 from metarl.core.recurrent_policy import RecurrentPolicy
 from metarl.core.types import Action, Batch, Metrics, Params, Rollout, State, Trial
 from metarl.runtime.devices import read_back, sent

@@ -10,8 +10,8 @@ from torch import nn
 
 from metarl.core.inner_loops import GradientSteps
 from metarl.core.inner_step import Loss
-from metarl.core.more_inner_loops import ContextSteps, LearnedRates
 from metarl.core.proximal_steps import ProximalSteps
+from metarl.core.rates_and_contexts import ContextSteps, LearnedRates
 
 
 def all_parameters(loss: Loss[Any], model: nn.Module, config: Any) -> GradientSteps:

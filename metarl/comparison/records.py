@@ -14,12 +14,10 @@ import numpy as np
 
 from metarl.evaluation.identity import EvaluationIdentity, best_known, read_evaluations
 from metarl.runs.config import FREE_ON_RESUME, options_of_then, read_yaml
-from metarl.runs.metrics import CURVES, curves_of, read_metrics
+from metarl.runs.metrics import CURVES, curves_of, drawable, read_metrics
 from metarl.runs.user_code import own_names
 from metarl.runs.worlds import algorithm_config, environment_config
 from metarl.runtime.errors import InputError, StorageError
-
-LARGEST = 1e300  # of a number that is taken for one
 
 
 @dataclass(frozen=True)
@@ -178,7 +176,7 @@ def _read_metrics(path: Path) -> tuple[list[dict[str, Any]], list[str]]:
         lines = read_metrics(path)
     except StorageError:
         return [], [f"{path.name} cannot be read"]
-    numbers = [{name: value if abs(value) < LARGEST else math.nan for name, value in line.items()} for line in lines]
+    numbers = drawable(lines)
     broken = sum(any(math.isnan(value) for value in line.values()) for line in numbers)
     problems = [f"not all numbers of {broken} of {len(numbers)} iterations are finite"] if broken else []
     return numbers, problems if path.exists() else [f"no {path.name}"]

@@ -36,17 +36,26 @@ class Emitted(nn.Module):
         return (memory @ self.weight.mT).unflatten(-1, self.shape)
 
 
-class FiLM(nn.Module):
-    """A network of the observation whose hidden units h become h (1 + γ) + β before they are activated; γ and β are
-    emitted by the memory."""
+class Conditioned(nn.Module):
+    """A network of the observation that a memory moves: by what is emitted for each of its layers."""
 
-    def __init__(
-        self, memory_size: int, inputs: int, hidden: Sequence[int], outputs: int, activation: str, gain: float = 1.0
-    ) -> None:
+    def __init__(self, memory_size: int, inputs: int, hidden: Sequence[int], outputs: int, gain: float = 1.0) -> None:
         super().__init__()
         self.sizes = [inputs - memory_size, memory_size]
-        self.network = MLP(self.sizes[0], hidden, outputs, activation, gain)
-        self.emitted = nn.ModuleList(Emitted(memory_size, 2, units) for units in hidden)
+        self.network = MLP(self.sizes[0], hidden, outputs, "tanh", gain)
+        layers = itertools.pairwise([self.sizes[0], *hidden, outputs])
+        self.emitted = nn.ModuleList(Emitted(memory_size, *shape) for shape in self.shapes(list(layers)))
+
+    def shapes(self, layers: list[tuple[int, int]]) -> list[tuple[int, ...]]:
+        """Of what is emitted, for layers of so many inputs and outputs."""
+        raise NotImplementedError
+
+
+class FiLM(Conditioned):
+    """Hidden units h become h (1 + γ) + β before they are activated; γ and β are emitted by the memory."""
+
+    def shapes(self, layers: list[tuple[int, int]]) -> list[tuple[int, ...]]:
+        return [(2, units) for _, units in layers[:-1]]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x, memory = x.split(self.sizes, dim=-1)
@@ -58,17 +67,11 @@ class FiLM(nn.Module):
         return y
 
 
-class HyperNetwork(nn.Module):
-    """A network of the observation, all of whose weights and biases the memory moves."""
+class HyperNetwork(Conditioned):
+    """All weights and biases of the network are moved by what the memory emits."""
 
-    def __init__(
-        self, memory_size: int, inputs: int, hidden: Sequence[int], outputs: int, activation: str, gain: float = 1.0
-    ) -> None:
-        super().__init__()
-        self.sizes = [inputs - memory_size, memory_size]
-        self.network = MLP(self.sizes[0], hidden, outputs, activation, gain)
-        shapes = itertools.pairwise([self.sizes[0], *hidden, outputs])
-        self.emitted = nn.ModuleList(Emitted(memory_size, outs, ins + 1) for ins, outs in shapes)
+    def shapes(self, layers: list[tuple[int, int]]) -> list[tuple[int, ...]]:
+        return [(outs, ins + 1) for ins, outs in layers]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x, memory = x.split(self.sizes, dim=-1)
@@ -79,11 +82,11 @@ class HyperNetwork(nn.Module):
         return x
 
 
-CONDITIONED = {"film": FiLM, "hypernetwork": HyperNetwork}
+CONDITIONED: dict[str, type[Conditioned]] = {"film": FiLM, "hypernetwork": HyperNetwork}
 
 
 def body_of(head: str, memory_size: int, hidden: Sequence[int], gain: float = 1.0) -> Callable[[int, int], nn.Module]:
     """What makes a body of so many inputs and outputs, which reads a memory of M numbers as the `head` says."""
     if head in CONDITIONED:
-        return lambda inputs, outputs: CONDITIONED[head](memory_size, inputs, hidden, outputs, "tanh", gain)
+        return lambda inputs, outputs: CONDITIONED[head](memory_size, inputs, hidden, outputs, gain)
     return lambda inputs, outputs: MLP(inputs, hidden, outputs, "tanh", gain)

@@ -1,7 +1,7 @@
 """The inner loop: what a task starts from, how steps on its data move that, and the derivative of the way.
 
 *Meta-parameters* are what training across tasks learns: a model's initial parameters and, in some inner loops, more
-beside them (`more_inner_loops.py`, `proximal_steps.py`). *Task parameters* are what one task's model uses. An inner
+beside them (`rates_and_contexts.py`, `proximal_steps.py`). *Task parameters* are what one task's model uses. An inner
 loop is written for one task and for any loss: policies and models of labelled data adapt alike.
 """
 

@@ -10,7 +10,6 @@ once.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -93,19 +92,16 @@ class AdaptivePolicy:
         """Where it practises: the run's environment with one task, and lanes for all episodes of a round side by side,
         unless single steps are remembered, and so lane by lane."""
         lanes = 1 if self.setup.traits.remembers_steps else self.episodes
-        if lanes == 1:
-            return self.setup.env
+        return self.setup.env if lanes == 1 else self._another(lanes)
+
+    @cached_property
+    def beside(self) -> TaskEnv:
+        """Another environment like that of `setup`, with one task and one lane."""
+        return self._another(1)
+
+    def _another(self, lanes: int) -> TaskEnv:
         config = self.setup.config
         return set_up(replace(config, train=replace(config.train, lanes=lanes)), num_tasks=1).env
-
-    @contextmanager
-    def beside(self) -> Iterator[TaskEnv]:
-        """Another environment like the run's with one task and one lane, within the block."""
-        env = set_up(replace(self.setup.config, train=replace(self.setup.config.train, lanes=1)), num_tasks=1).env
-        try:
-            yield env
-        finally:
-            env.close()
 
     def adapt(self, env: AnyEnv, episodes: int = 20, adaptations: int = 1, seed: int = 0) -> "AdaptedPolicy":
         """The policy after it has played in `env`, which stays open.

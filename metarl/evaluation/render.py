@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from rich.console import Console
 
+from envs.adapters.episodes import FRAMES_PER_SECOND
 from envs.contract.base import TaskEnv
 from envs.engine.rendering import SIZE
 from metarl.deployment.adapt import AdaptedPolicy, AdaptivePolicy, load
@@ -37,7 +38,6 @@ from metarl.runtime.randomness import Address, Purpose
 from metarl.sampling.collect import blaming_environment
 
 KINDS = (".mp4", ".gif", ".png")
-STEPS_PER_SECOND = 10  # of what has no seconds
 CAPTION = 32  # pixels of a line of text
 FONT_SIZE = 18
 
@@ -90,9 +90,9 @@ def render_run(
     env, K = policy.setup.env, policy.adaptations if adaptations is None else adaptations
     check_drawable(type(env), out.suffix)
     is_map = out.suffix == ".png"
-    rate = Fraction(1 / getattr(env, "dt", 1 / STEPS_PER_SECOND)).limit_denominator(1000)
+    rate = Fraction(1 / getattr(env, "dt", 1 / FRAMES_PER_SECOND)).limit_denominator(1000)
     stride = 1 if is_map else max(1, math.ceil(rate / fps))
-    shown = Shown(size, stride, env.horizon if steps is None else min(steps, env.horizon))
+    shown = Excerpt(size, stride, env.horizon if steps is None else min(steps, env.horizon))
 
     def pictures(task: int) -> Iterator[np.ndarray]:
         adapted = policy.practise(task, K, seed, split)  # the environment holds the task from now on
@@ -141,7 +141,7 @@ def write_pictures(out: Path, pictures: Iterator[np.ndarray], rate: Fraction) ->
         write_atomic(out, encode(pictures, rate, out.suffix))
 
 
-class Shown(NamedTuple):
+class Excerpt(NamedTuple):
     """What of an episode is shown."""
 
     size: tuple[int, int]
@@ -161,7 +161,8 @@ def film_evaluation(run: RunDirectory, record: dict[str, Any], trust: bool) -> N
     identity = identity_of(record)
     own, *others = places_of(run.path, identity)
     with guest("the film"):
-        render_run(run.path, own / FILM, 1, identity.adaptations, identity.split, identity.seed, trust=trust)
+        asked = (1, identity.adaptations, identity.split, identity.seed)
+        render_run(run.path, own / FILM, *asked, checkpoint=identity.iteration, trust=trust)
         content = (own / FILM).read_bytes()
         for place in others:
             write_atomic(place / FILM, content)
@@ -193,26 +194,23 @@ def lies_in_the_plane(family: type[TaskEnv]) -> bool:
     return "paths" in family.render_lane.__annotations__
 
 
-def film(policy: AdaptivePolicy, adapted: list[AdaptedPolicy], start: Address, shown: Shown) -> Iterator[np.ndarray]:
+def film(policy: AdaptivePolicy, adapted: list[AdaptedPolicy], start: Address, shown: Excerpt) -> Iterator[np.ndarray]:
     """Frames of a task: before adaptation on the left, after it on the right; the shorter episode waits at its end."""
-    env = policy.setup.env
-    with policy.beside() as other:
-        other.set_tasks(env.tasks)
-        sides = [
-            played(lane, adapted[k], start, shown, when(k, policy.episodes))
-            for lane, k in ((env, 0), (other, len(adapted) - 1))
-        ]
-        panels: list[Any] = [None, None]
-        for new in itertools.zip_longest(*sides):
-            panels = [old if panel is None else panel for panel, old in zip(new, panels, strict=True)]
-            yield np.concatenate(panels, axis=1)
+    policy.beside.set_tasks(policy.setup.env.tasks)
+    sides = [
+        played(env, adapted[k], start, shown, when(k, policy.episodes))
+        for env, k in ((policy.setup.env, 0), (policy.beside, len(adapted) - 1))
+    ]
+    panels: list[Any] = [None, None]
+    for new in itertools.zip_longest(*sides):
+        panels = [old if panel is None else panel for panel, old in zip(new, panels, strict=True)]
+        yield np.concatenate(panels, axis=1)
 
 
-def played(env: Any, adapted: AdaptedPolicy, start: Address, shown: Shown, words: str) -> "Iterator[np.ndarray]":
+def played(env: Any, adapted: AdaptedPolicy, start: Address, shown: Excerpt, words: str) -> "Iterator[np.ndarray]":
     """Pictures of an episode: of its first step, every so many, and its last."""
     path = []
-    if env.num_envs == 1 and hasattr(env, "picture_size"):
-        env.picture_size = shown.size
+    env.picture_size = shown.size  # which robots draw in; other pictures are scaled
     for step, (total, ended) in enumerate(returns_so_far(env, adapted, start)):
         paths = {}
         if lies_in_the_plane(type(env)):

@@ -1,5 +1,6 @@
 """`metarl show`: what a run is, how it went, what is left of it. Nothing of the user's own code is run for that."""
 
+import math
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from metarl.evaluation.identity import read_evaluations
 from metarl.evaluation.tables import columns
 from metarl.runs.checkpoint import iterations_kept
 from metarl.runs.config import read_yaml
-from metarl.runs.metrics import curves_of, describe, read_metrics
+from metarl.runs.metrics import curves_of, describe, drawable, read_metrics
 from metarl.runs.presets import default_config
 from metarl.runs.run_directory import RunDirectory
 from metarl.runs.until import UNSEEN
@@ -27,7 +28,7 @@ def show_run(path: Path) -> Iterator[RenderableType]:
     InputError where there is none; StorageError where its files cannot be read.
     """
     run = RunDirectory.existing(path)
-    values, lines = read_yaml(run.config_path), read_metrics(run.metrics_path)
+    values, lines = read_yaml(run.config_path), drawable(read_metrics(run.metrics_path))
     began, goal = values.get("began_from", {}), values["train"].get("iterations", "?")
     yield Text(f"{values['environment']} · {values['algorithm']} · seed {values['train'].get('seed', 0)} · {path}")
     if isinstance(began, dict) and "run" in began:
@@ -38,8 +39,8 @@ def show_run(path: Path) -> Iterator[RenderableType]:
     yield Text(f"iteration {lines[-1]['iteration'] if lines else 0} of {goal}")
     if lines:
         yield Text(describe(lines[-1]))
-    if len(lines) > 1:
-        yield Text.from_ansi(_curve(lines))
+    if curve := _curve(lines):
+        yield Text.from_ansi(curve)
     kept, best = iterations_kept(run.checkpoints), iterations_kept(run.best)
     yield Text(f"checkpoints: {', '.join(map(str, kept)) or 'none yet'}" + (f"; best: {best[-1]}" if best else ""))
     evaluations, _ = read_evaluations(path)
@@ -76,20 +77,24 @@ def _beside_presets(values: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def _curve(lines: list[dict[str, Any]]) -> str:
-    """The first curve in letters: before and after adaptation where there is colour to tell them apart, and unseen."""
-    what, names = next(iter(curves_of(lines[-1]).items()))
-    shown = {f"{what} before adaptation": names[0], f"{what} after the last": names[-1]}
-    shown |= {"of unseen tasks": UNSEEN + names[-1]} if any(UNSEEN + names[-1] in line for line in lines) else {}
-    colour = sys.stdout.isatty()
-    if not colour or len(names) == 1:
-        shown = {label: name for label, name in shown.items() if name == names[-1]}
+    """The first curve in letters: before and after adaptation where there is colour to tell them apart, and unseen;
+    nothing where there is none."""
+    names = next(iter(curves_of(lines[-1]).values())) if len(lines) > 1 and curves_of(lines[-1]) else []
+    last = names[-1:]
+    shown = {name: "after the last adaptation" for name in last}
+    if sys.stdout.isatty():
+        shown = {name: "before adaptation" for name in names[:1]} | shown
+        shown |= {UNSEEN + name: "of unseen tasks" for name in last}
     points = {
-        label: [(line["iteration"], line[name]) for line in lines if name in line] for label, name in shown.items()
+        label: [(line["iteration"], line[name]) for line in lines if not math.isnan(line.get(name, math.nan))]
+        for name, label in shown.items()
     }
-    xs, ys = ([[point[axis] for point in each] for each in points.values()] for axis in (0, 1))
-    return str(
-        uniplot.plot_to_string(ys=ys, xs=xs, lines=True, legend_labels=list(points), width=70, height=12, color=colour)
-    )
+    points = {label: found for label, found in points.items() if found}
+    if not points:
+        return ""
+    xs, ys = ([[point[axis] for point in found] for found in points.values()] for axis in (0, 1))
+    options = {"width": 70, "height": 12, "color": sys.stdout.isatty(), "legend_labels": list(points)}
+    return str(uniplot.plot_to_string(ys=ys, xs=xs, lines=True, **options))
 
 
 def _table(title: str, headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Table:

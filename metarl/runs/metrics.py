@@ -13,6 +13,8 @@ from metarl.runtime.files import MOST_LINES, as_json, is_number, parse_json, rea
 
 logger = logging.getLogger("metarl")
 
+LARGEST = 1e300  # of a number that is taken for one
+
 
 class MetricsFile:
     """One JSON object for each finished iteration."""
@@ -87,6 +89,11 @@ def _is_measured(line: Any) -> bool:
     if not isinstance(line, dict) or type(line.get("iteration")) is not int:
         return False
     return all(value is None or is_number(value) for value in line.values())
+
+
+def drawable(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same lines, with NaN for what no axis can hold."""
+    return [{name: value if abs(value) < LARGEST else math.nan for name, value in line.items()} for line in lines]
 
 
 CURVES = {"return": ("return/round_", ".1f"), "loss": ("loss/step_", ".3f"), "accuracy": ("accuracy/step_", ".1%")}

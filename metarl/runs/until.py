@@ -21,9 +21,9 @@ class Target(NamedTuple):
     level: float
 
     def reached(self, lines: Sequence[Mapping[str, Any]]) -> bool:
-        """Whether training is there, by the metrics of all its iterations so far, the newest last."""
+        """Whether training is there, by the metrics of its iterations so far, the newest last (of all, or `WINDOW`)."""
         window = 1 if self.curve.startswith(UNSEEN) else WINDOW  # an evaluation is of the same tasks each time
-        points = [last_point(line, self.curve) for line in lines[-window:]]
+        points = [last_point(line, self.curve) for line in list(lines)[-window:]]
         measured = [point for point in points if point is not None]
         if len(measured) < window:
             return False

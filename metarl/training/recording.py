@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from metarl.runs.loggers import Logs, Shown
 from metarl.runs.metrics import MetricsFile, describe, rate, read_metrics
 from metarl.runs.progress import ProgressLine
 from metarl.runs.run_directory import RunDirectory
-from metarl.runs.until import UNSEEN, last_point, target_of
+from metarl.runs.until import UNSEEN, WINDOW, last_point, target_of
 
 if TYPE_CHECKING:
     from metarl.training.setup import World
@@ -38,7 +39,8 @@ class Recorder:
         self._start, self._curve = done.iteration, next(iter(world.curves))
         self._target = target_of(self.config.until, unseen=True)
         self._started = time.monotonic()
-        self._lines: list[Metrics] = []
+        self._recent: deque[Metrics] = deque(maxlen=WINDOW)
+        self._best: float | None = None
         if run is None:
             self.ended = self._end()
             return
@@ -46,7 +48,9 @@ class Recorder:
         if self._log.done_before > done.iteration:
             again = f"iterations {done.iteration + 1} to {self._log.done_before}, of which there is no sound checkpoint"
             console.out(f"again: {again}, until when their lines wait in {self._log.again_path.name}", highlight=False)
-        self._lines = read_metrics(run.metrics_path)
+        for line in read_metrics(run.metrics_path):
+            self._recent.append(line)
+            self._is_best(line)
         self.logs = Logs(self.config.log, Shown(run.path, run.config_text, world.curves, done.iteration))
         self.progress = ProgressLine(console, "training", "iteration", self.config.iterations, done.iteration)
         self.ended = self._end()
@@ -56,7 +60,7 @@ class Recorder:
         """See `ended`."""
         if self.newest.iteration >= self.config.iterations:
             return "all iterations are done"
-        if self.run and self._target and self._target.reached(self._lines):
+        if self.run and self._target and self._target.reached(self._recent):
             return f"{self.config.until} is reached"
         if self.run and 0 < self.config.minutes * 60 < time.monotonic() - self._started:
             return f"{self.config.minutes:g} minutes are over"
@@ -71,7 +75,7 @@ class Recorder:
         self._log.append(metrics)
         if self._is_best(metrics):
             self.run.save_best(done)
-        self._lines.append(metrics)
+        self._recent.append(metrics)
         self.logs.write(metrics, done.iteration)
         self.ended = self._end()
         if done.iteration % self.config.checkpoint_every == 0 or self.ended:
@@ -92,12 +96,13 @@ class Recorder:
             self.run.save(self.newest, self.config.keep_checkpoints)
 
     def _is_best(self, metrics: Metrics) -> bool:
-        """Whether no iteration so far has met its unseen tasks with as good an end."""
+        """Whether no iteration so far has met its unseen tasks with as good an end; it is the one to beat then."""
         now = last_point(metrics, UNSEEN + self._curve)
-        before = [point for line in self._lines if (point := last_point(line, UNSEEN + self._curve)) is not None]
-        if now is None or not before:
-            return now is not None
-        return now < min(before) if self._curve == "loss" else now > max(before)
+        better = min if self._curve == "loss" else max
+        if now is None or (self._best is not None and better(now, self._best) == self._best):
+            return False
+        self._best = now
+        return True
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import pytest
 import torch
 from support.trials import ADDRESSES, E, N, imagine, make
 
-from metarl.core.more_inner_loops import RATE
+from metarl.core.rates_and_contexts import RATE
 from metarl.runtime.randomness import Address
 
 CONTEXT = "body.context"

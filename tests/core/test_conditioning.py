@@ -29,7 +29,7 @@ def inputs(*axes: int) -> torch.Tensor:
 
 
 def test_a_hypernetworks_output_is_that_of_the_network_that_it_generates() -> None:
-    module = HyperNetwork(M, O + M, (5,), Y, "tanh")
+    module = HyperNetwork(M, O + M, (5,), Y)
     params, x = random_params(module), inputs(7, 6)
     outputs = functional_call(module, params, (x,))
     for b in range(7):
@@ -45,7 +45,7 @@ def test_a_hypernetworks_output_is_that_of_the_network_that_it_generates() -> No
 
 
 def test_film_scales_and_shifts_hidden_units() -> None:
-    module = FiLM(M, O + M, (5,), Y, "tanh")
+    module = FiLM(M, O + M, (5,), Y)
     params, x = random_params(module), inputs(7)
     observation, memory = x[:, :O], x[:, O:]
     scale, shift = (memory @ params["emitted.0.weight"].T).reshape(7, 2, 5).unbind(dim=1)

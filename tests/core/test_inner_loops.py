@@ -28,9 +28,9 @@ from torch.func import grad, vmap
 from metarl.core.inner_loops import GradientSteps
 from metarl.core.inner_step import for_tasks
 from metarl.core.meta_gradient import meta_gradient
-from metarl.core.more_inner_loops import RATE, ContextSteps, LearnedRates
 from metarl.core.networks import MLP, GaussianPolicy
 from metarl.core.proximal_steps import ProximalSteps
+from metarl.core.rates_and_contexts import RATE, ContextSteps, LearnedRates
 from metarl.core.types import Batch, Params
 
 LR, STRENGTH, CONTEXT = 0.1, 0.7, "body.context"

@@ -162,13 +162,21 @@ def test_only_pictures_that_are_shown_are_drawn(run: Path, tmp_path: Path, monke
     assert len(drawn) == 2 * 4
 
 
-def test_the_best_checkpoint_is_drawn_evaluated_and_exported_where_it_is_asked_for(metarl: Command) -> None:
+def test_the_best_checkpoint_is_drawn_evaluated_and_exported_where_it_is_asked_for(
+    metarl: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert metarl(*train_arguments("seen", iterations=4), "--evaluate-every", "1").code == 0
     lines = [json.loads(line) for line in Path("seen/metrics.jsonl").read_text().splitlines()]
     unseen = [line["unseen/return/round_1"] for line in lines]
     best = 1 + unseen.index(max(unseen))
     record = metarl("evaluate", "seen", "--tasks", "2", "--checkpoint", "best", "--json")
     assert json.loads(record.out)["iteration"] == best
+    # the film of an evaluation is of the checkpoint that was evaluated
+    filmed: list[object] = []
+    real = render.load
+    monkeypatch.setattr(render, "load", lambda run, **asked: filmed.append(asked["checkpoint"]) or real(run, **asked))
+    assert metarl("evaluate", "seen", "--tasks", "1", "--checkpoint", "3", "--film").code == 0
+    assert filmed == [3]
     asked = ["--tasks", "1", "--adaptations", "0", "--checkpoint", "3"]
     assert metarl("render", "seen", "--out", "film.gif", *asked).code == 0
     assert metarl("export", "seen", "--out", "policy", "--checkpoint", "best").code == 0

@@ -14,7 +14,7 @@ def test_a_run_is_shown_with_its_options_curve_checkpoints_and_evaluations(metar
     assert first == "point-nav · maml-vpg · seed 0 · run"
     assert "iteration 4 of 4" in shown.out and "checkpoints: 2, 3, 4\n" in shown.out
     assert "tasks" in shown.out and "│ 20" in shown.out  # the preset's
-    assert "return after the last" in shown.out
+    assert "after the last adaptation" in shown.out
     assert "│ 2 test (seed 0) │ 4         │ mean return │" in shown.out
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.command import Command, Result, assert_refused, train_arguments
+from support.command import Command, Result, assert_refused
 from support.hostile import BESIDE, CLOSED, MARKER, UNREADABLE_CONFIGS, Damage
 
 SECONDS = 20  # to answer; most take milliseconds
@@ -41,7 +41,8 @@ def assert_in_one_line(result: Result) -> None:
 
 
 EVALUATE = ["evaluate", "run", "--tasks", "2", "--adaptations", "1"]
-RESUME = [*train_arguments("run", iterations=5), "--resume"]
+RESUME = ["resume", "run", "--iterations", "5"]
+SHOW = ["show", "run"]
 REPORT = ["report", ".", "--out", "page.html"]
 
 
@@ -59,6 +60,8 @@ def test_what_cannot_be_opened_is_refused_in_one_line_and_left_as_it_is(
         assert_refused(result, code=2 if result.code == 2 else 5)
         assert_in_one_line(result)
         assert state_of(tmp_path) == before
+    assert_in_one_line(metarl(*SHOW))  # which looks into no checkpoint
+    assert state_of(tmp_path) == before
     if name in UNREADABLE_CONFIGS:
         assert_in_one_line(metarl(*REPORT))
     assert not (tmp_path / MARKER).exists()
@@ -71,8 +74,8 @@ def test_what_lies_beside_weights_and_config_stops_nothing_without_a_line(
     metarl: Command, tmp_path: Path, run: Path, damage: Damage
 ) -> None:
     damage(run)
-    assert_in_one_line(metarl(*REPORT))
-    assert_in_one_line(metarl(*RESUME))
+    for command in (REPORT, SHOW, RESUME):
+        assert_in_one_line(metarl(*command))
     assert not (tmp_path / MARKER).exists()
 
 
