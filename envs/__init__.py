@@ -18,17 +18,23 @@ from envs.contract.tasks import Choice, Dirichlet, LogUniform, Normal, TaskDistr
 from envs.registry import make, names, register_all
 
 if TYPE_CHECKING:
+    from envs.engine.disturbances import Bias, Delay, Noise, PacketLoss, Push
     from envs.engine.dynamics import Scale, Set, Shift
     from envs.engine.models import Servos, load_model
     from envs.engine.mujoco_tasks import MujocoTasks
     from envs.engine.schedule import Becomes
 
 __all__ = [
-    "Becomes", "Choice", "Dirichlet", "InputError", "LogUniform", "MujocoTasks", "NonFiniteError", "Normal",
-    "Outcome", "Scale", "Servos", "Set", "Shift", "SingleTask", "TaskDistribution", "TaskEnv", "TaskList", "Tasks",
-    "Uniform", "VectorTasks", "gymnasium_tasks", "load_model", "make", "names",
+    "Becomes", "Bias", "Choice", "Delay", "Dirichlet", "InputError", "LogUniform", "MujocoTasks", "Noise",
+    "NonFiniteError", "Normal", "Outcome", "PacketLoss", "Push", "Scale", "Servos", "Set", "Shift", "SingleTask",
+    "TaskDistribution", "TaskEnv", "TaskList", "Tasks", "Uniform", "VectorTasks", "gymnasium_tasks", "load_model",
+    "make", "names",
 ]  # fmt: skip
-SIMULATION = dict.fromkeys(("Scale", "Set", "Shift"), "dynamics")
+SIMULATION = dict.fromkeys(("Scale", "Set", "Shift"), "dynamics") | {
+    "MujocoTasks": "mujoco_tasks",
+    "Becomes": "schedule",
+}
+SIMULATION |= dict.fromkeys(("Bias", "Delay", "Noise", "PacketLoss", "Push"), "disturbances")
 SIMULATION |= dict.fromkeys(("Servos", "load_model"), "models") | {"MujocoTasks": "mujoco_tasks", "Becomes": "schedule"}
 
 

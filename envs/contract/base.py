@@ -18,7 +18,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from envs.contract.config import resolve
-from envs.contract.definition import Definition, NoConfig, Outcome, Summary
+from envs.contract.definition import Definition, NoConfig, Outcome, Summary, joined
 from envs.contract.errors import InputError, nearest
 from envs.contract.guards import checked_actions, require_finite, reset_mask
 from envs.contract.seeding import RUN_LANES, SAMPLE_TASKS, Seeds, generators, require_counts
@@ -101,7 +101,7 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self._terminated, self._truncated, self._diverged = np.zeros((3, self.num_envs), bool)
         self.set_tasks(self.sample_tasks(0))
         self.lane_tasks = self._per_lane(self._tasks)
-        self.observation_size = definition.observation_size or np.shape(self.observe())[1]
+        self.observation_size = definition.observation_size or np.shape(self.perceive(self._terminated))[1]
         self.single_observation_space = Box(-np.inf, np.inf, (self.observation_size,), np.float64)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
 
@@ -231,9 +231,13 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         """Move the `live` lanes (bool `[num_envs]`) by one step; the actions are finite and of good shape."""
         raise NotImplementedError
 
-    def observe(self) -> np.ndarray:
-        """What every lane sees now, `[num_envs, O]`."""
+    def observe(self) -> np.ndarray | Mapping[str, np.ndarray]:
+        """What there is to see in every lane now, `[num_envs, O]`, or in parts by name."""
         raise NotImplementedError
+
+    def perceive(self, told: np.ndarray) -> np.ndarray:
+        """For families that simulate: what lanes of `told` (bool `[num_envs]`) are told of it, `[num_envs, O]`."""
+        return joined(self.observe())
 
     def informed_return(self, tasks: Tasks) -> np.ndarray | None:
         """The best return of an episode for who knows the task, `[N]`; None where nobody has worked it out."""
@@ -280,7 +284,7 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
 
     def _observe(self, standing: np.ndarray) -> np.ndarray:
         """A fresh, checked observation of all lanes; the last one where the lane stands still."""
-        observation = np.array(self.observe(), np.float64)
+        observation = np.array(self.perceive(~standing), np.float64)
         announced = (self.num_envs, self.observation_size)
         if observation.shape != announced:
             raise InputError(f"observe() gives shape {observation.shape} — it was announced as {announced}")

@@ -62,6 +62,13 @@ def states(reward: Text, termination: Text = "never") -> Any:
     return summary
 
 
+def joined(observed: np.ndarray | Mapping[str, np.ndarray]) -> np.ndarray:
+    """An observation, `[num_envs, O]`, of its parts by name, `[num_envs, …]` or `[num_envs]` each."""
+    if not isinstance(observed, Mapping):
+        return observed
+    return np.concatenate([np.reshape(part, (len(part), -1)) for part in observed.values()], axis=1)
+
+
 class Outcome(NamedTuple):
     """What one step did to the lanes; what it says of a lane that was not live is ignored."""
 

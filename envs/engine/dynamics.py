@@ -14,16 +14,15 @@ of MjOption after `opt.`; whose, see `envs/engine/elements.py`. Changes of one f
 Letter: N tasks.
 """
 
-import copy
 import dataclasses
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import mujoco
 import numpy as np
 from mujoco.batch import MODEL_FIELDS
 
 from envs.contract.errors import InputError, require_known
-from envs.contract.tasks import Law, LogUniform, Normal, TaskDistribution, TaskList, Tasks, Uniform
+from envs.contract.tasks import Law, LogUniform, Normal, Tasks, Uniform
 from envs.engine.changes import Change, Part, Scale, Set, Shift, find_part, model_values, require_effect
 from envs.engine.effects import Fields
 from envs.engine.quantities import field_quantity, quantities
@@ -52,30 +51,6 @@ class Dynamics:
                     part = find_part(model, parameter, change, field, quantity, self.defaults)
                     require_effect(model, part, self.defaults)
                     self.parts.append(part)
-
-    def with_laws(self, distribution: TaskDistribution) -> TaskDistribution:
-        """The distribution with the laws of the changes added; a law that it names itself stands instead of theirs.
-
-        Raises: InputError on a law that draws neither one number nor one for each, and on a list without them.
-        """
-        _require_whole(distribution, self.laws)
-        completed = copy.copy(distribution)
-        for name, law in self.laws.items():
-            completed[name] = self.fit(name, distribution.get(name, law))
-        return completed
-
-    def complete(self, distribution: TaskDistribution | None, train: TaskDistribution) -> TaskDistribution | None:
-        """The distribution of another split, in which parameters that it does not name follow the training law.
-
-        Raises: InputError on a parameter that training tasks lack, and on a list that lacks one of theirs.
-        """
-        if distribution is None:
-            return None
-        require_known("a split has the unknown task parameter", distribution, train)
-        _require_whole(distribution, train)
-        completed = copy.copy(distribution)
-        completed.update({name: law for name, law in train.items() if name not in distribution})
-        return self.with_laws(completed)
 
     def fields(self, tasks: Tasks) -> Fields:
         """The changed fields of tasks, each `[N, *field shape]`.
@@ -116,13 +91,6 @@ def _only_law(parameter: str, changes: Sequence[Change]) -> Law:
     if len(laws) != 1:
         raise InputError(f"'{parameter}' has {len(laws)} laws — give one change a law, and the others none")
     return laws[0]
-
-
-def _require_whole(distribution: TaskDistribution, names: Collection[str]) -> None:
-    """Refuse a list of tasks without a parameter: its rows belong together, so that none can be drawn apart."""
-    lacking = [name for name in names if name not in distribution]
-    if isinstance(distribution, TaskList) and lacking:
-        raise InputError(f"a list of tasks lacks '{lacking[0]}' — list it too, one row per task")
 
 
 def _require_field(model: mujoco.MjModel, field: str, quantities: Iterable[str]) -> str:

@@ -64,8 +64,8 @@ def effect_of(field: str) -> tuple[Masks | None, str]:
 
 
 def moves(model: mujoco.MjModel) -> np.ndarray:
-    """Which bodies move, bool `[nbody]`."""
-    return np.asarray(model.body_weldid != 0)
+    """Which bodies forces move, bool `[nbody]`."""
+    return np.asarray(model.body_treeid >= 0)
 
 
 def touches(model: mujoco.MjModel) -> np.ndarray:

@@ -40,13 +40,16 @@ from envs.contract.seeding import is_integer
 from envs.contract.tasks import Tasks
 from envs.engine import acting, sensing, streams
 from envs.engine.acting import ControlHistory, Controls
+from envs.engine.declared import all_laws, complete, with_laws
+from envs.engine.disturbances import OBSERVATION, Disturbances
 from envs.engine.dynamics import Dynamics
 from envs.engine.lanes import Lanes, silence
 from envs.engine.models import load_model
 from envs.engine.rendering import SIZE, RobotCamera
 from envs.engine.robot_definition import RobotDefinition
-from envs.engine.schedule import HAZARD, THEN, Schedule
+from envs.engine.schedule import THEN, Schedule
 from envs.engine.sensing import Frame
+from envs.engine.streams import Moment
 
 __all__ = ["MujocoTasks", "RobotDefinition", "State", "load_model"]
 
@@ -105,9 +108,11 @@ class MujocoTasks(TaskEnv):
             model, self.num_envs, around, definition.control_reach, definition.control_rate, self.dt
         )
         self._dynamics = Dynamics(model, definition.dynamics)
+        self._disturbances = Disturbances(model, definition.disturbances)
         self._schedule = Schedule(definition.changes)
         self._changed = np.zeros((len(definition.changes), self.num_envs), bool)  # in this episode
         self._clock, self._keys = np.zeros(self.num_envs, np.int64), np.zeros(self.num_envs, np.uint64)
+        self._draws = self._schedule.hazardous or self._disturbances.random
         self._recompute_constants = definition.recompute_constants
         self.batch = Lanes(model, self.num_envs, threads)
         self._state = {name: self.batch.bind(name) for name in STATE}
@@ -115,6 +120,7 @@ class MujocoTasks(TaskEnv):
         self.qpos_before = self.qpos.copy()
         self.action, self.action_before = np.zeros((2, self.num_envs, model.nu))
         self._control_history = ControlHistory(model)
+        self._forces = self.batch.bind("xfrc_applied") if self._disturbances.bodies else None
         self._sees_task = len(inspect.signature(self.initial_state).parameters) > 1
         self._frames: dict[tuple[str, str], Frame] = {}
         self._own_state: list[tuple[np.ndarray, float]] = []
@@ -123,12 +129,12 @@ class MujocoTasks(TaskEnv):
         self._camera: RobotCamera | None = None
         self.picture_size = SIZE, SIZE
         """Width and height in pixels of what `render_lane` draws, until it has drawn."""
-        train = self._dynamics.with_laws(definition.task_distribution)
-        train = self._schedule.with_laws(train, self._dynamics.fit)
+        laws, fit = all_laws(self._dynamics, self._disturbances, self._schedule, definition.task_distribution)
+        train = with_laws(definition.task_distribution, laws, fit)
         return Definition(
             task_distribution=train,
-            test_distribution=self._dynamics.complete(definition.test_distribution, train),
-            outside_distribution=self._dynamics.complete(definition.outside_distribution, train),
+            test_distribution=complete(definition.test_distribution, train, laws, fit),
+            outside_distribution=complete(definition.outside_distribution, train, laws, fit),
             action_space=Box(-self.action_scale, self.action_scale, (model.nu,), np.float64),
             observation_size=definition.observation_size,
             horizon=definition.horizon,
@@ -201,8 +207,9 @@ class MujocoTasks(TaskEnv):
         super().set_tasks(tasks)
 
     def prepare_tasks(self, tasks: Tasks) -> None:
-        """Refuse tasks that change the model impossibly."""
+        """Refuse tasks that change the model, or what is known of it, impossibly."""
         self._dynamics.fields(tasks)
+        self._disturbances.require_possible(tasks)
 
     def apply_tasks(self, lanes: np.ndarray) -> None:
         """Give the lanes their tasks' models."""
@@ -214,11 +221,11 @@ class MujocoTasks(TaskEnv):
         if fields and self._recompute_constants:
             self.batch.set_const(lanes)
 
-    def _change_tasks(self, live: np.ndarray) -> None:
+    def _change_tasks(self, live: np.ndarray, now: Moment) -> None:
         """Change what is due in the live lanes before this step."""
         changed = np.zeros(self.num_envs, bool)
         for number, name in enumerate(self._schedule.changes):
-            chance = streams.uniform(self._keys, self._clock, number)[:, 0]
+            chance = streams.uniform(now, number)[:, 0]
             due = live & ~self._changed[number] & self._schedule.due(name, self.lane_tasks, self._clock, chance)
             self.lane_tasks[name][due] = self.lane_tasks[name + THEN][due]
             self._changed[number] |= due
@@ -226,7 +233,6 @@ class MujocoTasks(TaskEnv):
         if changed.any():
             self.apply_tasks(changed)
             self._stale |= changed  # a reset brings their task's own parameters back
-        self._clock += live
 
     def reset_lanes(self, mask: np.ndarray) -> None:
         """Reset the lanes' whole simulation (warm start, warnings, …) to the keyframe, then draw how they start."""
@@ -237,7 +243,7 @@ class MujocoTasks(TaskEnv):
             values[mask] = fill
         self._clock[mask], self._changed[:, mask] = 0, False
         for lanes, copies, rng in self.tasks_to_reset(mask):
-            if any(self._schedule.when(name).endswith(HAZARD) for name in self._schedule.changes):
+            if self._draws:
                 self._keys[lanes] = rng.integers(0, 2**64, self.lanes_per_task, np.uint64)[copies]
             task = [{name: values[lanes[0]] for name, values in self.lane_tasks.items()}] * self._sees_task
             drawn = self.initial_state(rng, *task)
@@ -256,18 +262,29 @@ class MujocoTasks(TaskEnv):
 
     def advance(self, actions: np.ndarray, live: np.ndarray) -> Outcome:
         """Step the live lanes' physics `frame_skip` times."""
+        now = Moment(self._keys, self._clock)
         if self._schedule.changes:
-            self._change_tasks(live)
+            self._change_tasks(live, now)
         self.action_before[...], self.action[...] = self.action, actions
-        controls = self._full_control.no_faster(self.controls(actions), self._ctrl)
+        arrived = self._disturbances.command(actions, live, now, self.lane_tasks)
+        controls = self._full_control.no_faster(self.controls(arrived), self._ctrl)
         self._ctrl[...] = controls
         self.qpos_before[...] = self.qpos
+        if self._forces is not None:
+            self._disturbances.push(self._forces, live, now, self.lane_tasks, self.dt)
         with silence:  # divergence is counted, lane by lane
             self.batch.step(None if live.all() else live, self.frame_skip, self.batch.stage)
+        self._clock += live
         # A live lane's counters were 0 before the step: resets clear them, and a diverged lane waits for one.
         diverged = self._divergences.any(axis=1)
         reward, terms = self.reward(controls)
         return Outcome(reward, self.terminated(), diverged, terms)
+
+    def perceive(self, told: np.ndarray) -> np.ndarray:
+        """What reaches the policy of what there is to see."""
+        observed = self.observe()
+        parts = observed if isinstance(observed, Mapping) else {OBSERVATION: observed}
+        return self._disturbances.sense(parts, told, Moment(self._keys, self._clock), self.lane_tasks)
 
     def controls(self, actions: np.ndarray) -> np.ndarray:
         """What drives the actuators, [num_envs, A]: full control where an action is on its box's border.

@@ -9,6 +9,7 @@ from gymnasium.spaces import Space
 
 from envs.contract.definition import Definition
 from envs.contract.tasks import TaskDistribution
+from envs.engine.disturbances import Disturbance
 from envs.engine.dynamics import Change
 from envs.engine.schedule import Becomes
 
@@ -30,6 +31,8 @@ class RobotDefinition(Definition):
     """Task parameters that change the model: `Scale`, `Shift`, `Set`."""
     changes: Mapping[str, Becomes] = field(default_factory=dict)
     """Task parameters that are others from some step of an episode on."""
+    disturbances: Mapping[str, Disturbance] = field(default_factory=dict)
+    """Task parameters of what lies between robot and policy: `Noise`, `Bias`, `Delay`, `PacketLoss`, `Push`."""
     recompute_constants: bool = True
     """Whether MuJoCo's derived constants follow the changes. (The papers with random parameters left them; bodies that
     MuJoCo calls simple then ignore a change of mass.)"""

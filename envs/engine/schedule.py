@@ -7,14 +7,13 @@ is the probability of the change in a step, which every lane draws for itself. A
 or of the reward; a lane is back at its task's own at its next reset. Letter: N tasks.
 """
 
-import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from envs.contract.errors import InputError, require_known
-from envs.contract.tasks import Law, TaskDistribution, TaskList, Tasks
+from envs.contract.tasks import Law, Tasks
 
 THEN, AT, HAZARD = "_then", "_at", "_hazard"
 
@@ -45,23 +44,21 @@ class Schedule:
         """The parameter that says when another one changes."""
         return name + (HAZARD if self.changes[name].at is None else AT)
 
-    def with_laws(self, distribution: TaskDistribution, fit: Callable[[str, Law], Law]) -> TaskDistribution:
-        """The distribution with the laws of what parameters become and when; those that it names itself stand.
+    @property
+    def hazardous(self) -> bool:
+        """Whether any of them draws within an episode."""
+        return any(change.hazard is not None for change in self.changes.values())
 
-        Args:
-            fit: fits a law to what its parameter is like.
+    def laws(self, known: Collection[str]) -> dict[str, Law]:
+        """The laws of what parameters become and when.
 
-        Raises: InputError on a change of an unknown parameter, and on a list of tasks that says nothing of it.
+        Raises: InputError on a change of a parameter that is not known.
         """
-        require_known("there is a change of the unknown task parameter", self.changes, distribution)
-        completed = copy.copy(distribution)
+        require_known("there is a change of the unknown task parameter", self.changes, known)
+        laws: dict[str, Law] = {}
         for name, change in self.changes.items():
-            for parameter, law in ((name + THEN, change.law), (self.when(name), change.at or change.hazard)):
-                if isinstance(distribution, TaskList) and parameter not in distribution:
-                    raise InputError(f"a list of tasks lacks '{parameter}' — list it too, one row per task")
-                completed[parameter] = distribution.get(parameter, law)  # type: ignore[assignment]
-            completed[name + THEN] = fit(name, completed[name + THEN])
-        return completed
+            laws[name + THEN], laws[self.when(name)] = change.law, change.at or change.hazard  # type: ignore[assignment]
+        return laws
 
     def after(self, tasks: Tasks) -> Tasks:
         """The tasks when all has changed.

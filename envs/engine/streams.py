@@ -4,6 +4,8 @@ The address is mixed by SplitMix64 (Steele, Lea and Flood 2014, "Fast splittable
 that a number depends on nothing else: not on other lanes, on what else is drawn, on the order, nor on threads.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 GOLDEN, FIRST, SECOND = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -18,15 +20,34 @@ def mix(states: np.ndarray) -> np.ndarray:
     return np.asarray(mixed ^ (mixed >> SHIFTS[2]))
 
 
-def uniform(keys: np.ndarray, steps: np.ndarray, purpose: int, width: int = 1) -> np.ndarray:
-    """Numbers in [0, 1), `[num_envs, width]`, of lanes with keys (uint64) at steps, `[num_envs]` both."""
-    address = mix(mix(keys) ^ steps.astype(np.uint64)) ^ np.uint64(purpose)
-    bits = mix(mix(address)[:, None] ^ np.arange(width, dtype=np.uint64))
-    return (bits >> np.uint64(11)) * 2.0**-53
+class Moment(NamedTuple):
+    """Where every lane is."""
+
+    keys: np.ndarray
+    """Of the lanes' episodes, uint64 `[num_envs]`."""
+    steps: np.ndarray
+    """The number of the step in its episode, `[num_envs]`."""
 
 
-def normal(keys: np.ndarray, steps: np.ndarray, purpose: int, width: int = 1) -> np.ndarray:
-    """Standard normal numbers, `[num_envs, width]` (Box and Muller 1958)."""
-    drawn = uniform(keys, steps, purpose, 2 * width)
-    radius, angle = np.sqrt(-2.0 * np.log1p(-drawn[:, :width])), 2.0 * np.pi * drawn[:, width:]
-    return np.asarray(radius * np.cos(angle))
+def bits(now: Moment, purpose: int, width: int) -> np.ndarray:
+    """64 random bits in each of `width` places of every lane, uint64 `[num_envs, width]`."""
+    address = mix(mix(now.keys) ^ now.steps.astype(np.uint64)) ^ np.uint64(purpose)
+    return mix(mix(address)[:, None] ^ np.arange(width, dtype=np.uint64))
+
+
+def uniform(now: Moment, purpose: int, width: int = 1) -> np.ndarray:
+    """Numbers in [0, 1), `[num_envs, width]`."""
+    return (bits(now, purpose, width) >> np.uint64(11)) * 2.0**-53
+
+
+def normal(now: Moment, purpose: int, width: int = 1) -> np.ndarray:
+    """Standard normal numbers, `[num_envs, width]` (Box and Muller 1958).
+
+    Two come from 64 bits, in float32, which is several times as fast and fine for noise: none is beyond 6.7.
+    """
+    halves = bits(now, purpose, (width + 1) // 2).view(np.uint32).astype(np.float32)  # [num_envs, 2 pairs]
+    distance, turn = (halves[:, 0::2] + np.float32(0.5)) * np.float32(2.0**-32), halves[:, 1::2]
+    radius = np.sqrt(np.float32(-2.0) * np.log(distance))
+    angle = turn * np.float32(2.0 * np.pi * 2.0**-32)
+    both = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+    return both[:, :width].astype(np.float64)

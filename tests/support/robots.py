@@ -95,7 +95,7 @@ class Robot(MujocoTasks):
         model: mujoco.MjModel,
         num_tasks: int = 1,
         lanes_per_task: int = 1,
-        see: Callable[[MujocoTasks], np.ndarray] | None = None,
+        see: Callable[[MujocoTasks], np.ndarray | dict[str, np.ndarray]] | None = None,
         threads: int = 1,
         **definition: Any,
     ) -> None:
@@ -103,7 +103,7 @@ class Robot(MujocoTasks):
         definition = {"frame_skip": 1, "horizon": 1000} | definition
         super().__init__(num_tasks, lanes_per_task, None, threads=threads, model=model, **definition)
 
-    def observe(self) -> np.ndarray:
+    def observe(self) -> np.ndarray | dict[str, np.ndarray]:
         return np.concatenate([self.qpos, self.qvel], axis=1) if self.see is None else self.see(self)
 
     def reward(self, controls: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:

@@ -61,7 +61,7 @@ def test_splitmix_gives_its_published_numbers() -> None:
     # The reference implementation's first outputs from the seed 1234567; its state grows by the golden gamma.
     states = np.array([1234567], np.uint64) + np.arange(2, dtype=np.uint64) * streams.GOLDEN
     assert streams.mix(states).tolist() == [6457827717110365317, 3203168211198807973]
-    drawn = streams.normal(np.arange(20000, dtype=np.uint64), np.zeros(20000, np.int64), 5, 2)
+    drawn = streams.normal(streams.Moment(np.arange(20000, dtype=np.uint64), np.zeros(20000, np.int64)), 5, 2)
     assert abs(drawn.mean()) < 4 / np.sqrt(40000) and abs(drawn.std() - 1.0) < 0.02
     assert abs(np.corrcoef(drawn.T)[0, 1]) < 4 / np.sqrt(20000)
 
