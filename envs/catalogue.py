@@ -13,6 +13,7 @@ class Entry(NamedTuple):
 
 
 TOY, POINT, ROBOT = (f"envs.families.{room}" for room in ("toy", "point", "locomotion"))
+QUADRUPED = "envs.families.robots.quadruped"
 CHEETAH, ANT, WALKER = (f"{ROBOT}.{robot}" for robot in ("half_cheetah", "ant", "walker"))
 FACTORS = "of random mass, inertia, damping and friction"
 ENVIRONMENTS: dict[str, Entry] = {
@@ -43,5 +44,8 @@ ENVIRONMENTS: dict[str, Entry] = {
         ("walker-params", f"{WALKER}:WalkerParams", f"a walker {FACTORS}"),
         ("hopper-params", f"{WALKER}:HopperParams", f"a hopper {FACTORS}"),
         ("swimmer-vel", f"{ROBOT}.swimmer:SwimmerVel", "a swimmer swims at a velocity that it is not told"),
+        ("quadruped-velocity", f"{QUADRUPED}:QuadrupedVelocity", "a Go2 walks as told, whatever its load and ground"),
+        ("quadruped-leg", f"{QUADRUPED}:QuadrupedLeg", "a Go2 walks as told with a weak motor"),
+        ("quadruped-change", f"{QUADRUPED}:QuadrupedChange", "a Go2 walks as told, and then its body or ground changes"),
     )
 }

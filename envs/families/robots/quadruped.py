@@ -1,0 +1,201 @@
+"""A Unitree Go2 that follows a velocity, with a body, motors or ground that it is not told.
+
+    QuadrupedVelocity   payload, friction, strength and latency are drawn
+    QuadrupedLeg        one motor is weak or dead; those of the rear right leg are held out
+    QuadrupedChange     in mid-episode a motor dies, a load is put on, or the ground turns to ice
+
+It is told the velocity, and sees what the robot has sensors for. Rewards after Rudin et al. 2022, legged_gym: kernels of
+the errors of the commanded velocity, less what a robot should not do. Letters: N tasks; num_envs lanes.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from envs.contract.config import FamilyConfig, option
+from envs.contract.definition import states
+from envs.contract.sources import Source, Variant, after
+from envs.contract.tasks import TaskDistribution, Uniform, check_numbers
+from envs.engine.dynamics import Scale, Set, Shift
+from envs.engine.models import load_model
+from envs.engine.mujoco_tasks import MujocoTasks
+from envs.engine.schedule import Becomes
+
+MODEL = Path(__file__).with_name("go2.xml")
+MOTORS = 12  # hip, thigh and calf of FL, FR, RL, RR
+TOUCHING = ("floor", "FL", "FR", "RL", "RR", "trunk")  # MuJoCo takes the greater friction of two geoms
+WIDTH = 0.25  # (m/s)², (rad/s)²: tracking_sigma of legged_gym
+LEGGED_GYM = after(Source("Rudin et al. 2022, legged_gym", "2109.11978"))
+MARGIN = 0.04  # s, the most latency
+
+
+@dataclass(frozen=True)
+class OneWeak:
+    """The strength of every motor: 1, but of one, drawn among `motors`, where it is uniform in `[low, high]`."""
+
+    motors: tuple[int, ...]
+    low: float = 0.0
+    high: float = 0.3
+    shape: tuple[int, ...] = (MOTORS,)
+
+    def __str__(self) -> str:
+        return f"1, but U({self.low:g}, {self.high:g}) of one of {', '.join(map(str, self.motors))}"
+
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        strength = np.ones(self.shape)
+        strength[rng.choice(self.motors)] = rng.uniform(self.low, self.high)
+        return strength
+
+    check = check_numbers
+
+
+@dataclass(frozen=True)
+class QuadrupedConfig(FamilyConfig):
+    """The options of the quadrupeds; what is None comes from the variant."""
+
+    max_velocity: float | None = option(above=0)
+    """The fastest that it is told to walk forwards (m/s); backwards half of it, sideways and turning 0.3 of it."""
+    reach: float | None = option(above=0)
+    """How far from home full control puts a servo's target (rad)."""
+    alive: float | None = option(least=0)
+    """What a step pays besides."""
+    vertical_cost: float | None = option(least=0)
+    """Weight of the squared vertical velocity of the trunk."""
+    tilt_cost: float | None = option(least=0)
+    """Weight of the squared horizontal parts of gravity's direction in the trunk's axes."""
+    rate_cost: float | None = option(least=0)
+    """Weight of the squared change of the action, summed over motors."""
+    torque_cost: float | None = option(least=0)
+    """Weight of the squared torques, summed over motors."""
+    min_height: float | None = option(least=0)
+    """The trunk's height below which it has fallen (m)."""
+
+
+@dataclass(frozen=True)
+class QuadrupedChangeConfig(QuadrupedConfig):
+    """The options of QuadrupedChange; what is None comes from the variant."""
+
+    change: Literal["motor", "load", "ice"] | None = option(unsaid="motor")
+    """What happens in mid-episode."""
+
+
+GO2: dict[str, Any] = {"horizon": 250, "max_velocity": 1.0, "reach": 0.5, "alive": 0.25, "vertical_cost": 2.0}
+GO2 |= {"tilt_cost": 1.0, "rate_cost": 0.01, "torque_cost": 0.0002, "min_height": 0.15}
+VARIANTS = {"metarl": Variant(GO2, LEGGED_GYM)}
+CHANGES = {change: Variant(GO2 | {"change": change}, LEGGED_GYM) for change in ("load", "ice")}
+CHANGE_VARIANTS = {"metarl": Variant(GO2 | {"change": "motor"}, LEGGED_GYM)} | CHANGES
+SUMMARY = states(
+    "exp(−4·|v − v*|²) + ½·exp(−4·(ω − ω*)²) + {alive:g} − {vertical_cost:g}·v_z² − {tilt_cost:g}·(g_x² + g_y²)"
+    " − {rate_cost:g}·Σ(Δa)² − {torque_cost:g}·Στ²",
+    "trunk below {min_height:g} m, or tilted by more than 60°",
+)
+
+
+def quadruped(options: Any, **others: Any) -> dict[str, Any]:
+    """The definition of a Go2 that is commanded a velocity, at 50 Hz."""
+    most = options.max_velocity
+    command = {"forward": Uniform(-0.5 * most, most), "sideways": Uniform(-0.3 * most, 0.3 * most)}
+    return {
+        "model": load_model(MODEL, latency=MARGIN),
+        "frame_skip": 5,
+        "controls": "around-home",
+        "control_reach": options.reach,
+        "fields": ("actuator_force",),
+        "task_distribution": TaskDistribution({**command, "turn": Uniform(-0.3 * most, 0.3 * most)}),
+    } | others
+
+
+def start(env: MujocoTasks, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Home, with joints up to 0.1 rad away from it."""
+    qpos = np.tile(env.home, (env.lanes_per_task, 1))
+    qpos[:, 7:] += rng.uniform(-0.1, 0.1, qpos[:, 7:].shape)
+    return {"qpos": qpos}
+
+
+def commanded(env: MujocoTasks) -> np.ndarray:
+    """Velocities forward and to the left (m/s) and of turning to the left (rad/s), `[num_envs, 3]`."""
+    return np.stack([env.lane_tasks[name] for name in ("forward", "sideways", "turn")], axis=1)
+
+
+def sense(env: MujocoTasks) -> dict[str, np.ndarray]:
+    """What the robot has sensors for, and what it is told; in the scales of legged_gym."""
+    return {
+        "gyro": 0.25 * env.sensor("gyro"),
+        "gravity": env.body("base").projected_gravity,
+        "joints": env.qpos[:, 7:] - env.home[7:],
+        "joint_velocities": 0.05 * env.qvel[:, 6:],
+        "action": env.action,
+        "command": commanded(env),
+    }
+
+
+def fallen(env: MujocoTasks) -> np.ndarray:
+    """Whether the trunk is low, or tilted by more than 60 degrees, bool `[num_envs]`."""
+    low = env.qpos[:, 2] < env.config.min_height
+    return np.asarray(low | (env.body("base").projected_gravity[:, 2] > -0.5))
+
+
+def track(env: MujocoTasks, controls: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The reward, and by name the tracking error (m/s) and whether it fell."""
+    options, trunk, told = env.config, env.body("base"), commanded(env)
+    velocity, gravity = trunk.local_velocity, trunk.projected_gravity
+    error = np.linalg.norm(velocity[:, :2] - told[:, :2], axis=1)
+    turning = trunk.local_angular_velocity[:, 2] - told[:, 2]
+    earned = np.exp(-(error**2) / WIDTH) + 0.5 * np.exp(-(turning**2) / WIDTH) + options.alive
+    cost = options.vertical_cost * velocity[:, 2] ** 2 + options.tilt_cost * np.square(gravity[:, :2]).sum(axis=1)
+    cost += options.rate_cost * np.square(env.action - env.action_before).sum(axis=1)
+    cost += options.torque_cost * np.square(env.fields["actuator_force"]).sum(axis=1)
+    return earned - cost, {"tracking_error": error, "turning_error": np.abs(turning), "fell": fallen(env).astype(float)}
+
+
+class QuadrupedVelocity(MujocoTasks):
+    """Task parameters: the command, `payload` (kg), `friction`, `strength` of all motors, `latency` (s)."""
+
+    Config, variants, summary = QuadrupedConfig, VARIANTS, SUMMARY
+    initial_state, observe, reward, terminated = start, sense, track, fallen
+
+    def define(self, options: Any) -> dict[str, Any]:
+        beyond = TaskDistribution(
+            payload=Uniform(3.0, 6.0), friction=Uniform(0.2, 0.4), strength=Uniform(0.6, 0.8),
+            latency=Uniform(0.02, MARGIN),
+        )  # fmt: skip
+        dynamics = {
+            "payload": Shift("mass", Uniform(0.0, 3.0), "base"),
+            "friction": Set("friction", Uniform(0.4, 1.0), TOUCHING),
+            "strength": Scale("strength", Uniform(0.8, 1.1)),
+            "latency": Set("latency", Uniform(0.0, 0.02)),
+        }
+        return quadruped(options, dynamics=dynamics, outside_distribution=beyond)
+
+
+class QuadrupedLeg(MujocoTasks):
+    """Task parameters: the command, and `motors`, the strength of each; a weak one of the leg RR is held out."""
+
+    Config, variants, summary = QuadrupedConfig, VARIANTS, SUMMARY
+    initial_state, observe, reward, terminated = start, sense, track, fallen
+
+    def define(self, options: Any) -> dict[str, Any]:
+        weak = {"motors": Scale("strength", OneWeak(tuple(range(9))), each=True)}
+        laws = quadruped(options, dynamics=weak)
+        held_out = TaskDistribution({**laws["task_distribution"], "motors": OneWeak((9, 10, 11))})
+        return laws | {"test_distribution": held_out}
+
+
+class QuadrupedChange(MujocoTasks):
+    """Task parameters: the command; `motors`, `load` (kg) or `ice` (friction) before, after and at which step."""
+
+    Config, variants, summary = QuadrupedChangeConfig, CHANGE_VARIANTS, SUMMARY
+    initial_state, observe, reward, terminated = start, sense, track, fallen
+
+    def define(self, options: Any) -> dict[str, Any]:
+        when = Uniform(0.2 * options.horizon, 0.6 * options.horizon)
+        whole, dead = Uniform(1.0, 1.0, (MOTORS,)), OneWeak(tuple(range(MOTORS)))
+        before, after_it = {
+            "motor": (Scale("strength", whole, each=True), dead),
+            "load": (Shift("mass", Uniform(0.0, 0.5), "base"), Uniform(3.0, 6.0)),
+            "ice": (Set("friction", Uniform(0.6, 1.0), TOUCHING), Uniform(0.1, 0.3)),
+        }[options.change]
+        name = options.change
+        return quadruped(options, dynamics={name: before}, changes={name: Becomes(after_it, at=when)})
