@@ -14,6 +14,7 @@ class Entry(NamedTuple):
 
 TOY, POINT, ROBOT = (f"envs.families.{room}" for room in ("toy", "point", "locomotion"))
 QUADRUPED = "envs.families.robots.quadruped"
+ARM = "envs.families.robots.arm"
 CHEETAH, ANT, WALKER = (f"{ROBOT}.{robot}" for robot in ("half_cheetah", "ant", "walker"))
 FACTORS = "of random mass, inertia, damping and friction"
 ENVIRONMENTS: dict[str, Entry] = {
@@ -47,5 +48,7 @@ ENVIRONMENTS: dict[str, Entry] = {
         ("quadruped-velocity", f"{QUADRUPED}:QuadrupedVelocity", "a Go2 walks as told, whatever its load and ground"),
         ("quadruped-leg", f"{QUADRUPED}:QuadrupedLeg", "a Go2 walks as told with a weak motor"),
         ("quadruped-change", f"{QUADRUPED}:QuadrupedChange", "a Go2 walks as told, and then its body or ground changes"),
+        ("arm-reach", f"{ARM}:ArmReach", "a UR5e reaches a place with a load and motors of its own"),
+        ("arm-push", f"{ARM}:ArmPush", "a UR5e pushes a box that it has never weighed to a place"),
     )
 }

@@ -52,8 +52,8 @@ class OneWeak:
 
 
 @dataclass(frozen=True)
-class QuadrupedConfig(FamilyConfig):
-    """The options of the quadrupeds; what is None comes from the variant."""
+class QuadrupedOptions:
+    """What every quadruped is told and paid."""
 
     max_velocity: float | None = option(above=0)
     """The fastest that it is told to walk forwards (m/s); backwards half of it, sideways and turning 0.3 of it."""
@@ -74,7 +74,12 @@ class QuadrupedConfig(FamilyConfig):
 
 
 @dataclass(frozen=True)
-class QuadrupedChangeConfig(QuadrupedConfig):
+class QuadrupedConfig(QuadrupedOptions, FamilyConfig):
+    """The options of most quadrupeds; what is None comes from the variant."""
+
+
+@dataclass(frozen=True)
+class QuadrupedChangeConfig(QuadrupedOptions, FamilyConfig):
     """The options of QuadrupedChange; what is None comes from the variant."""
 
     change: Literal["motor", "load", "ice"] | None = option(unsaid="motor")
@@ -191,7 +196,7 @@ class QuadrupedChange(MujocoTasks):
 
     def define(self, options: Any) -> dict[str, Any]:
         when = Uniform(0.2 * options.horizon, 0.6 * options.horizon)
-        whole, dead = Uniform(1.0, 1.0, (MOTORS,)), OneWeak(tuple(range(MOTORS)))
+        whole, dead = Uniform(0.9, 1.1, (MOTORS,)), OneWeak(tuple(range(MOTORS)))
         before, after_it = {
             "motor": (Scale("strength", whole, each=True), dead),
             "load": (Shift("mass", Uniform(0.0, 0.5), "base"), Uniform(3.0, 6.0)),
