@@ -47,7 +47,11 @@ ENVIRONMENTS: dict[str, Entry] = {
         ("swimmer-vel", f"{ROBOT}.swimmer:SwimmerVel", "a swimmer swims at a velocity that it is not told"),
         ("quadruped-velocity", f"{QUADRUPED}:QuadrupedVelocity", "a Go2 walks as told, whatever its load and ground"),
         ("quadruped-leg", f"{QUADRUPED}:QuadrupedLeg", "a Go2 walks as told with a weak motor"),
-        ("quadruped-change", f"{QUADRUPED}:QuadrupedChange", "a Go2 walks as told, and then its body or ground changes"),
+        (
+            "quadruped-change",
+            f"{QUADRUPED}:QuadrupedChange",
+            "a Go2 walks as told, and then its body or ground changes",
+        ),
         ("arm-reach", f"{ARM}:ArmReach", "a UR5e reaches a place with a load and motors of its own"),
         ("arm-push", f"{ARM}:ArmPush", "a UR5e pushes a box that it has never weighed to a place"),
     )
