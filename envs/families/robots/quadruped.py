@@ -4,8 +4,8 @@
     QuadrupedLeg        one motor is weak or dead; those of the rear right leg are held out
     QuadrupedChange     in mid-episode a motor dies, a load is put on, or the ground turns to ice
 
-It is told the velocity, and sees what the robot has sensors for. Rewards after Rudin et al. 2022, legged_gym: kernels of
-the errors of the commanded velocity, less what a robot should not do. Letters: N tasks; num_envs lanes.
+It is told the velocity, and sees what the robot has sensors for. Rewards after Rudin et al. 2022, legged_gym: kernels
+of the errors of the commanded velocity, less what a robot should not do. Letters: N tasks; num_envs lanes.
 """
 
 from dataclasses import dataclass
@@ -17,15 +17,16 @@ import numpy as np
 from envs.contract.config import FamilyConfig, option
 from envs.contract.definition import states
 from envs.contract.sources import Source, Variant, after
-from envs.contract.tasks import TaskDistribution, Uniform, check_numbers
-from envs.engine.dynamics import Scale, Set, Shift
+from envs.contract.tasks import Law, TaskDistribution, Uniform, check_numbers
+from envs.engine.dynamics import Change, Scale, Set, Shift
 from envs.engine.models import load_model
 from envs.engine.mujoco_tasks import MujocoTasks
 from envs.engine.schedule import Becomes
 
 MODEL = Path(__file__).with_name("go2.xml")
 MOTORS = 12  # hip, thigh and calf of FL, FR, RL, RR
-TOUCHING = ("floor", "FL", "FR", "RL", "RR", "trunk")  # MuJoCo takes the greater friction of two geoms
+FEET = ("FL", "FR", "RL", "RR")
+TOUCHING = ("floor", *FEET)  # MuJoCo takes the greater friction of two geoms
 WIDTH = 0.25  # (m/s)², (rad/s)²: tracking_sigma of legged_gym
 LEGGED_GYM = after(Source("Rudin et al. 2022, legged_gym", "2109.11978"))
 MARGIN = 0.04  # s, the most latency
@@ -86,8 +87,8 @@ class QuadrupedChangeConfig(QuadrupedOptions, FamilyConfig):
     """What happens in mid-episode."""
 
 
-GO2: dict[str, Any] = {"horizon": 250, "max_velocity": 1.0, "reach": 0.5, "alive": 0.25, "vertical_cost": 2.0}
-GO2 |= {"tilt_cost": 1.0, "rate_cost": 0.01, "torque_cost": 0.0002, "min_height": 0.15}
+GO2: dict[str, Any] = {"horizon": 250, "max_velocity": 1.0, "reach": 0.5, "alive": 0.0, "vertical_cost": 1.0}
+GO2 |= {"tilt_cost": 1.0, "rate_cost": 0.005, "torque_cost": 0.0001, "min_height": 0.15}
 VARIANTS = {"metarl": Variant(GO2, LEGGED_GYM)}
 CHANGES = {change: Variant(GO2 | {"change": change}, LEGGED_GYM) for change in ("load", "ice")}
 CHANGE_VARIANTS = {"metarl": Variant(GO2 | {"change": "motor"}, LEGGED_GYM)} | CHANGES
@@ -197,10 +198,10 @@ class QuadrupedChange(MujocoTasks):
     def define(self, options: Any) -> dict[str, Any]:
         when = Uniform(0.2 * options.horizon, 0.6 * options.horizon)
         whole, dead = Uniform(0.9, 1.1, (MOTORS,)), OneWeak(tuple(range(MOTORS)))
-        before, after_it = {
+        laws: dict[str, tuple[Change, Law]] = {
             "motor": (Scale("strength", whole, each=True), dead),
             "load": (Shift("mass", Uniform(0.0, 0.5), "base"), Uniform(3.0, 6.0)),
             "ice": (Set("friction", Uniform(0.6, 1.0), TOUCHING), Uniform(0.1, 0.3)),
-        }[options.change]
-        name = options.change
-        return quadruped(options, dynamics={name: before}, changes={name: Becomes(after_it, at=when)})
+        }
+        name, (before, then) = options.change, laws[options.change]
+        return quadruped(options, dynamics={name: before}, changes={name: Becomes(then, at=when)})

@@ -15,6 +15,11 @@ def make(name: str, num_tasks: int = 1, lanes: int = 2, **fields: Any) -> Mujoco
     return env
 
 
+def still(env: MujocoTasks) -> np.ndarray:
+    """The action that stays at home, [num_envs, A]."""
+    return np.zeros((env.num_envs, env.model.nu))
+
+
 def test_masses_ranges_and_torques_are_published_ones() -> None:
     """mujoco_menagerie, universal_robots_ur5e/ur5e.xml: 3.7 + 8.393 + 2.275 + 2 * 1.219 + 0.1889 kg = 16.9949 kg."""
     model = make("arm-reach").model
@@ -41,7 +46,7 @@ def test_it_starts_over_the_table_and_holds_its_pose() -> None:
     env.set_tasks({"goal": goal, "load": np.zeros(1), "strength": np.ones(1), "stiffness": np.ones(1)})
     env.reset(seed=0)
     for _ in range(100):
-        _, reward, _, _, info = env.step(np.zeros(env.action_space.shape))
+        _, reward, _, _, info = env.step(still(env))
     # 17 kg sag by the torque of gravity over 3500 N m/rad: at the most 17 * 9.81 * 0.5 / 3500 rad over 0.7 m, 17 mm.
     assert (info["distance"] < 0.017).all()
     np.testing.assert_allclose(reward, -info["distance"], atol=1e-12)
@@ -54,10 +59,10 @@ def test_the_box_stands_until_it_is_pushed_and_a_light_one_goes_further() -> Non
     env.set_tasks(tasks | {"balance": np.zeros((2, 2))})
     env.reset(seed=0)
     for _ in range(25):
-        env.step(np.zeros(env.action_space.shape))
+        env.step(still(env))
     # The box's weight presses it into the table by less than a millimetre.
     np.testing.assert_allclose(env.body("box").position, [(0.6, 0.0, 0.03)] * 2, atol=1e-3)
-    action = np.zeros(env.action_space.shape)
+    action = still(env)
     action[:, 1:4] = 0.5, -0.5, 0.0
     for _ in range(25):
         _, reward, _, _, info = env.step(action)

@@ -20,6 +20,11 @@ def make(name: str = "quadruped-velocity", num_tasks: int = 1, lanes: int = 4, *
     return env
 
 
+def still(env: MujocoTasks) -> np.ndarray:
+    """The action that stays at home, [num_envs, A]."""
+    return np.zeros((env.num_envs, env.model.nu))
+
+
 def task(**changed: float) -> Tasks:
     return {name: np.array([value]) for name, value in (NOMINAL | changed).items()}
 
@@ -29,7 +34,7 @@ def hold(env: MujocoTasks, steps: int) -> tuple[np.ndarray, dict[str, Any]]:
     env.reset(seed=0)
     ended = np.zeros(env.num_envs, bool)
     for _ in range(steps):
-        *_, terminated, _, info = env.step(np.zeros(env.action_space.shape))
+        *_, terminated, _, info = env.step(still(env))
         ended |= terminated
     return ended, info
 
@@ -85,11 +90,11 @@ def test_without_strength_it_falls_and_its_episode_ends() -> None:
 
 
 def test_the_reward_is_the_formula() -> None:
-    """Numbers by hand from the state: still trunk, told 0.5 m/s forwards and 0.5 rad/s: two kernels exp(-0.25 / 0.25)."""
+    """Numbers by hand from the state: still trunk, told 0.5 m/s and 0.5 rad/s: two kernels exp(-0.25 / 0.25)."""
     env = make(rate_cost=0.0, torque_cost=0.0, tilt_cost=0.0, vertical_cost=0.0, alive=0.25)
     env.set_tasks(task(forward=0.5, turn=0.5))
     _, info = hold(env, 200)
-    reward = env.step(np.zeros(env.action_space.shape))[1]
+    reward = env.step(still(env))[1]
     # It sways by millimetres a second.
     np.testing.assert_allclose(reward, 1.5 * np.exp(-1.0) + 0.25, atol=0.02)
     np.testing.assert_allclose(info["tracking_error"], 0.5, atol=0.02)
@@ -102,7 +107,7 @@ def test_costs_are_of_what_they_say() -> None:
     for env in (plain, costly):
         env.set_tasks(task())
         hold(env, 5)
-        rewards.append(env.step(np.full(env.action_space.shape, 0.5))[1])
+        rewards.append(env.step(still(env) + 0.5)[1])
     np.testing.assert_allclose(rewards[0] - rewards[1], 0.1 * 3.0, atol=1e-12)
 
 
@@ -123,7 +128,7 @@ def test_the_change_comes_at_its_step(change: str) -> None:
     env.reset(seed=0)
     seen = []
     for _ in range(5):
-        env.step(np.zeros(env.action_space.shape))
+        env.step(still(env))
         seen.append(env.lane_tasks[change][0].copy())
     for step, value in enumerate(seen):
         np.testing.assert_array_equal(value, drawn[change][0] if step < 3 else drawn[f"{change}_then"][0])
