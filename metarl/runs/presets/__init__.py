@@ -12,6 +12,7 @@ from metarl.runs.presets.labelled import LABELLED
 from metarl.runs.presets.locomotion import LOCOMOTION
 from metarl.runs.presets.point import POINT
 from metarl.runs.presets.preset import Preset, Runs, budget
+from metarl.runs.presets.robots import ROBOTS
 from metarl.runs.presets.toy import TOY
 from metarl.runs.worlds import algorithm_config, default_algorithm, environment_config
 
@@ -22,7 +23,7 @@ ANYWHERE = Preset(
     Runs(algorithms=("pearl",)),
     budget(200, 8, 4),
 )
-PRESETS = (ANYWHERE, *TOY, *POINT, *LOCOMOTION, *LABELLED)
+PRESETS = (ANYWHERE, *TOY, *POINT, *LOCOMOTION, *ROBOTS, *LABELLED)
 
 
 def default_config(

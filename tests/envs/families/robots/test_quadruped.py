@@ -161,8 +161,8 @@ def test_it_is_the_real_one() -> None:
     for body in range(1, ours.nbody):
         name = ours.body(body).name
         for field in ("pos", "mass", "ipos", "inertia"):
-            values = (getattr(model.body(name), field) for model in (ours, real))
-            np.testing.assert_allclose(*values, rtol=1e-6, atol=1e-9, err_msg=f"{name} {field}")
+            mine, theirs = (getattr(model.body(name), field) for model in (ours, real))
+            np.testing.assert_allclose(mine, theirs, rtol=1e-6, atol=1e-9, err_msg=f"{name} {field}")
     for joint in range(1, ours.njnt):
         name = ours.joint(joint).name
         np.testing.assert_array_equal(ours.joint(name).range, real.joint(name).range)
