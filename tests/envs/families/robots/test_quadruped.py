@@ -135,6 +135,19 @@ def test_the_change_comes_at_its_step(change: str) -> None:
         np.testing.assert_array_equal(value, drawn[change][0] if step < 3 else drawn[f"{change}_then"][0])
 
 
+@pytest.mark.parametrize("name", ["quadruped-velocity", "quadruped-leg", "quadruped-change", "arm-reach", "arm-push"])
+def test_threads_change_no_bit(name: str) -> None:
+    runs = []
+    for threads in (1, 2):
+        env = envs.make(name, 5, 3, threads=threads)
+        env.reset(seed=0)
+        rng = np.random.default_rng(0)
+        runs.append([env.step(rng.uniform(-1, 1, env.action_space.shape or ()))[:2] for _ in range(70)])
+    for one, two in zip(*runs, strict=True):
+        np.testing.assert_array_equal(one[0], two[0])
+        np.testing.assert_array_equal(one[1], two[1])
+
+
 def test_what_it_is_not_told_is_not_observed() -> None:
     """Two bodies in the same state see the same."""
     env = make(num_tasks=2, lanes=1)
