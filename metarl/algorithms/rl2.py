@@ -69,8 +69,8 @@ class RL2:
         self.critic = critic(seen.shape[0], 1)
         self.action_size = size_of_action(spaces.action)
         self.previous_size = self.action_size + 2 + (inputs if config.previous_observation else 0)
-        step_size = inputs + self.previous_size
-        self.core = make_core(config.memory, step_size, config.embedding_size, config.memory_size)
+        self.step_size = inputs + self.previous_size
+        self.core = make_core(config.memory, self.step_size, config.embedding_size, config.memory_size)
 
     @property
     def rounds(self) -> int:
