@@ -27,7 +27,7 @@ FIRST_ROOM = 64  # steps that a cache has room for at first
 
 
 class Pages:
-    """Where caches note steps: `notes` [B, layers, 2, M, C, D], keys and values; and in which `filled` [B] places of
+    """Where caches note steps: `notes` [layers, 2, B, M, C, D], keys and values; and in which `filled` [B] places of
     each stream there is something."""
 
     def __init__(self, notes: torch.Tensor, filled: torch.Tensor) -> None:
@@ -92,7 +92,7 @@ class Transformer(nn.Module):
         """Nothing met."""
         nothing = torch.zeros(streams, dtype=torch.int64)
         room = min(FIRST_ROOM, 2 * self.window or FIRST_ROOM)
-        shape = (streams, len(self.blocks), 2, self.heads, room, self.size // self.heads)
+        shape = (len(self.blocks), 2, streams, self.heads, room, self.size // self.heads)
         return Cache(Pages(torch.zeros(shape), nothing.clone()), nothing, nothing)
 
     def forward(self, x: torch.Tensor, start: Any, mask: torch.Tensor | None = None) -> tuple[torch.Tensor, Any]:
@@ -123,10 +123,10 @@ class Transformer(nn.Module):
         x = self.embedding(x).unsqueeze(1)
         for number, block in enumerate(self.blocks):
             query, key, value = block.queries_keys_values(x)
-            notes[streams, number, 0, :, places], notes[streams, number, 1, :, places] = key[:, :, 0], value[:, :, 0]
-            keys, values = notes[:, number, :, :, :used].unbind(dim=1)
-            attention = torch.softmax(query @ keys.mT / math.sqrt(query.shape[-1]) + bias, dim=-1)
-            x = block.after_attention(x, attention @ values)
+            noted = notes[number]
+            noted[0, streams, :, places], noted[1, streams, :, places] = key[:, :, 0], value[:, :, 0]
+            keys, values = noted[..., :used, :].unbind()
+            x = block.after_attention(x, functional.scaled_dot_product_attention(query, keys, values, bias))
         pages.filled = places + live
         return self.last(x).squeeze(1), Cache(pages, places + live, start.steps + live)
 
@@ -144,7 +144,7 @@ class Transformer(nn.Module):
         notes = pages.notes.new_zeros(shape)
         count = int(kept.max())
         index = torch.arange(count) + (places - kept)[:, None]  # [B, count]
-        index = index.clamp(max=room - 1)[:, None, None, None, :, None]
+        index = index.clamp(max=room - 1)[:, None, :, None]
         notes[..., :count, :] = pages.notes.gather(-2, index.expand(*notes.shape[:-2], count, notes.shape[-1]))
         return Pages(notes, kept), kept
 

@@ -43,7 +43,7 @@ TOY = (
     Preset(
         "own choices: ten episodes of a dark room, in which a good source has found its goal",
         Runs(("dark-room",), algorithms=("ad", "dpt")),
-        budget(300, 16, 2),
+        budget(300, 16, 10),
         options(rounds=10, learning_rate_decay=0.99),
     ),
 )
