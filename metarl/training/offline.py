@@ -19,7 +19,6 @@ from metarl.core.types import Metrics, State
 from metarl.runs.config import RunConfig
 from metarl.runs.worlds import is_few_shot
 from metarl.runtime.randomness import Address, Purpose
-from metarl.runtime.ranks import world_size
 from metarl.sampling.histories import Histories, read_histories
 from metarl.training.labels import set_up_few_shot
 from metarl.training.setup import Setup, World, set_up, spaces_of
@@ -64,8 +63,6 @@ def set_up_offline(config: RunConfig) -> OfflineSetup:
     """
     if not config.algo.data:
         raise InputError("algo.data names no histories — make some with metarl collect-data, and give --algo.data DIR")
-    if world_size() > 1:
-        raise InputError("stored histories do not divide over ranks — train without torchrun")
     if config.train.normalise_observations:
         raise InputError("histories are learned from as they are — leave out --normalise-observations")
     setup = set_up(config)
