@@ -35,8 +35,8 @@ class Traits(NamedTuple):
     replay: int = 0
     """Transitions that its state keeps room for."""
     learns_from_histories: bool = False
-    """Its update takes stored `Histories` (`sampling/histories.py`) in place of a trial; trials are for evaluation. What
-    else it has, `algorithms/in_context.py` shows: `require`, and the options of `InContextConfig`."""
+    """Its update takes stored `Histories` (`sampling/histories.py`) in place of a trial; trials are for evaluation. It
+    also has what `in_context.InContext` has: `require`, and the options of `InContextConfig`."""
     learns: bool = True
     """Its updates change what it knows; without, it is as good untrained."""
 
