@@ -24,6 +24,8 @@ ENVIRONMENTS: dict[str, Entry] = {
         ("sparse-point-nav", f"{POINT}.sparse_navigation:SparsePointNav", "a point finds a goal that pays only nearby"),
         ("point-corners", f"{POINT}.corner_navigation:PointCorners", "a point finds the corner that is its goal"),
         ("grid-navi", f"{TOY}.grid:GridNavi", "an agent finds the hidden goal cell of a grid"),
+        ("dark-room", f"{TOY}.rooms:DarkRoom", "an agent in the dark finds a goal that only rewards tell of"),
+        ("key-to-door", f"{TOY}.rooms:KeyToDoor", "an agent in the dark finds a key, then the door"),
         ("bandit", f"{TOY}.bandit:Bandit", "which of the arms pays best?"),
         ("tabular-mdp", f"{TOY}.tabular:TabularMDP", "a random decision process of a few states and actions"),
         ("half-cheetah-dir", f"{CHEETAH}:HalfCheetahDir", "a cheetah runs forwards or backwards"),

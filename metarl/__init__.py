@@ -6,6 +6,7 @@ metarl.resume(run.path, iterations=400)
 metarl.evaluate(run.path)                                                   # returns on unseen tasks
 adapted = metarl.load(run.path).adapt(env, episodes=20)                     # to any single Gymnasium environment
 metarl.export(adapted, "policy")                                            # for programs without metarl
+metarl.collect_data("dark-room", "q-learning", "histories")                 # for methods that learn from histories
 """
 
 import importlib
@@ -57,12 +58,15 @@ if TYPE_CHECKING:
     from metarl.deployment.export import export_policy as export
     from metarl.evaluation.render import render_run as render
     from metarl.evaluation.run import evaluate_run as evaluate
+    from metarl.sources.collect import collect_data
     from metarl.speed.benchmark import measure_speed as speed
     from metarl.training.run import iterate, resume, train
 
-__all__ = ["compare", "evaluate", "export", "iterate", "load", "render", "report", "resume", "speed", "train"]
+__all__ = ["collect_data", "compare", "evaluate", "export", "iterate", "load"]
+__all__ += ["render", "report", "resume", "speed", "train"]
 
 PLACES = {
+    "collect_data": ("metarl.sources.collect", "collect_data"),
     "compare": ("metarl.comparison.compare", "compare"),
     "render": ("metarl.evaluation.render", "render_run"),
     "speed": ("metarl.speed.benchmark", "measure_speed"),

@@ -1,4 +1,5 @@
-"""The command line: `metarl train | resume | show | evaluate | render | export | compare | speed | report | list`.
+"""The command line: `metarl train | resume | show | evaluate | render | export | compare | speed | report | list |
+collect-data`.
 
 It turns words into a command, and what goes wrong into one line and an exit code; `commands.py` says what there is.
 """
@@ -22,6 +23,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from envs.contract.errors import InputError, NonFiniteError, nearest
+from metarl.collecting import CollectDataCommand, options_of
 from metarl.commands import COMMANDS, ResumeCommand, TrainCommand
 from metarl.output import Exit, fail, rank, silence
 from metarl.runs.config import versions
@@ -122,10 +124,13 @@ def parse(arguments: list[str]) -> Any:
         if (former := argument.split("=")[0]) in RENAMED_ARGUMENTS.get(arguments[0], {}):
             today = RENAMED_ARGUMENTS[arguments[0]][former]
             raise InputError(f"{former} says what {today} says now — give {today}")
-    commands: dict[str, Any] = dict(COMMANDS)
+    commands: dict[str, Any] = {**COMMANDS, "collect-data": CollectDataCommand}
     names: tuple[str, ...] = ()
     if arguments[:1] == ["train"]:
         commands["train"], names, arguments = _train_command(arguments)
+    if arguments[:1] == ["collect-data"]:
+        names, options = options_of(arguments, _value_of("--env.variant", arguments))
+        commands["collect-data"] = _with_defaults(CollectDataCommand, options)
     if arguments[:1] == ["resume"]:
         commands["resume"] = _resume_command(arguments)
     first = arguments[0] if arguments else "--help"
@@ -150,6 +155,8 @@ def parse(arguments: list[str]) -> Any:
         command = _parsed(commands, arguments, console_outputs=True)
     if isinstance(command, TrainCommand) and (command.environment, command.algorithm) != names:
         raise InputError("the names come first — metarl train ENV [ALGO] [options]")
+    if isinstance(command, CollectDataCommand) and (command.environment, command.source) != names:
+        raise InputError("the names come first — metarl collect-data ENV SOURCE [options]")
     return command
 
 

@@ -68,7 +68,11 @@ def _variants() -> Iterator[tuple[str, ...]]:
 
 def _algorithms() -> Iterator[tuple[str, ...]]:
     for name, entry in ALGORITHMS.items():
-        yield name, ", ".join(data for data in ("experience", "labels") if entry.learns_from(data)), entry.description
+        yield (
+            name,
+            ", ".join(data for data in ("experience", "labels", "histories") if entry.learns_from(data)),
+            entry.description,
+        )
 
 
 def _presets() -> Iterator[tuple[str, ...]]:

@@ -33,9 +33,10 @@ ARROWS = {
     "metarl.evaluation": (*TRAINING, "metarl.deployment"),
     "metarl.comparison": (*TRAINING, "metarl.evaluation"),
     "metarl.speed": TRAINING,
+    "metarl.sources": (*TRAINING, "metarl.evaluation"),
 }
 # The front doors may import anything; nobody may import them.
-DOORS = ("metarl", "metarl.__main__", "metarl.cli", "metarl.commands", "metarl.listing", "metarl.output")
+DOORS = ("metarl", *(f"metarl.{door}" for door in ("__main__", "cli", "commands", "collecting", "listing", "output")))
 FOR_TESTS_ALONE = {"beartype", "hypothesis", "pytest", "pytest_timeout", "xdist", "tests"}
 
 

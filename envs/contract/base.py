@@ -43,6 +43,7 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         observe()                must be    after every reset and step; where `observation_size` is open, once before
         render_lane(lane)                   for a picture
         informed_return(tasks)              by evaluation, to say how good a return is
+        informed_action()                   by `metarl collect-data`, to say what had been best
         summary()                           by the tables of environments
 
     They find each lane's task in `lane_tasks`, and draw what is random through `tasks_to_reset`. Class attributes are
@@ -241,6 +242,10 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
 
     def informed_return(self, tasks: Tasks) -> np.ndarray | None:
         """The best return of an episode for who knows the task, `[N]`; None where nobody has worked it out."""
+        return None
+
+    def informed_action(self) -> np.ndarray | None:
+        """What who knows the task does now, in every lane, to earn that; None where nobody has worked it out."""
         return None
 
     def summary(self) -> Summary:

@@ -91,5 +91,10 @@ RAND_PARAMS = Source(
     "Lee 2018, rand_param_envs", "",
     "dennisl88/rand_param_envs", "4d1529d61ca0d65ed4bd9207b108d4a4662a4da0", "rand_param_envs",
 )  # fmt: skip
+AD = Source("Laskin et al. 2022, Algorithm Distillation", "2210.14215")
+DPT = Source(
+    "Lee et al. 2023, DPT", "2306.14892",
+    "jon--lee/decision-pretrained-transformer", "144c61d59a1df8dc59430a925f2b100a92988d9b", "envs",
+)  # fmt: skip
 RL2 = Source("Duan et al. 2016, RL²", "1611.02779")
 META_SGD = Source("Li et al. 2017, Meta-SGD", "1707.09835")

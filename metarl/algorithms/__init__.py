@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from envs.contract.errors import InputError, nearest
 from envs.registry import load_attribute
-from metarl.algorithms import memory_configs
+from metarl.algorithms import in_context_configs, memory_configs
 from metarl.algorithms.options import ModelOptions, PolicyOptions
 from metarl.algorithms.pairs import Pair, pair_config
 
@@ -34,13 +34,13 @@ class Entry(NamedTuple):
     config: type | None = None
     """The options of a class of its own."""
     of_its_own: str = "experience"
-    """What a class of its own learns from: "experience" or "labels"."""
+    """What a class of its own learns from: "experience", "labels" or "histories"."""
 
     def learns_from(self, data: str) -> bool:
-        """Whether it takes "experience", or "labels"."""
+        """Whether it takes "experience", "labels", or stored "histories"."""
         if self.config is not None:
             return self.of_its_own == data
-        return (self.on_labels if data == "labels" else self.pair) is not None
+        return {"experience": self.pair, "labels": self.on_labels}.get(data) is not None
 
 
 ALGORITHMS = {
@@ -108,6 +108,18 @@ ALGORITHMS = {
         target="metarl.algorithms.varibad:VariBAD",
         config=memory_configs.VariBADConfig,
     ),
+    "ad": Entry(
+        "Algorithm Distillation: imitates a source algorithm as that learns (Laskin et al. 2022)",
+        target="metarl.algorithms.in_context:InContext",
+        config=in_context_configs.ADConfig,
+        of_its_own="histories",
+    ),
+    "dpt": Entry(
+        "Decision-Pretrained Transformer: predicts what is best from what was met (Lee et al. 2023)",
+        target="metarl.algorithms.in_context:InContext",
+        config=in_context_configs.DPTConfig,
+        of_its_own="histories",
+    ),
     "rnn": Entry(
         "reads the support set as a sequence (Santoro et al. 2016; Hochreiter et al. 2001)",
         target="metarl.algorithms.rnn:RNN",
@@ -127,7 +139,7 @@ ALGORITHMS = {
 
 
 def names_for(data: str) -> list[str]:
-    """The registered methods that learn from "experience", or from "labels"."""
+    """The registered methods that learn from "experience", from "labels", or from stored "histories"."""
     return [name for name, entry in ALGORITHMS.items() if entry.learns_from(data)]
 
 
@@ -149,7 +161,7 @@ def config_class(name: str, given: Mapping[str, Any] = {}, *, labelled: bool = F
     if name in RENAMED:
         raise InputError(f"'{name}' promised more than it does — give its new name, '{RENAMED[name]}'")
     data = "labels" if labelled else "experience"
-    fitting = names_for(data)
+    fitting = names_for(data) + ([] if labelled else names_for("histories"))
     if name not in ALGORITHMS:
         if ":" not in name:
             raise InputError(f"unknown algorithm '{name}'" + nearest(name, fitting))

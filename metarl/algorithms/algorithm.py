@@ -34,6 +34,9 @@ class Traits(NamedTuple):
     from rounds of many."""
     replay: int = 0
     """Transitions that its state keeps room for."""
+    learns_from_histories: bool = False
+    """Its update takes stored `Histories` (`sampling/histories.py`) in place of a trial; trials are for evaluation. It
+    also has what `in_context.InContext` has: `require`, and the options of `InContextConfig`."""
     learns: bool = True
     """Its updates change what it knows; without, it is as good untrained."""
 

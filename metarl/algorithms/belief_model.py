@@ -28,7 +28,7 @@ from metarl.core.networks import (
 from metarl.core.optimiser import adam_state
 from metarl.core.parts import fresh_parameters, part_of
 from metarl.core.proximal import adam_descent
-from metarl.core.recurrent import unbroken
+from metarl.core.recurrent import step, unbroken
 from metarl.core.replay import drawn_lanes, empty_replay, write_trial
 from metarl.core.types import Params, Rollout, State, Transition, Trial
 from metarl.core.variational import Bound, belief_of, decoder_inputs, drawn_prefixes, negative_bound
@@ -68,11 +68,11 @@ class BeliefModel:
         replay = empty_replay(self.config.replay_size, self.observation_size, self.action_size, device)
         return {"model": model, "model_optimiser": adam_state(model), "replay": replay}
 
-    def step(self, encoder: Params, hidden: torch.Tensor, steps: Transition) -> tuple[torch.Tensor, torch.Tensor]:
-        """The encoder's state `[N, E, S]` after a step, and what it then says, `[N, E, H]`."""
-        inputs = self.inputs(steps).flatten(0, 1)  # [B, X]
-        said, following = apply(self.modules["encoder"], encoder, inputs, hidden.flatten(0, 1))
-        return following.unflatten(0, hidden.shape[:2]), said.unflatten(0, hidden.shape[:2])
+    def step(self, encoder: Params, hidden: Any, steps: Transition) -> tuple[Any, torch.Tensor]:
+        """The encoder's state after a step, and what it then says, `[N, E, H]`, in the lanes that played it."""
+        inputs, played = self.inputs(steps).flatten(0, 1), steps.mask.flatten() > 0  # [B, X], [B]
+        said, following = step(self.modules["encoder"], encoder, inputs, hidden, played)
+        return following, said.unflatten(0, steps.mask.shape)
 
     def belief(self, head: Params, said: torch.Tensor) -> Gaussian:
         """What is believed, `[..., Z]`, after what the encoder said, `[..., H]`."""

@@ -50,8 +50,8 @@ class RL2Config(ProximalConfig):
 
     memory: str = "gru"
     """`gru`, a gated recurrent unit (published); `attention`, linear attention, which keeps apart what was met in
-    different places; `splagger`, a gated unit beside a maximum over steps (Beck et al. 2024); or a core from anywhere,
-    as `module:attribute`."""
+    different places; `splagger`, a gated unit beside a maximum over steps (Beck et al. 2024); `transformer`, which
+    looks back at all steps of a trial; or a core from anywhere, as `module:attribute`."""
     embedding_size: int = number(0, least=0, most=100_000)
     """Units of a layer between a step and the memory (0: none), where steps must be told apart by several of their
     parts together."""
@@ -126,7 +126,8 @@ class VariBADConfig(ProximalConfig):
     latent_size: int = number(5, least=1, most=10_000)
     """Numbers Z of the latent that stands for a task."""
     memory: str = "gru"
-    """What the encoder remembers with: `gru` (published), `attention`, `splagger`, or a core as `module:attribute`."""
+    """What the encoder remembers with: `gru` (published), `attention`, `splagger`, `transformer`, or a core as
+    `module:attribute`."""
     embedding_size: int = number(32, least=0, most=100_000)
     """Units of the layer between a step and the recurrent state (0: none)."""
     decoder_hidden: tuple[int, ...] = (64, 32)

@@ -27,6 +27,8 @@ def make_adaptable_policy(config: Any, spaces: Spaces, device: torch.device) -> 
     if config.policy != FEED_FORWARD:
         inputs = size_of_observation(spaces.observation)
         core = make_core(config.policy, inputs, 0, config.memory_size, option="policy")
+        if hasattr(core, "begin"):
+            raise InputError(f"algo.policy is '{config.policy}', whose state no task can adapt — give attention")
         require_adaptable(core, config.policy, inputs, device)
         seen = Box(-np.inf, np.inf, (config.memory_size,))
 

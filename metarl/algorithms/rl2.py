@@ -6,15 +6,16 @@ starts. What is maximised is the return of the whole trial, a finite game: an ep
 returns nor memory, and after the trial's last step comes nothing, so nothing is bootstrapped there. The update is
 proximal policy optimisation on whole sequences (Schulman et al. 2017).
 
-The memory is any core (`core/recurrent.py`): a gated recurrent unit, as published, or linear attention. Policy and
-value function read it as a head says (`core/conditioning.py`): as published, or RNN+S and RNN+HN (Beck et al. 2023).
+The memory is any core (`core/recurrent.py`): a gated recurrent unit, as published, linear attention, or a transformer
+over all that was met. Policy and value function read it as a head says (`core/conditioning.py`): as published, or RNN+S
+and RNN+HN (Beck et al. 2023).
 
 Letters beside the house's: B = N·E lanes, each one trial · L = K·T steps of a trial · X inputs of a step, P of them
 about the step before · S numbers of the memory's state.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ from metarl.core.distributions import Distribution
 from metarl.core.networks import action_as_input, apply, make_policy, size_of_action, size_of_observation
 from metarl.core.parts import Parts, fresh_parameters, part_of
 from metarl.core.proximal import Loss, Targets, proximal_loss
-from metarl.core.recurrent import of_previous_step
+from metarl.core.recurrent import beginning, of_previous_step, step
 from metarl.core.types import Action, Batch, Metrics, Params, Rollout, State, Transition, Trial
 from metarl.runtime.devices import CPU
 from metarl.runtime.randomness import Address
@@ -38,7 +39,7 @@ from metarl.runtime.randomness import Address
 class RecurrentMemory(NamedTuple):
     """What an agent carries through a trial."""
 
-    hidden: torch.Tensor  # [B, S]
+    hidden: Any  # [B, S], or a cache
     previous: torch.Tensor  # [B, P]: last observation (if shown), action, reward; whether an episode starts
 
 
@@ -68,8 +69,8 @@ class RL2:
         self.critic = critic(seen.shape[0], 1)
         self.action_size = size_of_action(spaces.action)
         self.previous_size = self.action_size + 2 + (inputs if config.previous_observation else 0)
-        step_size = inputs + self.previous_size
-        self.core = make_core(config.memory, step_size, config.embedding_size, config.memory_size)
+        self.step_size = inputs + self.previous_size
+        self.core = make_core(config.memory, self.step_size, config.embedding_size, config.memory_size)
 
     @property
     def rounds(self) -> int:
@@ -90,18 +91,17 @@ class RL2:
         lanes = len(addresses) * lanes_per_task
         previous = torch.zeros(lanes, self.previous_size)
         previous[:, -1] = 1
-        return RecurrentMemory(torch.zeros(lanes, self.core.state_size), previous)
+        return RecurrentMemory(beginning(self.core, lanes), previous)
 
     def act(
         self, acting: Parts, memory: RecurrentMemory, observation: torch.Tensor, live: torch.Tensor, noise: torch.Tensor
     ) -> tuple[Action, RecurrentMemory]:
         """Sample from the policy of each lane's next recurrent state; observation `[N, E, O]`."""
         inputs = torch.cat([observation.flatten(0, 1), memory.previous], dim=1)  # [B, X]
-        output, following = apply(self.core, acting["core"], inputs, memory.hidden)
+        output, hidden = step(self.core, acting["core"], inputs, memory.hidden, live.flatten())
         seen = self.seen(observation, output.unflatten(0, observation.shape[:2]))
         distribution = apply(self.actor, acting["actor"], seen)
         action = distribution.sample(noise)
-        hidden = torch.where(live.flatten()[:, None], following, memory.hidden)
         return Action(action, distribution.log_probability(action)), memory._replace(hidden=hidden)
 
     def observe(self, acting: Parts, memory: RecurrentMemory, transition: Transition) -> RecurrentMemory:

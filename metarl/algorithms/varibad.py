@@ -16,7 +16,7 @@ Letters beside the house's: Z latent · B = N·E lanes, each one trial · L = K�
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ from metarl.core.conditioning import body_of
 from metarl.core.networks import MLP, apply, make_policy, size_of_observation
 from metarl.core.parts import Parts, fresh_parameters, part_of
 from metarl.core.proximal import Loss, Targets, proximal_loss
+from metarl.core.recurrent import beginning
 from metarl.core.trust_region import require_finite
 from metarl.core.types import Action, Batch, Metrics, Params, Rollout, State, Transition, Trial
 from metarl.runtime.devices import CPU, read_back
@@ -39,7 +40,7 @@ from metarl.runtime.randomness import Address
 class BeliefMemory(NamedTuple):
     """What an agent carries through a trial."""
 
-    hidden: torch.Tensor  # [N, E, S], of the encoder
+    hidden: Any  # of the encoder, [B, S], or a cache
     said: torch.Tensor  # [N, E, H], by the encoder after the last step: what the belief is read from
     first: torch.Tensor  # [N, E], one where an episode is about to start
 
@@ -88,7 +89,7 @@ class VariBAD:
     def begin(self, acting: Parts, addresses: Sequence[Address], lanes_per_task: int) -> BeliefMemory:
         """The prior: what the encoder says before it has seen anything. An episode is about to start."""
         lanes = len(addresses), lanes_per_task
-        hidden = torch.zeros(*lanes, self.model.modules["encoder"].state_size)
+        hidden = beginning(self.model.modules["encoder"], len(addresses) * lanes_per_task)
         return BeliefMemory(hidden, torch.zeros(*lanes, self.config.memory_size), torch.ones(lanes))
 
     def act(
@@ -105,11 +106,8 @@ class VariBAD:
     def observe(self, acting: Parts, memory: BeliefMemory, transition: Transition) -> BeliefMemory:
         """Move the belief in the lanes that played the step."""
         played = transition.mask > 0
-        moved = self.model.step(acting["encoder"], memory.hidden, transition)
-        hidden, said = (
-            torch.where(played[..., None], new, old)
-            for new, old in zip(moved, (memory.hidden, memory.said), strict=True)
-        )
+        hidden, said = self.model.step(acting["encoder"], memory.hidden, transition)
+        said = torch.where(played[..., None], said, memory.said)
         return BeliefMemory(hidden, said, torch.where(played, 0.0, memory.first))
 
     def adapt(self, state: State, memory: BeliefMemory, rollout: Rollout) -> BeliefMemory:

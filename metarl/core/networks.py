@@ -181,7 +181,7 @@ def for_acting(params: Params) -> Params:
     }
 
 
-def apply(module: nn.Module, params: Params, *inputs: torch.Tensor) -> Any:
+def apply(module: nn.Module, params: Params, *inputs: Any) -> Any:
     """What a module makes of its inputs under `params`: a policy, a `Distribution` of actions at an observation."""
     # No weights are tied; looking for ties costs as much as acting does.
     return functional_call(module, params, inputs, tie_weights=False)

@@ -9,19 +9,24 @@ lane's episode had ended) is passed over: the next round goes on where the last 
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from jaxtyping import Float, Int
 from torch import nn
 
 from metarl.core.linear_attention import LinearAttention
-from metarl.core.networks import Linear
-from metarl.core.types import Rollout, Trial
+from metarl.core.networks import Linear, apply
+from metarl.core.transformer import Transformer
+from metarl.core.types import Params, Rollout, Trial
 
 
 class Core(Protocol):
-    """A module that takes inputs and a state; its outputs start as zeros, as its state does."""
+    """A module that takes inputs and a state; its outputs start as zeros, as its state does.
+
+    One whose state is no vector of a fixed size has, for acting, a method `begin(streams)` that makes the first one. It
+    takes the mask of a step as well, `[B]`, and passes over the streams that do not play it (`transformer.py`).
+    """
 
     state_size: int
 
@@ -133,8 +138,24 @@ CORES: dict[str, Callable[[int, int, int], nn.Module]] = {
     "gru": gated,
     "attention": LinearAttention,
     "splagger": SplitAggregator,
+    "transformer": Transformer,
 }
 """What makes a core of X inputs, units of a layer before it (0: none), and H outputs."""
+
+
+def beginning(core: Any, streams: int) -> Any:
+    """The state, while acting, before anything was met: zeros `[B, S]`, or what the core itself `begin`s with."""
+    return core.begin(streams) if hasattr(core, "begin") else torch.zeros(streams, core.state_size)
+
+
+def step(core: Any, params: Params, x: torch.Tensor, state: Any, live: torch.Tensor) -> tuple[torch.Tensor, Any]:
+    """What a core says `[B, H]` to one step `[B, X]`, and the next state, which moves in the `live` streams (bool [B]);
+    what is said to the others means nothing."""
+    if not isinstance(state, torch.Tensor):
+        said, following = apply(core, params, x, state, live)
+        return said, following
+    said, following = apply(core, params, x, state)
+    return said, torch.where(live[:, None], following, state)
 
 
 def along(index: Int[torch.Tensor, "B L"], values: torch.Tensor) -> Int[torch.Tensor, "B L X"]:

@@ -18,7 +18,8 @@ from metarl.runs.run_directory import RunDirectory
 from metarl.runtime.errors import InputError
 from metarl.runtime.files import slug
 from metarl.training.loop import train
-from metarl.training.setup import Setup, fresh_state, set_up
+from metarl.training.offline import world_of
+from metarl.training.setup import World, fresh_state, set_up
 
 
 def baselines(config: RunConfig, algorithms: Sequence[str]) -> dict[str, RunConfig]:
@@ -43,7 +44,9 @@ def baselines(config: RunConfig, algorithms: Sequence[str]) -> dict[str, RunConf
         }
         algo = dataclasses.replace(defaults.algo, **chosen)
         found[name] = RunConfig(config.environment, name, config.train, config.env, algo)
-        set_up(found[name], num_tasks=1)  # whatever is impossible is refused before anything is trained
+        # whatever is impossible is refused before anything is trained
+        if set_up(found[name], num_tasks=1).traits.learns_from_histories:
+            world_of(found[name])
     return found
 
 
@@ -66,7 +69,7 @@ def trained(run: RunDirectory, config: RunConfig, console: Console) -> Checkpoin
     old = run.config_path.exists()
     if old:
         config = taken_up(config, read_yaml(run.config_path))
-    setup = set_up(config)
+    setup = world_of(config)
     start = fresh_state(setup)
     shapes = shapes_of(start)
     if old:
@@ -81,7 +84,7 @@ def trained(run: RunDirectory, config: RunConfig, console: Console) -> Checkpoin
     return checkpoint
 
 
-def _require_same(setup: Setup, run: RunDirectory) -> None:
+def _require_same(setup: World, run: RunDirectory) -> None:
     different = mismatch(setup.config, read_yaml(run.config_path), run.path)
     if different:
         raise InputError(f"{run.path} holds another run ({different}) — move it away to train it anew")

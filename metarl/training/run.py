@@ -25,6 +25,7 @@ from metarl.runtime.errors import InputError
 from metarl.runtime.ranks import rank, value_of_first, wait_for_all
 from metarl.training import loop
 from metarl.training.labels import set_up_few_shot
+from metarl.training.offline import world_of
 from metarl.training.ranks import joined
 from metarl.training.setup import World, fresh_state, set_up, shapes_of_run
 
@@ -200,7 +201,7 @@ def at_work(asked: Job, console: Console) -> Iterator[Work]:
             run = RunDirectory.existing(out or latest_run_path(*names))
             config = taken_up(config, read_yaml(run.config_path))
         config = value_of_first(config)
-        world: World = set_up_few_shot(config) if is_few_shot(config.environment) else set_up(config)
+        world = world_of(config)
         check_target(world)
         check_logs(config.train.log)
         start, facts = fresh_state(world), dict[str, Any]()

@@ -178,6 +178,7 @@ def test_a_core_of_ones_own_is_adapted_too(metarl: Command, tmp_path: Path) -> N
         ("metarl.core.networks:Linear", ("is no memory",)),
         # torch.gru is one program for one set of parameters
         ("gru", ("algo.policy is 'gru'", "cannot adapt task by task", "attention")),
+        ("transformer", ("algo.policy is 'transformer'", "no task can adapt", "attention")),
     ],
 )
 def test_what_cannot_be_adapted_is_refused_before_anything_is_written(

@@ -22,6 +22,7 @@ VARIANTS = pytest.mark.parametrize(
         {"previous_observation": True},
         {"memory": "attention"},
         {"memory": "splagger"},
+        {"memory": "transformer"},
         {"head": "state"},
         {"head": "film"},
         {"head": "hypernetwork"},
@@ -36,7 +37,8 @@ def lively(algorithm: Any) -> State:
     state: State = algorithm.initial_state(START)
     random = torch.Generator().manual_seed(5)
     # With more than this such actions hang on so large numbers that single precision rounds them by 4e-6.
-    spread = 0.2 if algorithm.config.memory == "attention" or algorithm.config.head != "memory" else 0.4
+    spreads = {"attention": 0.2, "transformer": 0.1}
+    spread = spreads.get(algorithm.config.memory, 0.4 if algorithm.config.head == "memory" else 0.2)
     policy = {key: x + spread * torch.randn(x.shape, generator=random) for key, x in state["policy"].items()}
     return {**state, "policy": policy}
 

@@ -70,33 +70,34 @@ def test_stored_log_probabilities_agree_in_an_environment_whose_episodes_end_ear
 
 
 @KINDS
-def test_the_beliefs_of_a_recorded_trial_are_those_that_were_acted_on(actions: Discrete | None) -> None:
+@pytest.mark.parametrize("memory", ["gru", "transformer"])
+def test_the_beliefs_of_a_recorded_trial_are_those_that_were_acted_on(actions: Discrete | None, memory: str) -> None:
     # Step by step: the belief moves where a step was played, stays elsewhere, and lives through borders of episodes.
-    algorithm = small(actions)
+    algorithm = small(actions, memory=memory)
     state = lively(algorithm)
     trial = uneven(algorithm, state, K, T)
     mean, variance = algorithm.beliefs(state, trial)
     assert mean.shape == variance.shape == (N, E, K, T, Z)
     acting = algorithm.acting(state)
-    memory = algorithm.begin(acting, ADDRESSES, E)
-    start = algorithm.belief(acting, memory)
+    known = algorithm.begin(acting, ADDRESSES, E)
+    start = algorithm.belief(acting, known)
     assert all(len(x.flatten(0, 1).unique(dim=0)) == 1 for x in start)  # the prior: the same in every lane
     noise = torch.full((N, E) if actions else (N, E, 2), 0.5)
     for k, rollout in enumerate(trial.rollouts):
         for t in range(T):
             step = Transition(*(field[:, :, t] for field in rollout))
-            before = algorithm.belief(acting, memory)
-            _, memory = algorithm.act(acting, memory, step.observation, step.mask > 0, noise)
-            memory = algorithm.observe(acting, memory, step)
-            now = algorithm.belief(acting, memory)
+            before = algorithm.belief(acting, known)
+            _, known = algorithm.act(acting, known, step.observation, step.mask > 0, noise)
+            known = algorithm.observe(acting, known, step)
+            now = algorithm.belief(acting, known)
             played = step.mask > 0
             assert torch.equal(now[0][~played], before[0][~played])
             assert (now[0][played] != before[0][played]).any(dim=1).all()
             torch.testing.assert_close(mean[:, :, k, t], now[0], rtol=0, atol=1e-5)
             torch.testing.assert_close(variance[:, :, k, t], now[1], rtol=1e-4, atol=1e-5)
-        held = algorithm.belief(acting, memory)
-        memory = algorithm.adapt(state, memory, rollout)
-        assert same(list(held), list(algorithm.belief(acting, memory)))
+        held = algorithm.belief(acting, known)
+        known = algorithm.adapt(state, known, rollout)
+        assert same(list(held), list(algorithm.belief(acting, known)))
     anew = algorithm.begin(acting, ADDRESSES, E)
     assert same(list(start), list(algorithm.belief(acting, anew)))  # a new trial
 

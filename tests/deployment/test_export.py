@@ -88,6 +88,14 @@ def test_a_memory_that_grows_is_not_exported(
     assert not (tmp_path / "policy").exists()
 
 
+def test_a_cache_is_not_exported(tmp_path: Path) -> None:
+    sizes = {"iterations": 1, "tasks": 2, "lanes": 1}
+    run = library.train("bandit", "rl2", out=tmp_path / "run", algo={"memory": "transformer"}, **sizes)
+    with pytest.raises(InputError, match=r"what rl2 remembers grows with each step.* — use metarl\.load"):
+        library.export(library.load(run.path).adapt(gymnasium.make("metarl/Bandit-v0"), 2), tmp_path / "policy")
+    assert not (tmp_path / "policy").exists()
+
+
 def test_the_exported_program_acts_alike_where_metarl_is_unknown(
     finished_run: Path, bandit_run: Path, tmp_path: Path
 ) -> None:

@@ -14,7 +14,8 @@ from metarl.runs.presets import PRESETS, default_config
 def all_runs() -> Iterator[tuple[str, str | None, str]]:
     """Environment, variant and algorithm of every run that there can be."""
     for environment in ENVIRONMENTS:
-        yield from itertools.product([environment], environment_class(environment).variants, names_for("experience"))
+        methods = [*names_for("experience"), *names_for("histories")]
+        yield from itertools.product([environment], environment_class(environment).variants, methods)
     yield from ((source, None, learner) for source in SOURCES for learner in names_for("labels"))
 
 

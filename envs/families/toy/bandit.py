@@ -88,6 +88,10 @@ class Bandit(TaskEnv):
     def observe(self) -> np.ndarray:
         return np.zeros((self.num_envs, 1))
 
+    def informed_action(self) -> np.ndarray:
+        """The best arm."""
+        return self.lane_tasks["means"].argmax(axis=1)
+
     def informed_return(self, tasks: Tasks) -> np.ndarray:
         """What pulling the best arm is worth on average, `[N]`."""
         pulls = 1 if self.config.ends == "each-pull" else self.horizon

@@ -40,4 +40,10 @@ TOY = (
             | options(hidden=(64, 64), epochs=4, minibatches=16, entropy_bonus=0.02)
         ),
     ),
+    Preset(
+        "own choices: ten episodes of a dark room, in which a good source has found its goal",
+        Runs(("dark-room",), algorithms=("ad", "dpt")),
+        budget(300, 16, 10),
+        options(rounds=10, learning_rate_decay=0.99),
+    ),
 )
