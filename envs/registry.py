@@ -18,6 +18,9 @@ from envs.catalogue import ENVIRONMENTS
 from envs.contract.base import TaskEnv
 from envs.contract.errors import InputError, nearest
 
+LISTED = "`metarl list envs` names them all"
+"""What to do about an unknown environment."""
+
 
 def names() -> list[str]:
     """The registered names."""
@@ -37,7 +40,7 @@ def environment_class(name: str) -> type[TaskEnv]:
     """
     target = ENVIRONMENTS[name].target if name in ENVIRONMENTS else name
     if ":" not in target:
-        raise InputError(f"unknown environment '{name}'" + nearest(name, ENVIRONMENTS))
+        raise InputError(f"unknown environment '{name}'" + nearest(name, ENVIRONMENTS, LISTED))
     found = load_attribute(target)
     if not (isinstance(found, type) and issubclass(found, TaskEnv)):
         raise InputError(f"'{target}' is no environment — name a subclass of envs.TaskEnv")

@@ -253,10 +253,8 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         return Summary("", "never")
 
     def render_lane(self, lane: int = 0) -> np.ndarray:
-        """A picture of a lane, uint8 `[height, width, 3]`.
-
-        A family in the plane has `position` `[num_envs, 2]` and also takes `paths`, lines `[points, 2]` by name.
-        """
+        """A picture of a lane, uint8 `[height, width, 3]`; of a family in the plane, which has `position`
+        `[num_envs, 2]`, also with `paths`, lines `[points, 2]` by name."""
         raise NotImplementedError
 
     def prepare_tasks(self, tasks: Tasks) -> None:
@@ -266,10 +264,8 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         """Fit `lanes` (bool `[num_envs]`), which are about to be reset, to the tasks last prepared."""
 
     def tasks_to_reset(self, mask: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.random.Generator]]:
-        """For each task with lanes in `mask`: these lanes, which of its E copies they are, and its generator.
-
-        Draw for all copies, then select: `state[lanes] = rng.normal(size=(E, ...))[copies]`.
-        """
+        """For each task with lanes in `mask`: these lanes, which of its E copies they are, and its generator. Draw for
+        all copies, then select: `state[lanes] = rng.normal(size=(E, ...))[copies]`."""
         for task, copies in enumerate(mask.reshape(self.num_tasks, self.lanes_per_task)):
             if copies.any():
                 yield task * self.lanes_per_task + np.flatnonzero(copies), copies, self.rngs[task]

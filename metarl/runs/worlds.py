@@ -9,7 +9,7 @@ from typing import Any
 from envs.catalogue import ENVIRONMENTS
 from envs.contract.base import TaskEnv
 from envs.contract.errors import InputError, nearest
-from envs.registry import environment_class, load_attribute
+from envs.registry import LISTED, environment_class, load_attribute
 from metarl.algorithms import config_class
 from metarl.fewshot import SOURCES
 
@@ -25,7 +25,8 @@ def is_few_shot(environment: str) -> bool:
     if environment in SOURCES or environment in ENVIRONMENTS:
         return environment in SOURCES
     if ":" not in environment:
-        raise InputError(f"unknown environment '{environment}'" + nearest(environment, [*ENVIRONMENTS, *SOURCES]))
+        known = [*ENVIRONMENTS, *SOURCES]
+        raise InputError(f"unknown environment '{environment}'" + nearest(environment, known, LISTED))
     found = load_attribute(environment)
     is_environment = isinstance(found, type) and issubclass(found, TaskEnv)
     return not is_environment and all(hasattr(found, name) for name in ("Config", "sample"))
