@@ -13,7 +13,7 @@ from metarl.algorithms import ALGORITHMS
 
 # Refused by our own words: arguments after `metarl train`, and what the line must name.
 BAD_NAMES = {
-    "an unknown environment": ("moon-landing", ["moon-landing", "point-nav"]),
+    "an unknown environment": ("moon-landing", ["moon-landing", "metarl list envs"]),
     "a typo in the environment": ("point-nva", ["point-nva", "did you mean 'point-nav'?"]),
     "an empty environment": ("''", ["''"]),
     "a module that does not exist": ("no_such_module:Env", ["no_such_module"]),
