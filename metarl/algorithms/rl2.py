@@ -80,7 +80,7 @@ class RL2:
     def initial_state(self, address: Address) -> State:
         """Fresh parameters and optimiser, on the device."""
         modules = {"core": self.core, "actor": self.actor, "critic": self.critic}
-        return proximal_state(fresh_parameters(modules, address.torch_generator(), self.device))
+        return proximal_state(self.config, fresh_parameters(modules, address.torch_generator(), self.device))
 
     def acting(self, state: State) -> Parts:
         """The parameters of `core` and `actor`."""
