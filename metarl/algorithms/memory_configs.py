@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from metarl.algorithms.options import ModelOptions
-from metarl.algorithms.proximal_configs import ProximalOptions
+from metarl.algorithms.ppo_configs import PPOOptions
 from metarl.runtime.options import check_ranges, number
 
 
@@ -37,7 +37,7 @@ class ReadingOptions:
 
 
 @dataclass(frozen=True)
-class RL2Config(ReadingOptions, TrialOptions, ProximalOptions):
+class RL2Config(ReadingOptions, TrialOptions, PPOOptions):
     """A recurrent policy trained over whole trials (Duan et al. 2016)."""
 
 
@@ -55,7 +55,7 @@ class EpisodeOptions:
     network of the observation; or as such a network's weights."""
     hidden: tuple[int, ...] = (128, 128)
     """Units of each hidden layer of the policy, and likewise of the value function."""
-    target_kl: float = number(0.01, least=0)
+    desired_kl: float = number(0.01, least=0)
     """Divergence of an update that the next one's step size is fitted to: after more than twice as much it is 1.5 times
     smaller, after less than half of it as much larger (Rudin et al. 2022, rsl_rl); 0: it is not fitted."""
     entropy_bonus: float = number(0.005, least=0)
@@ -65,7 +65,7 @@ class EpisodeOptions:
 
 
 @dataclass(frozen=True)
-class EpisodicConfig(EpisodeOptions, ReadingOptions, TrialOptions, ProximalOptions):
+class EpisodicConfig(EpisodeOptions, ReadingOptions, TrialOptions, PPOOptions):
     """A recurrent policy trained over single episodes: it finds out within one what it needs to know."""
 
 
@@ -120,7 +120,7 @@ class PEARLConfig:
 
 
 @dataclass(frozen=True)
-class VariBADConfig(TrialOptions, ProximalOptions):
+class VariBADConfig(TrialOptions, PPOOptions):
     """VariBAD (Zintgraf et al. 2020): a policy on a belief that a recurrent autoencoder infers."""
 
     hidden: tuple[int, ...] = (64,)

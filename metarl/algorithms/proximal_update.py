@@ -10,7 +10,7 @@ import gymnasium
 import torch
 from torch import nn
 
-from metarl.algorithms.proximal_configs import ProximalOptions
+from metarl.algorithms.ppo_configs import PPOOptions
 from metarl.core.networks import MLP, make_policy, size_of_observation
 from metarl.core.optimiser import adam_state, falling_rate
 from metarl.core.proximal import Loss, Targets, adam_descent, minibatches, trial_targets
@@ -26,16 +26,16 @@ FITTED = 1.5  # factor by which a step size that is fitted to the divergence mov
 SMALLEST_RATE, LARGEST_RATE = 1e-5, 1e-2
 
 
-def proximal_state(config: ProximalOptions, policy: Params) -> State:
+def proximal_state(config: PPOOptions, policy: Params) -> State:
     """What training starts from; the returns' scale is not known yet."""
     scale = torch.zeros((), device=next(iter(policy.values())).device)
-    fitted = {"learning_rate": torch.tensor(config.learning_rate)} if config.target_kl else {}
+    fitted = {"learning_rate": torch.tensor(config.learning_rate)} if config.desired_kl else {}
     return {"policy": policy, "optimiser": adam_state(policy), "return_scale": scale, **fitted}
 
 
-def fitted_rate(config: ProximalOptions, rate: torch.Tensor, kl: float) -> torch.Tensor:
+def fitted_rate(config: PPOOptions, rate: torch.Tensor, kl: float) -> torch.Tensor:
     """The step size of the next update after one of size `rate` that moved the policy by `kl`."""
-    factor = 1 / FITTED if kl > 2 * config.target_kl else FITTED if kl < config.target_kl / 2 else 1.0
+    factor = 1 / FITTED if kl > 2 * config.desired_kl else FITTED if kl < config.desired_kl / 2 else 1.0
     return (rate * factor).clamp(SMALLEST_RATE, LARGEST_RATE)
 
 
@@ -75,7 +75,7 @@ def by_step(batch: Batch) -> Batch:
 
 
 def proximal_batch(
-    config: ProximalOptions, state: State, stream: Rollout, seen: torch.Tensor, value: torch.Tensor
+    config: PPOOptions, state: State, stream: Rollout, seen: torch.Tensor, value: torch.Tensor
 ) -> tuple[Batch, Targets]:
     """What the loss sees of trials, where networks are shown `seen` `[B, L, X]` at each step, and the `value` `[B, L]`
     was in units of the returns' scale.
@@ -90,7 +90,7 @@ def proximal_batch(
 
 
 def proximal_update(
-    config: ProximalOptions,
+    config: PPOOptions,
     state: State,
     loss: Callable[[Params, Batch], Loss],
     batch: Batch,
@@ -126,7 +126,7 @@ def proximal_update(
     if "actor.log_std" in policy:
         metrics["policy/std"] = float(policy["actor.log_std"].exp().mean())
     state = {**state, "policy": policy, "optimiser": optimiser, "return_scale": targets.scale}
-    if config.target_kl:
+    if config.desired_kl:
         state["learning_rate"] = fitted_rate(config, state["learning_rate"], losses["kl"])
         metrics["update/learning_rate"] = rate
     return state, metrics

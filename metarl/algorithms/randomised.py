@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import torch
 
 from metarl.algorithms.algorithm import Spaces, Traits
-from metarl.algorithms.proximal_configs import RandomisedConfig
+from metarl.algorithms.ppo_configs import RandomisedConfig
 from metarl.algorithms.proximal_update import (
     actor_and_critic,
     by_step,

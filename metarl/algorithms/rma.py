@@ -24,7 +24,7 @@ from torch import nn
 
 from metarl.algorithms.algorithm import Spaces, Traits
 from metarl.algorithms.cores import make_core
-from metarl.algorithms.proximal_configs import RMAConfig, SystemIDConfig
+from metarl.algorithms.ppo_configs import RMAConfig, SystemIDConfig
 from metarl.algorithms.proximal_update import (
     actor_and_critic,
     by_step,
@@ -199,12 +199,9 @@ class RMA:
             config.max_gradient_norm,
             "student",
         )
-        played = target[stream.mask > 0]
         error = float(torch.stack([error for (error,) in errors[-len(parts[-1]) :]]).mean())
-        told = {
-            "update/student_error": error,
-            "update/student_explained_variance": 1 - error / float(played.var(dim=0).mean().clamp(min=1e-8)),
-        }
+        variance = float(target[stream.mask > 0].var(dim=0).sum())
+        told = {"update/student_error": error, "update/student_explained_variance": 1 - error / max(variance, 1e-8)}
         return {**state, "student": student, "student_optimiser": optimiser}, told
 
     def inputs(self, stream: Rollout) -> torch.Tensor:
@@ -220,9 +217,9 @@ class RMA:
         return estimate
 
     def student_loss(self, student: Params, batch: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
-        """The mean squared error of what it says."""
+        """The squared error of what it says, summed over z, and a mean over steps."""
         inputs, target, mask = batch
-        return [masked_mean((self.estimate(student, inputs, mask) - target).square().mean(dim=-1), mask)]
+        return [masked_mean((self.estimate(student, inputs, mask) - target).square().sum(dim=-1), mask)]
 
 
 class SystemID(RMA):

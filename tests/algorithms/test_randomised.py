@@ -6,7 +6,7 @@ import pytest
 import torch
 from support.trials import make, navigate, uneven
 
-from metarl.algorithms.proximal_configs import ProximalOptions
+from metarl.algorithms.ppo_configs import PPOOptions
 from metarl.algorithms.proximal_update import by_step, fitted_rate, through_truncation
 from metarl.core.networks import apply
 from metarl.core.parts import part_of
@@ -49,20 +49,20 @@ def test_every_played_step_is_a_lane_of_its_own() -> None:
     ("kl", "expected"), [(0.021, 1e-3 / 1.5), (0.019, 1e-3), (0.006, 1e-3), (0.004, 1.5e-3), (0.0, 1.5e-3)]
 )
 def test_the_step_size_follows_the_divergence(kl: float, expected: float) -> None:
-    found = fitted_rate(ProximalOptions(target_kl=0.01), torch.tensor(1e-3), kl)
+    found = fitted_rate(PPOOptions(desired_kl=0.01), torch.tensor(1e-3), kl)
     assert math.isclose(float(found), expected, rel_tol=1e-6)
 
 
 def test_the_step_size_has_bounds_and_is_what_the_next_update_takes() -> None:
-    config = ProximalOptions(target_kl=0.01)
+    config = PPOOptions(desired_kl=0.01)
     assert fitted_rate(config, torch.tensor(1e-5), 1.0) == torch.tensor(1e-5)
     assert fitted_rate(config, torch.tensor(1e-2), 0.0) == torch.tensor(1e-2)
-    algorithm = make("randomised", learning_rate=3e-3, target_kl=1e6)  # which no update reaches
+    algorithm = make("randomised", learning_rate=3e-3, desired_kl=1e6)  # which no update reaches
     state, first = algorithm.update(state := algorithm.initial_state(START), navigate(algorithm, state), START)
     _, second = algorithm.update(state, navigate(algorithm, state), START)
     assert math.isclose(first["update/learning_rate"], 3e-3, rel_tol=1e-6)
     assert math.isclose(second["update/learning_rate"], 4.5e-3, rel_tol=1e-6)
-    assert "learning_rate" not in make("randomised", target_kl=0.0).initial_state(START)
+    assert "learning_rate" not in make("randomised", desired_kl=0.0).initial_state(START)
 
 
 def test_stored_log_probabilities_are_those_that_training_computes() -> None:
@@ -76,7 +76,7 @@ def test_stored_log_probabilities_are_those_that_training_computes() -> None:
 
 def test_it_learns_what_is_good_in_every_task() -> None:
     # Whatever is observed, the reward is minus the squared distance of the action to (0.5, -0.5).
-    algorithm = make("randomised", initial_std=0.5, target_kl=0.0, learning_rate=1e-2)
+    algorithm = make("randomised", initial_std=0.5, desired_kl=0.0, learning_rate=1e-2)
     state, best, distances = algorithm.initial_state(START), torch.tensor([0.5, -0.5]), []
     (rollout,) = uneven(algorithm, state, 1, 4).rollouts
     random = torch.Generator().manual_seed(0)

@@ -7,7 +7,7 @@ from metarl.runtime.options import check_ranges, number
 
 
 @dataclass(frozen=True)
-class ProximalOptions:
+class PPOOptions:
     """Proximal policy optimisation (Schulman et al. 2017) of a policy and a value function."""
 
     hidden: tuple[int, ...] = ()
@@ -22,7 +22,7 @@ class ProximalOptions:
     """Step size of Adam for policy and value function."""
     learning_rate_decay: float = number(1.0, above=0, most=1)
     """Factor on the step size after every iteration."""
-    target_kl: float = number(0.0, least=0)
+    desired_kl: float = number(0.0, least=0)
     """Divergence of an update that the next one's step size is fitted to: after more than twice as much it is 1.5 times
     smaller, after less than half of it as much larger (Rudin et al. 2022, rsl_rl); 0: it is not fitted."""
     epochs: int = number(5, least=1)
@@ -43,14 +43,14 @@ class ProximalOptions:
 
 
 @dataclass(frozen=True)
-class StepOptions:
+class ByStepOptions:
     """The same where all steps of all lanes are one batch, as roboticists run it: what stands otherwise."""
 
     hidden: tuple[int, ...] = (128, 128)
     """Units of each hidden layer of the policy, and likewise of the value function."""
     activation: Literal["tanh", "relu"] = "relu"
     """Activation of the hidden layers."""
-    target_kl: float = number(0.01, least=0)
+    desired_kl: float = number(0.01, least=0)
     """Divergence of an update that the next one's step size is fitted to: after more than twice as much it is 1.5 times
     smaller, after less than half of it as much larger (Rudin et al. 2022, rsl_rl); 0: it is not fitted."""
     minibatches: int = number(4, least=1)
@@ -62,7 +62,7 @@ class StepOptions:
 
 
 @dataclass(frozen=True)
-class RandomisedConfig(StepOptions, ProximalOptions):
+class RandomisedConfig(ByStepOptions, PPOOptions):
     """One policy without memory for all tasks."""
 
     sees_task: bool = False
@@ -89,7 +89,7 @@ class StudentOptions:
 
 
 @dataclass(frozen=True)
-class RMAConfig(StudentOptions, StepOptions, ProximalOptions):
+class RMAConfig(StudentOptions, ByStepOptions, PPOOptions):
     """A teacher that reads an encoding of the task, and a student that finds it from what happens."""
 
     encoding_size: int = number(8, least=1, most=10_000)
@@ -99,5 +99,5 @@ class RMAConfig(StudentOptions, StepOptions, ProximalOptions):
 
 
 @dataclass(frozen=True)
-class SystemIDConfig(StudentOptions, StepOptions, ProximalOptions):
+class SystemIDConfig(StudentOptions, ByStepOptions, PPOOptions):
     """A teacher that reads the task's parameters, and a student that estimates them."""
