@@ -94,6 +94,8 @@ def _evaluation(record: dict[str, Any], shots: int | None) -> dict[str, Any]:
         key = "returns" if name == "return" else name
         if key in record:
             kept[name] = {part: [_rounded(value) for value in record[key][part]] for part in ("mean", "low", "high")}
+    for name, said in record.get("diagnostics", {}).items():
+        kept.setdefault("diagnostics", {})[name] = [_rounded(value) for value in said["mean"]]
     if "sampled" in record:
         kept["sampled"] = [_rounded(value) for value in record["sampled"]["returns"]["mean"]]
     return kept

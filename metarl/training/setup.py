@@ -29,7 +29,7 @@ from metarl.runtime.tasks_at_once import WithinMemory
 from metarl.sampling.collect import blaming_environment, task_rows
 from metarl.sampling.groups import Divisions
 from metarl.sampling.normalisation import MOMENTS, initial_moments, outweighed, updated_moments
-from metarl.training.loop import count_steps, meet_new_tasks, returns_of, train_iteration
+from metarl.training.loop import count_steps, meet_new_tasks, outcome_of, train_iteration
 from metarl.training.ranks import threads_of_rank, ways_to_group
 
 
@@ -116,7 +116,7 @@ class Setup:
         address = Address(self.config.train.seed).at(Purpose.UNSEEN)
         start = time.perf_counter()
         split = "validation" if "validation" in self.env.splits else "test"
-        returns = returns_of(meet_new_tasks(self.untold, state, self.algorithm.rounds, address, split))
+        returns = outcome_of(meet_new_tasks(self.untold, state, self.algorithm.rounds, address, split))
         seconds = time.perf_counter() - start
         return {**{UNSEEN + name: value for name, value in returns.items()}, "time/unseen": seconds}
 

@@ -205,6 +205,7 @@ class QuadrupedVelocity(MujocoTasks):
 
     Config, variants, summary = QuadrupedConfig, VARIANTS, SUMMARY
     build, initial_state, observe, reward, terminated = feel, start, sense, track, fallen
+    events = ("fell",)
 
     def define(self, options: Any) -> dict[str, Any]:
         beyond = TaskDistribution(
@@ -225,6 +226,7 @@ class QuadrupedLeg(MujocoTasks):
 
     Config, variants, summary = QuadrupedConfig, VARIANTS, SUMMARY
     build, initial_state, observe, reward, terminated = feel, start, sense, track, fallen
+    events = ("fell",)
 
     def define(self, options: Any) -> dict[str, Any]:
         weak = {"motors": Scale("strength", OneWeak(tuple(range(9))), each=True)}
@@ -238,6 +240,7 @@ class QuadrupedChange(MujocoTasks):
 
     Config, variants, summary = QuadrupedChangeConfig, CHANGE_VARIANTS, SUMMARY
     build, initial_state, observe, reward, terminated = feel, start, sense, track, fallen
+    events = ("fell",)
 
     def define(self, options: Any) -> dict[str, Any]:
         when = Uniform(0.2 * options.horizon, 0.6 * options.horizon)
