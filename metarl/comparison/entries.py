@@ -89,6 +89,7 @@ def _evaluation(record: dict[str, Any], shots: int | None) -> dict[str, Any]:
     """What an entry keeps of a record of `metarl evaluate`; `shots` are those of training."""
     shots = record.get("shots", shots)
     facts = {"tasks": record.get("tasks"), "shots": shots, "deterministic": record.get("deterministic")}
+    facts["split"] = None if record.get("split") == "test" else record.get("split")
     kept: dict[str, Any] = {name: value for name, value in facts.items() if value}
     for name in CURVES:
         key = "returns" if name == "return" else name

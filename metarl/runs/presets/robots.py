@@ -9,8 +9,8 @@ LANES = {"lanes": 1, "normalise_observations": True}
 
 ROBOTS = (
     Preset(
-        "8 million steps; actions begin with a deviation of 0.25 rad of a servo's target, that of legged_gym; every lane "
-        "has a body of its own (own measurement: walks after 4 million)",
+        "8 million steps (own measurement: it walks after 4); actions begin with a deviation of 0.25 rad of a servo's "
+        "target, as legged_gym's do; every lane has a body of its own",
         Runs(QUADRUPEDS, algorithms=ROBUST),
         budget(500, 64, **LANES),
         options(initial_std=0.5, entropy_bonus=0.002),
