@@ -127,7 +127,7 @@ class ArmPush(MujocoTasks):
     """Task parameters: `goal` [2] (m), told; the box's `mass` (kg), `friction`, and `balance` [2] (m)."""
 
     Config, variants = ArmConfig, VARIANTS
-    summary = states("−‖box − goal‖ − ½·‖tip − behind‖" + RATE)
+    summary = states("1 − tanh(‖box − goal‖ / 0.2) + ½·(1 − tanh(‖tip − behind‖ / 0.1))" + RATE)
 
     def define(self, options: Any) -> dict[str, Any]:
         dynamics = {
@@ -145,12 +145,13 @@ class ArmPush(MujocoTasks):
         return sense(self) | {"box": box.position, "box_axes": box.rotation[:, 0]}
 
     def reward(self, controls: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Minus the box's distance (m), and half of the tip's from behind the box, where it pushes it to the goal; less
-        what unsteadiness costs."""
+        """For a box near its goal, and half for a tip behind the box, where it pushes it there; less what unsteadiness
+        costs. Kernels, since a box that was hit too hard must not cost more than one that was never touched."""
         box, goal = self.body("box").position, self.lane_tasks["goal"]
         way = goal - box[:, :2]
         distance = np.linalg.norm(way, axis=1)
         behind = box.copy()
         behind[:, :2] -= BEHIND * way / np.maximum(distance, HALF)[:, None]
         tip = np.linalg.norm(self.site("tip").position - behind, axis=1)
-        return -distance - 0.5 * tip - unsteady(self), {"distance": distance}
+        earned = 1 - np.tanh(distance / 0.2) + 0.5 * (1 - np.tanh(tip / 0.1))
+        return earned - unsteady(self), {"distance": distance}
