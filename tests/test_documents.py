@@ -90,7 +90,7 @@ def test_links_lead_to_files_and_headings_that_are_there(page: Path) -> None:
 def test_every_question_has_a_picture() -> None:
     navigation = (ROOT / ".mkdocs.yml").read_text().split("- Questions:")[1].split("  - From a robot")[0]
     pages = re.findall(r": ([\w-]+\.md)$", navigation, re.MULTILINE)
-    assert len(pages) == 7 and "my-robot.md" in pages
+    assert len(pages) == 8 and "my-robot.md" in pages
     assert [page for page in pages if "![" not in (ROOT / "docs" / page).read_text()] == []
 
 

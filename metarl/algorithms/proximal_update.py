@@ -14,7 +14,7 @@ from metarl.algorithms.ppo_configs import PPOOptions
 from metarl.core.networks import MLP, make_policy, size_of_observation
 from metarl.core.optimiser import adam_state, falling_rate
 from metarl.core.proximal import Loss, Targets, adam_descent, minibatches, trial_targets
-from metarl.core.recurrent import streams
+from metarl.core.recurrent import along, streams
 from metarl.core.types import Batch, Metrics, Params, Rollout, State, Trial
 from metarl.runtime.devices import read_back, sent
 from metarl.sampling.normalisation import normalised
@@ -59,19 +59,19 @@ def actor_and_critic(
 def through_truncation(
     stream: Rollout, state: State, value: Callable[[Params, torch.Tensor], torch.Tensor], discount: float
 ) -> Rollout:
-    """A stream whose truncated episodes are worth what follows them, too: by the `value` of where they led, added to
-    their last reward (Pardo et al. 2018, eq. 6)."""
-    cut = stream.truncated & (stream.mask > 0)
-    following = value(state["policy"], stream.next_observation[cut]) * state["return_scale"]
-    reward = stream.reward.clone()
-    reward[cut] += discount * following
-    return stream._replace(reward=reward)
+    """Single episodes that are worth what follows them, too, where they are truncated: by the `value` of where they
+    led, added to their last reward (Pardo et al. 2018, eq. 6)."""
+    last = (stream.mask.sum(dim=1, keepdim=True).long() - 1).clamp(min=0)  # [B, 1]
+    led = stream.next_observation.gather(1, along(last, stream.next_observation)).squeeze(1)  # [B, O]
+    following = value(state["policy"], led) * state["return_scale"]
+    counts = (stream.truncated & (stream.mask > 0)).gather(1, last)
+    return stream._replace(reward=stream.reward.scatter_add(1, last, discount * following[:, None] * counts))
 
 
 def by_step(batch: Batch) -> Batch:
     """The played steps of `[B, L, ...]`, each as a lane of its own: `[S, 1, ...]`."""
-    played = batch.mask > 0
-    return Batch(*(field[played].unsqueeze(1) for field in batch))
+    played = batch.mask.flatten().nonzero().squeeze(1)  # [S]
+    return Batch(*(field.flatten(0, 1)[played].unsqueeze(1) for field in batch))
 
 
 def proximal_batch(

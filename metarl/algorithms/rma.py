@@ -49,7 +49,7 @@ from metarl.core.parts import Parts, fresh_parameters, part_of
 from metarl.core.proximal import Loss, adam_descent, minibatches, proximal_loss
 from metarl.core.recurrent import beginning, of_previous_step, step
 from metarl.core.types import Action, Batch, Metrics, Params, Rollout, State, Transition, Trial
-from metarl.runtime.devices import CPU
+from metarl.runtime.devices import CPU, read_back
 from metarl.runtime.randomness import Address
 
 
@@ -199,9 +199,10 @@ class RMA:
             config.max_gradient_norm,
             "student",
         )
-        error = float(torch.stack([error for (error,) in errors[-len(parts[-1]) :]]).mean())
-        variance = float(target[stream.mask > 0].var(dim=0).sum())
-        told = {"update/student_error": error, "update/student_explained_variance": 1 - error / max(variance, 1e-8)}
+        error = torch.stack([error for (error,) in errors[-len(parts[-1]) :]]).mean()
+        mean = (target * stream.mask[..., None]).sum(dim=(0, 1)) / stream.mask.sum()  # [Z]
+        variance = masked_mean((target - mean).square().sum(dim=-1), stream.mask).clamp(min=1e-8)
+        told = read_back({"update/student_error": error, "update/student_explained_variance": 1 - error / variance})
         return {**state, "student": student, "student_optimiser": optimiser}, told
 
     def inputs(self, stream: Rollout) -> torch.Tensor:
