@@ -50,6 +50,10 @@ class FewShotSetup:
         measured = ["loss"] + ["accuracy"] * self.source.classification
         return {name: [f"{name}/step_{k}" for k in range(self.algorithm.steps + 1)] for name in measured}
 
+    def forecast(self, iterations: int) -> str:
+        """Nothing: what it learns from lies ready."""
+        return ""
+
     def describe(self) -> str:
         """One line about the work of an iteration."""
         config = self.config

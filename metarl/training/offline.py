@@ -37,6 +37,10 @@ class OfflineSetup(Setup):
         """Returns are of unseen tasks; loss and accuracy of what is to be done."""
         return {**super().curves, "loss": ["loss/step_0"], "accuracy": ["accuracy/step_0"]}
 
+    def forecast(self, iterations: int) -> str:
+        """Nothing: what it learns from lies ready."""
+        return ""
+
     def describe(self) -> str:
         """One line about the work of an iteration."""
         algo, (count, episodes, horizon) = self.config.algo, self.histories.steps.mask.shape

@@ -112,6 +112,8 @@ def recording(world: "World", run: RunDirectory | None, done: Checkpoint, consol
     if run is None:
         yield recorder
         return
+    if said := world.forecast(recorder.config.iterations - done.iteration):
+        console.out(said, highlight=False)
     try:
         with recorder.progress:
             yield recorder

@@ -29,6 +29,7 @@ from metarl.runtime.tasks_at_once import WithinMemory
 from metarl.sampling.collect import blaming_environment, task_rows
 from metarl.sampling.groups import Divisions
 from metarl.sampling.normalisation import MOMENTS, initial_moments, outweighed, updated_moments
+from metarl.training.forecast import forecast
 from metarl.training.loop import count_steps, meet_new_tasks, outcome_of, train_iteration
 from metarl.training.ranks import threads_of_rank, ways_to_group
 
@@ -85,6 +86,10 @@ class Setup:
             + (f" · {world_size()} ranks" if world_size() > 1 else "")
             + (f" · replay of {memory / 2**20:,.0f} MiB" if memory else "")
         )
+
+    def forecast(self, iterations: int) -> str:
+        """One line about how long so many iterations take at least; nothing where that cannot be said."""
+        return forecast(self, iterations)
 
     def initial_state(self, address: Address) -> State:
         """What training starts from: the algorithm's state, with moments of observations if these are normalised."""
@@ -143,6 +148,9 @@ class World(Protocol):
 
     def describe(self) -> str:
         """One line about the work of an iteration."""
+
+    def forecast(self, iterations: int) -> str:
+        """One line about how long so many iterations take at least; nothing where that cannot be said."""
 
     def initial_state(self, address: Address) -> State:
         """What training starts from."""

@@ -1,0 +1,44 @@
+"""How long a run will take at least, said before it starts: what its robot alone needs on this machine."""
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from envs.contract.base import TaskEnv
+
+if TYPE_CHECKING:
+    from metarl.training.setup import Setup
+
+PROBE = 0.1  # s
+
+
+def forecast(setup: "Setup", iterations: int) -> str:
+    """One line about `iterations` iterations: their steps, how fast the environment makes them, how long that takes.
+
+    Nothing where steps take no time to speak of. Whoever meets tasks afterwards sets tasks, and resets by seeds of
+    their own: it changes no bit.
+    """
+    if not setup.env.native_steps or iterations < 1:
+        return ""
+    steps = iterations * setup.algorithm.rounds * sum(env.num_envs for env in setup.envs) * setup.env.horizon
+    try:
+        rate = steps_per_second(setup.env)
+    except Exception:  # whatever is wrong with it is said when it is met
+        return ""
+    minutes = steps / rate / 60
+    took = f"{minutes:.0f} minutes" if minutes >= 2 else f"{60 * minutes:.0f} seconds"
+    alone = f"the environment alone makes {rate / 1000:.1f}k a second: {took}, and updates"
+    return f"{steps / 1e6:,.1f} million steps · {alone}"
+
+
+def steps_per_second(env: TaskEnv) -> float:
+    """Steps of all lanes under random actions, from their start, for a tenth of a second."""
+    actions = np.random.default_rng(0).uniform(-0.5, 0.5, (16, *(env.action_space.shape or ())))
+    env.reset(seed=0)
+    env.step(actions[0])  # the first one warms up
+    start, count = time.perf_counter(), 0
+    while (took := time.perf_counter() - start) < PROBE and count < env.horizon:
+        env.step(actions[count % len(actions)])
+        count += 1
+    return count * env.num_envs / took
