@@ -278,6 +278,8 @@ class MujocoTasks(TaskEnv):
         # A live lane's counters were 0 before the step: resets clear them, and a diverged lane waits for one.
         diverged = self._divergences.any(axis=1)
         reward, terms = self.reward(controls)
+        if self._schedule.changes:
+            terms = {**terms, **self._schedule.around(self._changed.any(axis=0), reward)}
         return Outcome(reward, self.terminated(), diverged, terms)
 
     def perceive(self, told: np.ndarray) -> np.ndarray:

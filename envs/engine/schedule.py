@@ -74,6 +74,12 @@ class Schedule:
                 raise InputError(f"task parameter '{when}' of task {task} is {tasks[when][task]} — give {wanted}")
         return tasks | {name: tasks[name + THEN] for name in self.changes}
 
+    @staticmethod
+    def around(changed: np.ndarray, reward: np.ndarray) -> dict[str, np.ndarray]:
+        """Diagnostics: the reward of a step before anything has changed, and after; NaN in the others `[num_envs]`."""
+        before, after = np.where(changed, np.nan, reward), np.where(changed, reward, np.nan)
+        return {"reward_before_change": before, "reward_after_change": after}
+
     def due(self, name: str, tasks: Tasks, steps: np.ndarray, chance: np.ndarray) -> np.ndarray:
         """In which lanes a parameter changes before step number `steps`, if it has not, bool `[num_envs]`.
 

@@ -64,6 +64,14 @@ def test_a_trial_says_them_of_every_round_and_groups_of_tasks_say_the_same() -> 
     assert all(torch.equal(divided.diagnostics[name], trial.diagnostics[name]) for name in trial.diagnostics)
 
 
+def test_what_is_not_a_number_says_nothing_of_a_step() -> None:
+    env: Any = envs.make("point-nav", num_tasks=1, lanes_per_task=3)
+    diagnostics, everywhere = Diagnostics(env), np.ones(3, bool)
+    for values in ([1.0, np.nan, np.nan], [3.0, 6.0, np.nan], [np.nan, np.nan, np.nan]):
+        diagnostics.note({"late": np.array(values)}, everywhere)
+    assert diagnostics.of_tasks(~everywhere)["late"].tolist() == [4.0]  # by hand: (2 + 6) / 2
+
+
 def test_where_nothing_is_said_there_is_nothing() -> None:
     algorithm = make("maml-trpo")
     env = envs.make("point-nav", num_tasks=2, lanes_per_task=2, horizon=3)

@@ -27,7 +27,15 @@ def test_a_motor_weakens_at_its_step_in_its_lanes_and_is_whole_after_a_reset(tmp
         env.reset(seed=0)
         found = []
         for _ in range(30):
-            found.append(env.step(np.ones((6, 3)))[0])
+            seen, reward, _, _, said = env.step(np.ones((6, 3)))
+            found.append(seen)
+            around = np.stack(
+                [said["reward_before_change"], said["reward_after_change"]]
+            )  # each step is of one of both
+            np.testing.assert_array_equal(np.isnan(around).sum(axis=0), 1)
+            np.testing.assert_array_equal(np.nansum(around, axis=0), reward)
+            late = [len(found) > when for when, _, _ in whens.values()]
+            np.testing.assert_array_equal(np.isnan(around[0])[[0, 2, 4]], late)
         for lane, (when, before, after) in whens.items():
             data = mujoco.MjData(model)
             mujoco.mj_resetDataKeyframe(model, data, 0)
