@@ -16,6 +16,7 @@ TOY, POINT, ROBOT = (f"envs.families.{room}" for room in ("toy", "point", "locom
 QUADRUPED = "envs.families.robots.quadruped"
 ARM = "envs.families.robots.arm"
 CHEETAH, ANT, WALKER = (f"{ROBOT}.{robot}" for robot in ("half_cheetah", "ant", "walker"))
+HAPPENS = "its body or ground changes"
 FACTORS = "of random mass, inertia, damping and friction"
 ENVIRONMENTS: dict[str, Entry] = {
     name: Entry(target, description)
@@ -47,6 +48,10 @@ ENVIRONMENTS: dict[str, Entry] = {
         ("walker-params", f"{WALKER}:WalkerParams", f"a walker {FACTORS}"),
         ("hopper-params", f"{WALKER}:HopperParams", f"a hopper {FACTORS}"),
         ("swimmer-vel", f"{ROBOT}.swimmer:SwimmerVel", "a swimmer swims at a velocity that it is not told"),
+        ("half-cheetah-change", f"{ROBOT}.changing:HalfCheetahChange", f"a cheetah runs, and then {HAPPENS}"),
+        ("ant-change", f"{ROBOT}.changing:AntChange", f"an ant runs, and then {HAPPENS}"),
+        ("walker-change", f"{ROBOT}.changing:WalkerChange", f"a walker walks, and then {HAPPENS}"),
+        ("hopper-change", f"{ROBOT}.changing:HopperChange", f"a hopper hops, and then {HAPPENS}"),
         ("quadruped-velocity", f"{QUADRUPED}:QuadrupedVelocity", "a Go2 walks as told, whatever its load and ground"),
         ("quadruped-leg", f"{QUADRUPED}:QuadrupedLeg", "a Go2 walks as told with a weak motor"),
         (

@@ -82,7 +82,7 @@ class SingleTask(gymnasium.Env[np.ndarray, Any]):
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """One step of the lane."""
         observation, reward, terminated, truncated, info = self.lanes.step(np.asarray(action)[None])
-        infos = {name: values[0] for name, values in info.items()}
+        infos = {name: values[0] for name, values in info.items() if not np.isnan(values[0]).any()}  # NaN says nothing
         return observation[0], float(reward[0]), bool(terminated[0]), bool(truncated[0]), infos
 
     def render(self) -> Any:

