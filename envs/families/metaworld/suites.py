@@ -1,0 +1,97 @@
+"""Meta-World's suites: which tasks are met in training, and which are held out (ML) or none are (MT).
+
+Of ML25 the release trains on `basketball-v3` and tests on it too; here it is a training task alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from envs.contract.config import FamilyConfig
+from envs.contract.definition import states
+from envs.contract.mixed import Member, Mixed
+from envs.contract.sources import Variant
+from envs.families.metaworld.environment import LISTS, PLUS, TASKS, MetaWorld, MetaWorldConfig
+
+MT10 = (
+    "reach", "push", "pick-place", "door-open", "drawer-open", "drawer-close", "button-press-topdown",
+    "peg-insert-side", "window-open", "window-close",
+)  # fmt: skip
+ML10 = (
+    "reach", "push", "pick-place", "door-open", "drawer-close", "button-press-topdown", "peg-insert-side",
+    "window-open", "sweep", "basketball",
+)  # fmt: skip
+ML10_TEST = ("drawer-open", "door-close", "shelf-place", "sweep-into", "lever-pull")
+ML25 = (
+    *MT10, "coffee-pull", "pick-out-of-hole", "disassemble", "pick-place-wall", "basketball", "stick-pull",
+    "button-press-wall", "faucet-open", "door-lock", "lever-pull", "sweep-into", "faucet-close", "coffee-button",
+    "button-press-topdown-wall", "dial-turn",
+)  # fmt: skip
+ML25_TEST = ("door-close", "shelf-place", "sweep", "button-press")
+ML45_TEST = ("bin-picking", "box-close", "hand-insert", "door-lock", "door-unlock")
+MT50 = tuple(sorted(name.removesuffix("-v3") for name in TASKS))
+ML45 = tuple(name for name in MT50 if name not in ML45_TEST)
+
+
+@dataclass(frozen=True)
+class SuiteConfig(FamilyConfig):
+    """The options of a suite; what is None comes from the variant. Lists of tasks are each task's own."""
+
+    variant: str = "plus"
+    goal_shown: bool | None = None
+    """Whether the observation ends with the goal instead of zeros."""
+
+
+HIDDEN, SHOWN = (
+    {"plus": Variant(LISTS | {"goal_shown": shown}, PLUS, "fifty goals of each task and split, but not those")}
+    for shown in (False, True)
+)
+
+
+class Suite(Mixed):
+    """Task parameters: `family`, the number of a task of Meta-World, and its `places`."""
+
+    Config, variants, native_steps = SuiteConfig, HIDDEN, True
+    summary = states("its task's own, 0 to 10")
+    train: ClassVar[Sequence[str]] = ()
+    test: ClassVar[Sequence[str]] = ()
+    dt = 0.0125
+    """Seconds of a step."""
+
+    def mixture(self, options: Any) -> dict[str, list[Member]]:
+        given = {name: getattr(options, name) for name in (*LISTS, "goal_shown")}
+
+        def members(names: Sequence[str]) -> list[Member]:
+            return [Member(name, MetaWorld, MetaWorldConfig(task=f"{name}-v3", **given)) for name in names]
+
+        return {"train": members(self.train)} | ({"test": members(self.test)} if self.test else {})
+
+
+class MetaWorldML10(Suite):
+    """Ten training tasks, and five others to test on."""
+
+    train, test = ML10, ML10_TEST
+
+
+class MetaWorldML25(Suite):
+    """25 training tasks, and four others to test on."""
+
+    train, test = ML25, ML25_TEST
+
+
+class MetaWorldML45(Suite):
+    """45 training tasks, and five others to test on."""
+
+    train, test = ML45, ML45_TEST
+
+
+class MetaWorldMT10(Suite):
+    """Ten tasks that show their goal; tested with other goals."""
+
+    variants, train = SHOWN, MT10
+
+
+class MetaWorldMT50(Suite):
+    """All fifty tasks, which show their goal; tested with other goals."""
+
+    variants, train = SHOWN, MT50
