@@ -46,8 +46,7 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         informed_action()                   by `metarl collect-data`, to say what had been best
         summary()                           by the tables of environments
 
-    They find each lane's task in `lane_tasks`, and draw what is random through `tasks_to_reset`. Class attributes are
-    `Config`, `variants` and `native_steps`.
+    They find each lane's task in `lane_tasks`, and draw what is random through `tasks_to_reset`.
     """
 
     Config: ClassVar[type[Any]] = NoConfig
@@ -58,6 +57,8 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     """What `define` says, by name."""
     native_steps: ClassVar[bool] = False
     """Whether most of a step's time is spent outside Python, so that another thread gets on meanwhile."""
+    tells_success: ClassVar[bool] = False
+    """Whether info has `success`, 1 where a step does what the task is about; an episode succeeds at any step."""
     config: Any
     """The options of this environment, with a value each."""
     horizon: int
@@ -253,8 +254,7 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         return Summary("", "never")
 
     def render_lane(self, lane: int = 0) -> np.ndarray:
-        """A picture of a lane, uint8 `[height, width, 3]`; of a family in the plane, which has `position`
-        `[num_envs, 2]`, also with `paths`, lines `[points, 2]` by name."""
+        """A picture, uint8 `[height, width, 3]`; in the plane, with `position` `[num_envs, 2]`, also with `paths`."""
         raise NotImplementedError
 
     def prepare_tasks(self, tasks: Tasks) -> None:

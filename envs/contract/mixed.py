@@ -12,6 +12,7 @@ Letters: N tasks, E lanes per task; num_envs = N * E.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,7 +47,8 @@ class Group(NamedTuple):
     """Which of these lanes play here, bool `[n * E]`: others still finish an episode of an earlier task."""
 
 
-class Anything(NamedTuple):
+@dataclass(frozen=True)
+class Anything:
     """A parameter's law in a mixture: its shape, as what it may be depends on the family."""
 
     shape: tuple[int, ...]
@@ -112,14 +114,19 @@ class Mixed(TaskEnv):
         for member, probe in zip(self._members, probes, strict=True):
             for what in ("single_observation_space", "single_action_space", "horizon"):
                 if getattr(probe, what) != getattr(first, what):
-                    raise InputError(f"'{member.name}' has another {what} than '{self._members[0].name}' — mix equal ones")
+                    raise InputError(
+                        f"'{member.name}' has another {what} than '{self._members[0].name}' — mix equal ones"
+                    )
+        self._shape = first.single_observation_space.shape or ()
         shapes = {name: values.shape[1:] for probe in probes for name, values in probe.tasks.items()}
 
         def law(split: str) -> Mixture:
             chosen = [numbers[member.name] for member in mixture.get(split, mixture["train"])]
             return Mixture({number: probes[number].splits[split] for number in chosen}, shapes)
 
-        self._probes = probes
+        self._laws = [probe.splits["train"] for probe in probes]
+        all_know = all(type(probe).informed_return is not TaskEnv.informed_return for probe in probes)
+        self._knowing = probes if all_know else []
         return {
             "task_distribution": law("train"),
             "test_distribution": law("test") if "test" in mixture or first.unseen("test") else None,
@@ -136,29 +143,25 @@ class Mixed(TaskEnv):
 
     def build(self) -> None:
         self._groups: list[Group] = []
-        self._idle: dict[tuple[int, int], list[TaskEnv]] = {}  # environments by family and number of tasks
-        self._seen = np.zeros((self.num_envs, self._probes[0].observation_size))
+        self._seen = np.zeros((self.num_envs, *self._shape))
 
     def prepare_tasks(self, tasks: Tasks) -> None:
         """Raises: InputError on a number that is no family's, and on what its family refuses."""
         for number, rows in self._rows(tasks).items():
             if number not in range(len(self._members)):
                 raise InputError(f"task parameter '{FAMILY}' is {number} — give 0 to {len(self._members) - 1}")
-            own = self._own(number, tasks, rows)
-            self._probes[number].splits["train"].check(own, len(rows))
+            self._laws[number].check(self._own(number, tasks, rows), len(rows))
 
     def apply_tasks(self, lanes: np.ndarray) -> None:
         """Group the tasks by family; the lanes leave the groups that they played in."""
         E = self.lanes_per_task
         for group in self._groups:
             group.played[lanes[group.lanes]] = False
-        for group in [group for group in self._groups if not group.played.any()]:
-            self._idle.setdefault((group.member, len(group.tasks)), []).append(group.env)
+        idle = {(group.member, len(group.tasks)): group.env for group in self._groups if not group.played.any()}
         self._groups = [group for group in self._groups if group.played.any()]
         for number, rows in self._rows(self._tasks).items():
-            idle = self._idle.get((number, len(rows)))
-            member = self._members[number]
-            env = idle.pop() if idle else member.family(len(rows), E, member.config, threads=self._threads)
+            member, env = self._members[number], idle.pop((number, len(rows)), None)
+            env = env or member.family(len(rows), E, member.config, threads=self._threads)
             env.set_tasks(self._own(number, self._tasks, rows))
             env.reset(seed=0)  # a first reset is of all lanes; what it draws is drawn again
             of_tasks = (rows[:, None] * E + np.arange(E)).ravel()
@@ -180,7 +183,9 @@ class Mixed(TaskEnv):
             mine, lanes = group.played, group.lanes[group.played]
             seen, *said, info = group.env.step(actions[group.lanes])
             self._seen[lanes] = seen[mine]
-            for whole, part in zip((reward, terminated, truncated, diverged), (*said, info.pop("diverged")), strict=True):
+            for whole, part in zip(
+                (reward, terminated, truncated, diverged), (*said, info.pop("diverged")), strict=True
+            ):
                 whole[lanes] = part[mine]
             for name, part in info.items():
                 terms.setdefault(name, np.zeros(self.num_envs))[lanes] = part[mine]
@@ -201,7 +206,7 @@ class Mixed(TaskEnv):
         """Each family's own, where all have one."""
         values = np.zeros(len(tasks[FAMILY]))
         for number, rows in self._rows(tasks).items():
-            known = self._probes[number].informed_return(self._own(number, tasks, rows))
+            known = self._knowing[number].informed_return(self._own(number, tasks, rows)) if self._knowing else None
             if known is None:
                 return None
             values[rows] = known
@@ -209,11 +214,11 @@ class Mixed(TaskEnv):
 
     def close_extras(self, **kwargs: Any) -> None:
         """Close the families' environments."""
-        for env in (*(group.env for group in self._groups), *sum(self._idle.values(), []), *self._probes):
-            env.close()
+        for group in self._groups:
+            group.env.close()
 
     def _own(self, number: int, tasks: Tasks, rows: np.ndarray) -> Tasks:
-        return {name: tasks[name][rows] for name in self._probes[number].tasks}
+        return {name: tasks[name][rows] for name in self._laws[number]}
 
     @staticmethod
     def _rows(tasks: Tasks) -> dict[int, np.ndarray]:

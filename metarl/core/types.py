@@ -89,6 +89,7 @@ class Trial(NamedTuple):
     rollouts: list[Rollout]
     diverged: int = 0  # lanes whose physics broke, left out of every batch
     tasks: torch.Tensor | None = None  # [N, P] doubles, each task's parameters in a row; for learning, never acting
+    success: torch.Tensor | None = None  # [N, K + 1] doubles, share of episodes that succeeded, where envs tell of it
 
     @property
     def returns(self) -> Float[torch.Tensor, "N K"]:

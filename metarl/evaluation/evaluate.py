@@ -32,8 +32,8 @@ def returns_of(
         deterministic: whether the curve is of the likeliest actions (see `collect`), with that of sampled ones beside.
 
     Returns: a method's own part of a record: `returns` (a curve), `per_task` `[N][K + 1]`, mean undiscounted episode
-        returns, and `diverged`, the lanes whose physics broke, which are left out; of sampled actions also in `sampled`
-        where `deterministic`.
+        returns, and `diverged`, the lanes whose physics broke, which are left out; where that is told, `success`, a
+        curve with its own `per_task`; of sampled actions also in `sampled` where `deterministic`.
 
     Raises:
         InputError: the environment does not have the split.
@@ -47,8 +47,10 @@ def returns_of(
                 env, setup.algorithm, state, adaptations + 1, address, likeliest=likeliest, explores=explores
             )
             per_task = trial.returns.double().numpy()
-            of_sampled = {"sampled": part} if likeliest else {}
-            part = {"returns": curve(per_task), "per_task": per_task.tolist(), "diverged": trial.diverged, **of_sampled}
+            others = {"sampled": part} if likeliest else {}
+            if trial.success is not None:
+                others["success"] = {**curve(trial.success.numpy()), "per_task": trial.success.tolist()}
+            part = {"returns": curve(per_task), "per_task": per_task.tolist(), "diverged": trial.diverged, **others}
     return part
 
 

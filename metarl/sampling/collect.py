@@ -6,7 +6,7 @@ evaluation and deployment alike.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import gymnasium
 import numpy as np
@@ -100,19 +100,20 @@ def collect(
     with torch_threads(1):  # for adaptation too, so that its numbers are the same while other groups are sampled
         acting, normalise = agent.acting(state), Normaliser(state)
         memory = agent.begin(acting, [address.at(Purpose.AGENT, task) for task in tasks], env.lanes_per_task)
-        rollouts, diverged = [], 0
+        rollouts, ends = [], list[Ends]()
         for round_ in range(rounds):
             noise = draw_noise(env, [address.at(Purpose.ACTIONS, task, round_) for task in tasks])
             seeds = [address.at(Purpose.RESET, task, round_).seed() for task in tasks]
             shown = np.full_like(noise, likeliest_noise(env.single_action_space)) if likeliest else noise
-            rollout, after, broken = play_round(env, agent, acting, normalise, memory, seeds, shown)
+            rollout, after, ended = play_round(env, agent, acting, normalise, memory, seeds, shown)
             rollouts.append(rollout)
-            diverged += broken
+            ends.append(ended)
             if round_ + 1 < rounds:
                 if likeliest and explores:
                     rollout, after, _ = play_round(env, agent, acting, normalise, memory, seeds, noise)
                 memory = agent.adapt(state, after, normalise.seen(rollout))
-    return Trial(rollouts, diverged, task_rows(env))
+    success = torch.stack([end.success for end in ends], dim=-1) if env.tells_success else None
+    return Trial(rollouts, sum(end.diverged for end in ends), task_rows(env), success)
 
 
 def likeliest_noise(space: gymnasium.Space[Any]) -> float:
@@ -126,6 +127,15 @@ def task_rows(env: TaskEnv) -> torch.Tensor:
     return torch.from_numpy(np.concatenate(rows, axis=1)) if rows else torch.zeros(env.num_tasks, 0).double()
 
 
+class Ends(NamedTuple):
+    """How the episodes of a round ended."""
+
+    diverged: int
+    """Lanes whose physics broke."""
+    success: torch.Tensor
+    """The share of each task's other lanes that succeeded at some step, doubles `[N]`; 0 where nobody tells."""
+
+
 @torch.no_grad()
 def play_round(
     env: TaskEnv,
@@ -135,17 +145,17 @@ def play_round(
     memory: Memory,
     seeds: list[int],
     noise: np.ndarray,
-) -> tuple[Rollout, Memory, int]:
+) -> tuple[Rollout, Memory, Ends]:
     """One episode in every lane, of which the agent sees normalised observations.
 
-    Returns the rollout as it was, the memory after it, and how many lanes diverged.
+    Returns the rollout as it was, the memory after it, and how the episodes ended.
     """
     record, N, E = Record(env), env.num_tasks, env.lanes_per_task
     with blaming_environment(env, "at its reset"):
         reset, _ = env.reset(seed=seeds)
     observation = single_precision(reset, N, E)
     live = np.ones(N * E, dtype=bool)
-    diverged = np.zeros(N * E, dtype=bool)
+    diverged, success = np.zeros((2, N * E), dtype=bool)
     for t in range(env.horizon):
         interruption_point()
         playing = torch.from_numpy(live.reshape(N, E))
@@ -157,11 +167,15 @@ def play_round(
         transition = record.write(t, observation, action, outcome, live, following)
         memory = agent.observe(acting, memory, normalise.seen(transition))
         diverged |= info["diverged"]
+        if env.tells_success:
+            success |= live & (info["success"] > 0)
         _, terminated, truncated = outcome
         observation, live = following, live & ~(terminated | truncated)
         if not live.any():
             break
-    return record.rollout(diverged), memory, int(diverged.sum())
+    counted = ~diverged.reshape(N, E)
+    shares = (success.reshape(N, E) & counted).sum(axis=1) / np.maximum(counted.sum(axis=1), 1)
+    return record.rollout(diverged), memory, Ends(int(diverged.sum()), torch.from_numpy(shares))
 
 
 def single_precision(observation: np.ndarray, tasks: int, lanes: int) -> torch.Tensor:

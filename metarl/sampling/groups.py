@@ -81,4 +81,6 @@ def collect_in_groups(
         for groups in zip(*(trial.rollouts for trial in trials), strict=True)
     ]
     tasks = [trial.tasks for trial in trials if trial.tasks is not None]
-    return Trial(rollouts, sum(trial.diverged for trial in trials), torch.cat(tasks))
+    success = [trial.success for trial in trials if trial.success is not None]
+    shares = torch.cat(success) if success else None
+    return Trial(rollouts, sum(trial.diverged for trial in trials), torch.cat(tasks), shares)

@@ -102,9 +102,10 @@ def train_iteration(setup: "Setup", state: State, address: Address) -> tuple[Sta
 
 
 def returns_of(trial: Trial) -> Metrics:
-    """Mean undiscounted episode returns of all ranks' tasks, round by round."""
-    means = gather(trial.returns).mean(dim=0)  # [K + 1]
-    return {f"return/round_{k}": float(mean) for k, mean in enumerate(means)}
+    """Mean undiscounted episode returns of all ranks' tasks, round by round; and how many succeed, if that is told."""
+    measured = {"return": trial.returns} | ({} if trial.success is None else {"success": trial.success})
+    means = {what: gather(values).mean(dim=0) for what, values in measured.items()}  # [K + 1]
+    return {f"{what}/round_{k}": float(mean) for what in means for k, mean in enumerate(means[what])}
 
 
 def meet_new_tasks(setup: "Setup", state: State, rounds: int, address: Address, split: str = "train") -> Trial:

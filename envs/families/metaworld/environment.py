@@ -8,7 +8,6 @@ Definitions are the package's own, written anew over all lanes at once; models a
 (`models.py`). Letter: n lanes.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,15 +17,17 @@ from envs.contract.config import FamilyConfig
 from envs.contract.definition import states
 from envs.contract.errors import InputError, nearest
 from envs.contract.sources import Source, Variant
-from envs.contract.tasks import TaskDistribution, Tasks, check_numbers
+from envs.contract.tasks import TaskDistribution, check_numbers
 from envs.engine.mujoco_tasks import MujocoTasks
 from envs.families.metaworld.models import model_of
 from envs.families.metaworld.picking import PICKING
 from envs.families.metaworld.pressing import PRESSING
 from envs.families.metaworld.pushing import PUSHING
 from envs.families.metaworld.scene import FIELDS, HAND_HIGH, HAND_LOW, Scene, Task
+from envs.families.metaworld.tools import USING
+from envs.families.metaworld.turning import TURNING
 
-TASKS: dict[str, Task] = {f"{name}-v3": task for name, task in (PRESSING | PUSHING | PICKING).items()}
+TASKS: dict[str, Task] = {f"{name}-v3": task for name, task in (PRESSING | TURNING | PUSHING | PICKING | USING).items()}
 STEP = 1.0 / 100  # how far an action of 1 moves the hand (m)
 SETTLING = 50  # steps in which the hand goes to its start, at a reset
 DOWN = (1.0, 0.0, 1.0, 0.0)  # the hand's quaternion
@@ -70,18 +71,22 @@ class MetaWorldConfig(FamilyConfig):
 
 
 LISTS = {"horizon": 500, "train_tasks": 50, "test_tasks": 50}
-VARIANTS = {"plus": Variant(LISTS | {"task": "reach-v3", "goal_shown": False}, PLUS, "fifty goals of each split, but not those")}
+VARIANTS = {
+    "plus": Variant(LISTS | {"task": "reach-v3", "goal_shown": False}, PLUS, "fifty goals of each split, but not those")
+}
 
 
 class MetaWorld(MujocoTasks):
     """Task parameter: `places` [6] (m), of the object and the goal, or of what stands on the table."""
 
-    Config, variants = MetaWorldConfig, VARIANTS
+    Config, variants, tells_success = MetaWorldConfig, VARIANTS, True
     summary = states("{task}'s own, 0 to 10")
 
     def define(self, options: Any) -> dict[str, Any]:
         if options.task not in TASKS:
-            raise InputError(f"unknown env.task '{options.task}'" + nearest(options.task, TASKS, "see docs/metaworld.md"))
+            raise InputError(
+                f"unknown env.task '{options.task}'" + nearest(options.task, TASKS, "see docs/metaworld.md")
+            )
         self.task = task = TASKS[options.task]
         return {
             "model": model_of(task.model, task.touch),
@@ -99,7 +104,7 @@ class MetaWorld(MujocoTasks):
             self.scene.touches = self.sensor("left_touch"), self.sensor("right_touch")
         self._bound = {name: self.batch.bind(name) for name in STATE}
         self._starts = {name: values.copy() for name, values in self._bound.items()}
-        self._frame = self._first_frame = np.zeros((self.num_envs, 18))
+        self._now = self._first_frame = np.zeros((self.num_envs, 18))
         low, high = self.task.goal or (self.task.low[3:], self.task.high[3:])
         if not low:
             low, high = self.task.reach_low, self.task.reach_high
@@ -142,8 +147,8 @@ class MetaWorld(MujocoTasks):
         super().reset_lanes(mask)
         for name, values in self._bound.items():
             values[mask] = self._starts[name][mask]
-        self._frame = np.where(mask[:, None], self._first_frame, self._frame)
-        self.scene.seen[mask] = self._stacked(self._frame)[mask]
+        self._now = np.where(mask[:, None], self._first_frame, self._now)
+        self.scene.seen[mask] = self._stacked(self._now)[mask]
 
     # Steps
 
@@ -156,7 +161,7 @@ class MetaWorld(MujocoTasks):
 
     def reward(self, controls: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """The task's reward, and what the package tells of it."""
-        before, self._frame = self._frame, self._look()
+        before, self._now = self._now, self._look()
         self.scene.action = self.action
         self.scene.seen = np.clip(self._stacked(before), self._low, self._high)
         score = self.task.reward(self.scene)
@@ -178,4 +183,4 @@ class MetaWorld(MujocoTasks):
     def _stacked(self, before: np.ndarray) -> np.ndarray:
         """This frame, the one before and the goal, `[n, 39]`."""
         goal = self.scene.target if self.config.goal_shown else np.zeros((self.num_envs, 3))
-        return np.concatenate([self._frame, before, goal], axis=1)
+        return np.concatenate([self._now, before, goal], axis=1)

@@ -11,6 +11,7 @@ from pathlib import Path
 import mujoco
 
 from envs.contract.errors import InputError
+from envs.engine.elements import SPECS
 from envs.engine.models import load_model
 
 PACKAGE, RELEASE = "metaworld", "3.1.1"
@@ -56,6 +57,7 @@ def model_of(file: str, touch: bool = False) -> mujoco.MjModel:
             spec.add_sensor(name=f"{side}_touch", type=mujoco.mjtSensor.mjSENS_CONTACT, intprm=FORCE, **pair)
 
     model = load_model(assets() / "sawyer_xyz" / file, edit=edit)
+    SPECS.pop(model, None)  # its meshes take twice the model's memory, and nobody names these models' default classes
     welds = model.eq_type == mujoco.mjtEq.mjEQ_WELD
     model.eq_data[welds] = 0.0  # newer MuJoCo's rows are longer than what is written here
     model.eq_data[welds, : len(WELD)] = WELD

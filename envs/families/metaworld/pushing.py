@@ -1,45 +1,32 @@
 """Meta-World's tasks of reaching a place and of moving something there along the table."""
 
 from functools import partial
-from typing import Any
 
 import numpy as np
 
-from envs.families.metaworld.pressing import DEEP, MIDDLE, Y, Z, at_body, at_geom
-from envs.families.metaworld.scene import Scene, Score, Task
+from envs.families.metaworld.scene import Scene, Score, Shared, Task
 from envs.families.metaworld.terms import distance, hamacher, tolerance
+from envs.families.metaworld.things import (
+    DEEP,
+    MIDDLE,
+    Y,
+    Z,
+    at_body,
+    at_geom,
+    at_height,
+    both,
+    both_on_table,
+    object_of,
+)
 
-FINGER = {"radius": 0.015, "pad": 0.05, "xz": 0.005}  # a block between the fingers
-
-
-def object_of(body: str, geom: str = "objGeom") -> Any:
-    """A body's place, and the quaternion of its geom."""
-    return lambda s: (s.body(body), s.rotated("geom", geom))
-
-
-def at_height(places: np.ndarray, height: np.ndarray | float) -> np.ndarray:
-    """Places `[n, 2]` at a height (m), `[n, 3]`."""
-    return np.column_stack([places, np.broadcast_to(height, len(places))])
-
-
-def both(s: Scene, v: np.ndarray) -> None:
-    """The object at the vector's first place, the target at its second."""
-    s.keep(target=v[:, 3:], object=v[:, :3])
-    s.place(v[:, :3])
-
-
-def both_on_table(s: Scene, v: np.ndarray, lies: str = "body", name: str = "obj") -> None:
-    """As `both`, both at the height that the object has settled to."""
-    height = getattr(s, lies)(name)[:, Z].copy()
-    start = at_height(v[:, :2], height)
-    s.keep(target=at_height(v[:, 3:5], height), object=start)
-    s.place(start)
+FINGER: Shared = {"radius": 0.015, "pad": 0.05, "xz": 0.005}  # a block between the fingers
 
 
 # Reaching
 
 
 def reach(s: Scene, wall: bool = False) -> Score:
+    """The fingertips in place."""
     left = distance(s.tcp, s.target)
     in_place = tolerance(left, 0.05, distance(s.hand_start, s.target))
     return Score(10.0 * in_place, left <= 0.05, 0.0 if wall else left, 0.0 if wall else left, in_place, left)
@@ -49,6 +36,7 @@ def reach(s: Scene, wall: bool = False) -> Score:
 
 
 def push(s: Scene) -> Score:
+    """The object between the fingers, and in place."""
     left, near = distance(s.object, s.target), distance(s.object, s.tcp)
     in_place = tolerance(left, 0.05, distance(s.object_start, s.target))
     grasp = s.caging(s.object, **FINGER, density="high")
@@ -58,6 +46,7 @@ def push(s: Scene) -> Score:
 
 
 def push_wall(s: Scene) -> Score:
+    """As `push`, first around the wall."""
     near, left = distance(s.object, s.tcp), distance(s.object, s.target)
     midpoint = np.column_stack([np.full(len(near), -0.05), np.full(len(near), 0.77), s.object[:, Z]])
     scale = (3.0, 1.0, 1.0)
@@ -70,16 +59,18 @@ def push_wall(s: Scene) -> Score:
 
 
 def push_back(s: Scene) -> Score:
+    """The object between the fingers × in place, and more while it is held."""
     near, left = distance(s.object, s.tcp), distance(s.object, s.target)
     start = distance(s.object_start, s.target)
     in_place = tolerance(left, 0.05, start)
     grasp = s.pinching(0.007, 0.007 + 0.003, 0.01)
-    held = (near < 0.01) & (0 < s.opened) & (s.opened < 0.55) & (start - left > 0.01)
+    held = (near < 0.01) & (s.opened > 0) & (s.opened < 0.55) & (start - left > 0.01)
     reward = hamacher(grasp, in_place) + np.where(held, 1.0 + 5.0 * in_place, 0.0)
     return Score(np.where(left < 0.05, 10.0, reward), left <= 0.07, near <= 0.03, grasp, in_place, left)
 
 
 def reset_sweep(s: Scene, v: np.ndarray) -> None:
+    """The object where the vector says; the target beside the table, at the same y."""
     start = at_height(v[:, :2], 0.02)
     s.keep(target=s.everywhere(0.5, 0.65, 0.01), object=start)
     s.keep(target=np.column_stack([s.target[:, 0], v[:, Y], s.target[:, Z]]))
@@ -87,12 +78,14 @@ def reset_sweep(s: Scene, v: np.ndarray) -> None:
 
 
 def reset_sweep_into(s: Scene, v: np.ndarray) -> None:
+    """The object where the vector says; the target is the hole."""
     start = at_height(v[:, :2], s.body("obj")[:, Z].copy())
     s.keep(target=s.everywhere(0.0, 0.84, 0.02), object=start)
     s.place(start)
 
 
 def sweep(s: Scene, grip: float, xz: float, into: bool) -> Score:
+    """The object between the fingers, and that × in place; `into`: at whatever height."""
     target = at_height(s.target[:, :2], s.object[:, Z]) if into else s.target
     left, near = distance(s.object, target), distance(s.object, s.tcp)
     in_place = tolerance(left, 0.05, distance(s.object_start, target))
@@ -102,12 +95,14 @@ def sweep(s: Scene, grip: float, xz: float, into: bool) -> Score:
 
 
 def reset_soccer(s: Scene, v: np.ndarray) -> None:
+    """The ball and the goal where the vector says."""
     start = at_height(v[:, :2], 0.03)
     s.keep(target=v[:, 3:], object=start)
     s.place(start)
 
 
 def soccer(s: Scene) -> Score:
+    """The ball between the fingers, and in the goal rather than beside it."""
     scale = (3.0, 1.0, 1.0)
     left, near = distance(s.object, s.target, scale), distance(s.object, s.tcp)
     in_place = tolerance(left, 0.07, distance(s.object, s.object_start, scale))
@@ -121,34 +116,17 @@ def soccer(s: Scene) -> Score:
     return Score(reward, to_target <= 0.07, near <= 0.03, grasp, in_place, to_target)
 
 
-# Plates
-
-
-def reset_plate(s: Scene, v: np.ndarray, at: tuple[float, float]) -> None:
-    s.keep(target=v[:, 3:], object=v[:, :3])
-    s.place(np.array(at), still=())
-
-
-def plate(s: Scene, held: bool) -> Score:
-    """Held: at the plate × the plate in place; else the plate in place once the hand is down at it."""
-    near, left = distance(s.tcp, s.object), distance(s.object, s.target)
-    less = 0.0 if held else 0.05
-    in_place = tolerance(left, 0.05, distance(s.object_start, s.target) - less)
-    at = tolerance(near, 0.05, distance(s.tcp_start, s.object_start) - less)
-    down = (s.tcp[:, Z] <= 0.03) & (near < 0.07)
-    reward = 8.0 * hamacher(at, in_place) if held else np.where(down, 2.0 + 7.0 * in_place, 1.5 * at)
-    return Score(np.where(left < 0.05, 10.0, reward), left <= 0.07, near <= 0.03, at, in_place, left)
-
-
 # Mugs
 
 
 def reset_mug(s: Scene, v: np.ndarray) -> None:
+    """The mug where the vector says."""
     s.place(v[:, :3], at=0)
     s.keep(target=v[:, 3:], object=v[:, :3])
 
 
 def mug(s: Scene) -> Score:
+    """The mug held × in place, and more while the fingers are at it."""
     scale = (2.0, 2.0, 1.0)
     left, near = distance(s.object, s.target, scale), distance(s.object, s.tcp)
     in_place = tolerance(left, 0.05, distance(s.object_start, s.target, scale))
@@ -162,12 +140,14 @@ def mug(s: Scene) -> Score:
 
 
 def reset_hand_insert(s: Scene, v: np.ndarray) -> None:
+    """The block where the vector says."""
     start = at_height(v[:, :2], 0.05)
     s.keep(target=v[:, 3:], object=start)
     s.place(start)
 
 
 def hand_insert(s: Scene) -> Score:
+    """The block held × in the hole, and more while the fingers are at it."""
     left, near = distance(s.object, s.target), distance(s.object, s.tcp)
     in_place = tolerance(left, 0.05, distance(s.object_start, s.target))
     grasp = s.caging(s.object, **FINGER, density="high")
@@ -175,75 +155,107 @@ def hand_insert(s: Scene) -> Score:
     return Score(np.where(left < 0.05, 10.0, reward), left <= 0.05, near <= 0.03, grasp, in_place, left)
 
 
-BLOCK = {"low": (-0.1, 0.6, 0.02), "high": (0.1, 0.7, 0.02)}
-APART = {"apart": 0.15}
-WALL = {"objects": at_geom("objGeom")} | APART
-SIDEWAYS, ALONG = "sawyer_plate_slide_sideway.xml", "sawyer_plate_slide.xml"
-PLATE = {"objects": at_geom("puck"), "hand": MIDDLE}
-SLID = PLATE | {"reward": partial(plate, held=False)}
-MUG = {"objects": object_of("obj", "mug"), "reset": reset_mug, "reward": mug, "hand": (0.0, 0.4, 0.2)} | APART
+BLOCK: Shared = {"low": (-0.1, 0.6, 0.02), "high": (0.1, 0.7, 0.02)}
+APART: Shared = {"apart": 0.15}
+WALL: Shared = {"objects": at_geom("objGeom")} | APART
+MUG: Shared = {"objects": object_of("obj", "mug"), "reset": reset_mug, "reward": mug, "hand": (0.0, 0.4, 0.2)} | APART
 HOLE = "sawyer_table_with_hole.xml"
 PUSHING: dict[str, Task] = {
     "reach": Task(
-        "sawyer_reach_v3.xml", (-0.1, 0.6, 0.02, -0.1, 0.8, 0.05), (0.1, 0.7, 0.02, 0.1, 0.9, 0.3),
-        object_of("obj"), both, reach, **APART,
+        "sawyer_reach_v3.xml",
+        (-0.1, 0.6, 0.02, -0.1, 0.8, 0.05),
+        (0.1, 0.7, 0.02, 0.1, 0.9, 0.3),
+        object_of("obj"),
+        both,
+        reach,
+        **APART,
     ),
     "reach-wall": Task(
-        "sawyer_reach_wall_v3.xml", (-0.05, 0.6, 0.015, -0.05, 0.85, 0.05), (0.05, 0.65, 0.015, 0.05, 0.9, 0.3),
-        object_of("obj"), both, partial(reach, wall=True), **APART,
+        "sawyer_reach_wall_v3.xml",
+        (-0.05, 0.6, 0.015, -0.05, 0.85, 0.05),
+        (0.05, 0.65, 0.015, 0.05, 0.9, 0.3),
+        object_of("obj"),
+        both,
+        partial(reach, wall=True),
+        **APART,
     ),
     "push": Task(
-        "sawyer_push_v3.xml", (-0.1, 0.6, 0.02, -0.1, 0.8, 0.01), (0.1, 0.7, 0.02, 0.1, 0.9, 0.02),
-        object_of("obj"), both_on_table, push, **APART,
+        "sawyer_push_v3.xml",
+        (-0.1, 0.6, 0.02, -0.1, 0.8, 0.01),
+        (0.1, 0.7, 0.02, 0.1, 0.9, 0.02),
+        object_of("obj"),
+        both_on_table,
+        push,
+        **APART,
     ),
     "push-wall": Task(
-        "sawyer_push_wall_v3.xml", (-0.05, 0.6, 0.015, -0.05, 0.85, 0.01), (0.05, 0.65, 0.015, 0.05, 0.9, 0.02),
-        reset=partial(both_on_table, lies="geom", name="objGeom"), reward=push_wall, **WALL,
+        "sawyer_push_wall_v3.xml",
+        (-0.05, 0.6, 0.015, -0.05, 0.85, 0.01),
+        (0.05, 0.65, 0.015, 0.05, 0.9, 0.02),
+        reset=partial(both_on_table, lies="geom", name="objGeom"),
+        reward=push_wall,
+        **WALL,
     ),
     "push-back": Task(
-        "sawyer_push_back_v3.xml", (-0.1, 0.8, 0.02, -0.1, 0.6, 0.0199), (0.1, 0.85, 0.02, 0.1, 0.7, 0.0201),
-        reset=partial(both_on_table, lies="geom", name="objGeom"), reward=push_back, hand=MIDDLE, **WALL,
+        "sawyer_push_back_v3.xml",
+        (-0.1, 0.8, 0.02, -0.1, 0.6, 0.0199),
+        (0.1, 0.85, 0.02, 0.1, 0.7, 0.0201),
+        reset=partial(both_on_table, lies="geom", name="objGeom"),
+        reward=push_back,
+        hand=MIDDLE,
+        **WALL,
     ),
     "sweep": Task(
-        "sawyer_sweep_v3.xml", **BLOCK, objects=at_body("obj"), reset=reset_sweep,
-        reward=partial(sweep, grip=0.01, xz=0.005, into=False), goal=((0.49, 0.6, 0.0), (0.51, 0.7, 0.02)),
+        "sawyer_sweep_v3.xml",
+        **BLOCK,
+        objects=at_body("obj"),
+        reset=reset_sweep,
+        reward=partial(sweep, grip=0.01, xz=0.005, into=False),
+        goal=((0.49, 0.6, 0.0), (0.51, 0.7, 0.02)),
     ),
     "sweep-into": Task(
-        HOLE, (-0.1, 0.6, 0.02, -0.001, 0.8399, 0.0199), (0.1, 0.7, 0.02, 0.001, 0.8401, 0.0201), object_of("obj"),
-        reset_sweep_into, partial(sweep, grip=0.005, xz=0.01, into=True), **APART, away_from=(0.0, 0.84),
+        HOLE,
+        (-0.1, 0.6, 0.02, -0.001, 0.8399, 0.0199),
+        (0.1, 0.7, 0.02, 0.001, 0.8401, 0.0201),
+        object_of("obj"),
+        reset_sweep_into,
+        partial(sweep, grip=0.005, xz=0.01, into=True),
+        **APART,
+        away_from=(0.0, 0.84),
     ),
     "soccer": Task(
-        "sawyer_soccer.xml", (-0.1, 0.6, 0.03, -0.1, 0.8, 0.0), (0.1, 0.7, 0.03, 0.1, 0.9, 0.0),
-        lambda s: (s.body("soccer_ball"), s.rotated("body", "soccer_ball")), reset_soccer, soccer,
-        ("goal_whole", 3, (0.0, 0.0, 0.0)), **APART,
-    ),
-    "plate-slide": Task(
-        ALONG, (0.0, 0.6, 0.0, -0.1, 0.85, 0.0), (0.0, 0.6, 0.0, 0.1, 0.9, 0.0), **PLATE,
-        reset=partial(reset_plate, at=(0.0, 0.0)), reward=partial(plate, held=True),
-        fixed=("puck_goal", 3, (0.0, 0.0, 0.0)),
-    ),
-    "plate-slide-side": Task(
-        SIDEWAYS, (0.0, 0.6, 0.0, -0.3, 0.54, 0.0), (0.0, 0.6, 0.0, -0.25, 0.66, 0.0), **SLID,
-        reset=partial(reset_plate, at=(0.0, 0.0)),
-    ),
-    "plate-slide-back": Task(
-        ALONG, (0.0, 0.85, 0.0, -0.1, 0.6, 0.015), (0.0, 0.85, 0.0, 0.1, 0.6, 0.015), **SLID,
-        reset=partial(reset_plate, at=(0.0, 0.15)),
-    ),
-    "plate-slide-back-side": Task(
-        SIDEWAYS, (-0.25, 0.6, 0.0, -0.05, 0.6, 0.015), (-0.25, 0.6, 0.0, 0.15, 0.6, 0.015), **SLID,
-        reset=partial(reset_plate, at=(-0.15, 0.0)), fixed=("puck_goal", 0, (0.0, 0.0, 0.0)),
+        "sawyer_soccer.xml",
+        (-0.1, 0.6, 0.03, -0.1, 0.8, 0.0),
+        (0.1, 0.7, 0.03, 0.1, 0.9, 0.0),
+        lambda s: (s.body("soccer_ball"), s.rotated("body", "soccer_ball")),
+        reset_soccer,
+        soccer,
+        ("goal_whole", 3, (0.0, 0.0, 0.0)),
+        **APART,
     ),
     "coffee-push": Task(
-        "sawyer_coffee.xml", (-0.1, 0.55, -0.001, -0.05, 0.7, -0.001), (0.1, 0.65, 0.001, 0.05, 0.75, 0.001), **MUG,
+        "sawyer_coffee.xml",
+        (-0.1, 0.55, -0.001, -0.05, 0.7, -0.001),
+        (0.1, 0.65, 0.001, 0.05, 0.75, 0.001),
+        **MUG,
         fixed=("coffee_machine", 3, (0.0, 0.22, 0.0)),
     ),
     "coffee-pull": Task(
-        "sawyer_coffee.xml", (-0.05, 0.7, -0.001, -0.1, 0.55, -0.001), (0.05, 0.75, 0.001, 0.1, 0.65, 0.001), **MUG,
+        "sawyer_coffee.xml",
+        (-0.05, 0.7, -0.001, -0.1, 0.55, -0.001),
+        (0.05, 0.75, 0.001, 0.1, 0.65, 0.001),
+        **MUG,
         fixed=("coffee_machine", 0, (0.0, 0.22, 0.0)),
     ),
     "hand-insert": Task(
-        HOLE, (-0.1, 0.6, 0.05, -0.04, 0.8, -0.0201), (0.1, 0.7, 0.05, 0.04, 0.88, -0.0199), at_body("obj"),
-        reset_hand_insert, hand_insert, hand=MIDDLE, reach_low=DEEP, **APART,
+        HOLE,
+        (-0.1, 0.6, 0.05, -0.04, 0.8, -0.0201),
+        (0.1, 0.7, 0.05, 0.04, 0.88, -0.0199),
+        at_body("obj"),
+        reset_hand_insert,
+        hand_insert,
+        hand=MIDDLE,
+        reach_low=DEEP,
+        **APART,
     ),
-}  # fmt: skip
+}

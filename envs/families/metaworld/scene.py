@@ -145,7 +145,9 @@ class Scene:
 
     # Terms
 
-    def caging(self, held: np.ndarray, start: np.ndarray | None = None, effort: float = 1.0, **sizes: Any) -> np.ndarray:
+    def caging(
+        self, held: np.ndarray, start: np.ndarray | None = None, effort: float = 1.0, **sizes: Any
+    ) -> np.ndarray:
         """How well the fingers hold an object at `held`; `start`: where it was at the reset."""
         closed = terms.closing(self.action, effort)
         start = self.object_start if start is None else start
@@ -153,9 +155,9 @@ class Scene:
 
     def pinching(self, radius: float, grip: float | None, xz: float) -> np.ndarray:
         """As `caging`, of an older kind."""
-        closed, sizes = terms.closing(self.action), {"radius": radius, "grip": grip, "xz": xz}
+        closed = terms.closing(self.action)
         return terms.pinching(
-            self.object, self.object_start, self.tcp, self.tcp_start, self.pads, closed, **sizes
+            self.object, self.object_start, self.tcp, self.tcp_start, self.pads, closed, radius=radius, grip=grip, xz=xz
         )
 
     # What a reset does, in the lanes that lead (bool `[n]`)
@@ -175,7 +177,7 @@ class Scene:
         rows = np.atleast_2d(values) if np.ndim(values) else np.full((1, 1), values)
         rows = np.broadcast_to(rows, (len(lanes), rows.shape[1]))
         self.qpos[lanes, at : at + rows.shape[1]] = rows[lanes]
-        self.qvel[np.ix_(lanes, list(still))] = 0.0
+        self.qvel[np.ix_(lanes, np.array(still, int))] = 0.0
         if forward:
             self.forward()
 
@@ -228,6 +230,10 @@ class Task(NamedTuple):
     """Whether the force of each finger on the object is sensed."""
 
 
-def single(*place: float) -> tuple[float, ...]:
+def single(x: float, y: float, z: float) -> tuple[float, float, float]:
     """A place as the package keeps it in some tasks: in single precision."""
-    return tuple(float(np.float32(number)) for number in place)
+    return float(np.float32(x)), float(np.float32(y)), float(np.float32(z))
+
+
+Shared = dict[str, Any]
+"""Fields of `Task` that several tasks have alike."""

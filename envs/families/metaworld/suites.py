@@ -51,7 +51,7 @@ HIDDEN, SHOWN = (
 class Suite(Mixed):
     """Task parameters: `family`, the number of a task of Meta-World, and its `places`."""
 
-    Config, variants, native_steps = SuiteConfig, HIDDEN, True
+    Config, variants, native_steps, tells_success = SuiteConfig, HIDDEN, True, True
     summary = states("its task's own, 0 to 10")
     train: ClassVar[Sequence[str]] = ()
     test: ClassVar[Sequence[str]] = ()
