@@ -24,6 +24,7 @@ from envs.families.metaworld.picking import PICKING
 from envs.families.metaworld.pressing import PRESSING
 from envs.families.metaworld.pushing import PUSHING
 from envs.families.metaworld.scene import FIELDS, HAND_HIGH, HAND_LOW, Scene, Task
+from envs.families.metaworld.terms import distance
 from envs.families.metaworld.tools import USING
 from envs.families.metaworld.turning import TURNING
 
@@ -139,7 +140,7 @@ class MetaWorld(MujocoTasks):
         kept = [*scene.start.values(), self.batch.expand("body_pos")]
         for name, values in self._bound.items():
             self._starts[name][lanes] = values[leads]
-        self._first_frame[lanes] = self._look()[leads]
+        self._first_frame[lanes] = look(self.scene, self.task)[leads]
         for values in kept:
             values[lanes] = values[leads]
 
@@ -161,7 +162,7 @@ class MetaWorld(MujocoTasks):
 
     def reward(self, controls: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """The task's reward, and what the package tells of it."""
-        before, self._now = self._now, self._look()
+        before, self._now = self._now, look(self.scene, self.task)
         self.scene.action = self.action
         self.scene.seen = np.clip(self._stacked(before), self._low, self._high)
         score = self.task.reward(self.scene)
@@ -172,15 +173,15 @@ class MetaWorld(MujocoTasks):
     def observe(self) -> np.ndarray:
         return self.scene.seen
 
-    def _look(self) -> np.ndarray:
-        """What there is to see but for the goal, `[n, 18]`."""
-        scene = self.scene
-        gap = scene.body("rightclaw") - scene.body("leftclaw")
-        opened = np.clip(np.sqrt(np.einsum("nd,nd->n", gap, gap)) / 0.1, 0.0, 1.0)
-        seen = np.concatenate([scene.body("hand"), opened[:, None], *self.task.objects(scene)], axis=1)
-        return np.pad(seen, ((0, 0), (0, 18 - seen.shape[1])))
-
     def _stacked(self, before: np.ndarray) -> np.ndarray:
         """This frame, the one before and the goal, `[n, 39]`."""
         goal = self.scene.target if self.config.goal_shown else np.zeros((self.num_envs, 3))
         return np.concatenate([self._now, before, goal], axis=1)
+
+
+def look(scene: Scene, task: Task) -> np.ndarray:
+    """What there is to see but for the goal: the hand, how far the gripper is open, and objects, `[n, 18]`."""
+    gap = distance(scene.body("rightclaw"), scene.body("leftclaw"))
+    opened = np.clip(gap / 0.1, 0.0, 1.0)
+    seen = np.concatenate([scene.body("hand"), opened[:, None], *task.objects(scene)], axis=1)
+    return np.pad(seen, ((0, 0), (0, 18 - seen.shape[1])))
