@@ -143,6 +143,7 @@ class Mixed(TaskEnv):
 
     def build(self) -> None:
         self._groups: list[Group] = []
+        self._current: list[Group] = []  # those of the tasks last set
         self._seen = np.zeros((self.num_envs, *self._shape))
 
     def prepare_tasks(self, tasks: Tasks) -> None:
@@ -151,21 +152,32 @@ class Mixed(TaskEnv):
             if number not in range(len(self._members)):
                 raise InputError(f"task parameter '{FAMILY}' is {number} — give 0 to {len(self._members) - 1}")
             self._laws[number].check(self._own(number, tasks, rows), len(rows))
+        self._unmet = True
 
     def apply_tasks(self, lanes: np.ndarray) -> None:
-        """Group the tasks by family; the lanes leave the groups that they played in."""
-        E = self.lanes_per_task
+        """Group the tasks by family, once for all lanes that come to them; these leave the groups they played in."""
         for group in self._groups:
             group.played[lanes[group.lanes]] = False
-        idle = {(group.member, len(group.tasks)): group.env for group in self._groups if not group.played.any()}
-        self._groups = [group for group in self._groups if group.played.any()]
-        for number, rows in self._rows(self._tasks).items():
-            member, env = self._members[number], idle.pop((number, len(rows)), None)
-            env = env or member.family(len(rows), E, member.config, threads=self._threads)
-            env.set_tasks(self._own(number, self._tasks, rows))
-            env.reset(seed=0)  # a first reset is of all lanes; what it draws is drawn again
-            of_tasks = (rows[:, None] * E + np.arange(E)).ravel()
-            self._groups.append(Group(number, env, rows, of_tasks, lanes[of_tasks]))
+        if self._unmet:
+            idle = {(group.member, len(group.tasks)): group.env for group in self._groups if not group.played.any()}
+            self._current = [
+                self._group(number, rows, idle.pop((number, len(rows)), None))
+                for number, rows in self._rows(self._tasks).items()
+            ]
+            self._unmet = False
+        for group in self._current:
+            group.played[lanes[group.lanes]] = True
+        older = (group for group in self._groups if not any(group is other for other in self._current))
+        self._groups = [*(group for group in older if group.played.any()), *self._current]
+
+    def _group(self, number: int, rows: np.ndarray, env: TaskEnv | None) -> Group:
+        """A group of the tasks `rows`, of a family; `env`: one of its environments that is of use no more."""
+        member, E = self._members[number], self.lanes_per_task
+        env = env or member.family(len(rows), E, member.config, threads=self._threads)
+        env.set_tasks(self._own(number, self._tasks, rows))
+        env.reset(seed=0)  # a first reset is of all lanes; what it draws is drawn again
+        lanes = (rows[:, None] * E + np.arange(E)).ravel()
+        return Group(number, env, rows, lanes, np.zeros(len(lanes), bool))
 
     def reset_lanes(self, mask: np.ndarray) -> None:
         for group in self._groups:

@@ -5,7 +5,7 @@ Of ML25 the release trains on `basketball-v3` and tests on it too; here it is a 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from envs.contract.config import FamilyConfig
 from envs.contract.definition import states
@@ -48,50 +48,31 @@ HIDDEN, SHOWN = (
 )
 
 
-class Suite(Mixed):
-    """Task parameters: `family`, the number of a task of Meta-World, and its `places`."""
+def suite(name: str, train: Sequence[str], test: Sequence[str] = (), definitions: Any = HIDDEN) -> type[Mixed]:
+    """An environment of training tasks and others to test on; without these, tests have other goals."""
 
-    Config, variants, native_steps, tells_success = SuiteConfig, HIDDEN, True, True
-    summary = states("its task's own, 0 to 10")
-    train: ClassVar[Sequence[str]] = ()
-    test: ClassVar[Sequence[str]] = ()
-    dt = 0.0125
-    """Seconds of a step."""
+    class Suite(Mixed):
+        """Task parameters: `family`, the number of a task of Meta-World, and its `places`."""
 
-    def mixture(self, options: Any) -> dict[str, list[Member]]:
-        given = {name: getattr(options, name) for name in (*LISTS, "goal_shown")}
+        Config, variants, native_steps, tells_success = SuiteConfig, definitions, True, True
+        summary = states("its task's own, 0 to 10")
+        dt = 0.0125
+        """Seconds of a step."""
 
-        def members(names: Sequence[str]) -> list[Member]:
-            return [Member(name, MetaWorld, MetaWorldConfig(task=f"{name}-v3", **given)) for name in names]
+        def mixture(self, options: Any) -> dict[str, list[Member]]:
+            given = {name: getattr(options, name) for name in (*LISTS, "goal_shown")}
 
-        return {"train": members(self.train)} | ({"test": members(self.test)} if self.test else {})
+            def members(names: Sequence[str]) -> list[Member]:
+                return [Member(name, MetaWorld, MetaWorldConfig(task=f"{name}-v3", **given)) for name in names]
 
+            return {"train": members(train)} | ({"test": members(test)} if test else {})
 
-class MetaWorldML10(Suite):
-    """Ten training tasks, and five others to test on."""
-
-    train, test = ML10, ML10_TEST
+    Suite.__name__ = Suite.__qualname__ = name
+    return Suite
 
 
-class MetaWorldML25(Suite):
-    """25 training tasks, and four others to test on."""
-
-    train, test = ML25, ML25_TEST
-
-
-class MetaWorldML45(Suite):
-    """45 training tasks, and five others to test on."""
-
-    train, test = ML45, ML45_TEST
-
-
-class MetaWorldMT10(Suite):
-    """Ten tasks that show their goal; tested with other goals."""
-
-    variants, train = SHOWN, MT10
-
-
-class MetaWorldMT50(Suite):
-    """All fifty tasks, which show their goal; tested with other goals."""
-
-    variants, train = SHOWN, MT50
+MetaWorldML10 = suite("MetaWorldML10", ML10, ML10_TEST)
+MetaWorldML25 = suite("MetaWorldML25", ML25, ML25_TEST)
+MetaWorldML45 = suite("MetaWorldML45", ML45, ML45_TEST)
+MetaWorldMT10 = suite("MetaWorldMT10", MT10, definitions=SHOWN)
+MetaWorldMT50 = suite("MetaWorldMT50", MT50, definitions=SHOWN)
