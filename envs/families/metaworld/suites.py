@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from envs.contract.config import FamilyConfig
+from envs.contract.config import option
 from envs.contract.definition import states
 from envs.contract.mixed import Member, Mixed
 from envs.contract.sources import Variant
-from envs.families.metaworld.environment import LISTS, PLUS, TASKS, MetaWorld, MetaWorldConfig
+from envs.families.metaworld.environment import PLUS, REMARK, TASKS, MetaWorld, MetaWorldConfig
 
 MT10 = (
     "reach", "push", "pick-place", "door-open", "drawer-open", "drawer-close", "button-press-topdown",
@@ -34,17 +34,21 @@ ML45 = tuple(name for name in MT50 if name not in ML45_TEST)
 
 
 @dataclass(frozen=True)
-class SuiteConfig(FamilyConfig):
-    """The options of a suite; what is None comes from the variant. Lists of tasks are each task's own."""
+class SuiteConfig:
+    """The options of a suite; what is None comes from the variant."""
 
     variant: str = "plus"
+    """Published definition that fills every option left open."""
+    horizon: int | None = option(above=0)
+    """Steps in an episode."""
+    goals: int | None = option(above=0)
+    """Goals of each task in training, and others in tests."""
     goal_shown: bool | None = None
     """Whether the observation ends with the goal instead of zeros."""
 
 
 HIDDEN, SHOWN = (
-    {"plus": Variant(LISTS | {"goal_shown": shown}, PLUS, "fifty goals of each task and split, but not those")}
-    for shown in (False, True)
+    {"plus": Variant({"horizon": 500, "goals": 50, "goal_shown": shown}, PLUS, REMARK)} for shown in (False, True)
 )
 
 
@@ -60,10 +64,11 @@ def suite(name: str, train: Sequence[str], test: Sequence[str] = (), definitions
         """Seconds of a step."""
 
         def mixture(self, options: Any) -> dict[str, list[Member]]:
-            given = {name: getattr(options, name) for name in (*LISTS, "goal_shown")}
+            goals = {"train_tasks": options.goals, "test_tasks": options.goals, "goal_shown": options.goal_shown}
 
             def members(names: Sequence[str]) -> list[Member]:
-                return [Member(name, MetaWorld, MetaWorldConfig(task=f"{name}-v3", **given)) for name in names]
+                configs = [MetaWorldConfig(task=f"{name}-v3", horizon=options.horizon, **goals) for name in names]
+                return [Member(name, MetaWorld, config) for name, config in zip(names, configs, strict=True)]
 
             return {"train": members(train)} | ({"test": members(test)} if test else {})
 
