@@ -206,6 +206,10 @@ class Mixed(TaskEnv):
     def observe(self) -> np.ndarray:
         return self._seen
 
+    def parts(self) -> list[tuple[TaskEnv, np.ndarray]]:
+        """The families' environments that play now, with the lanes of each."""
+        return [(group.env, group.lanes) for group in self._groups]
+
     def render_lane(self, lane: int = 0) -> np.ndarray:
         """As the lane's family has it."""
         for group in self._groups:
