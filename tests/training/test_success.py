@@ -1,4 +1,4 @@
-"""Of environments that tell of it, success stands beside the return: in metrics, charts, levels and evaluations."""
+"""Of environments that tell of it, success stands beside the return: in metrics, evaluations and the report."""
 
 import json
 from pathlib import Path
@@ -45,4 +45,7 @@ def test_success_stands_beside_the_return(metarl: Command, tmp_path: Path) -> No
         assert last[name] == 0.5  # two of four lanes
     record = json.loads(metarl("evaluate", "run", "--tasks", "3", "--adaptations", "1", "--trust", "--json").out)
     assert record["success"]["mean"] == [0.5, 0.5] and np.shape(record["success"]["per_task"]) == (3, 2)
+    assert metarl("report", "run", "--out", "page.html").code == 0
+    page = (tmp_path / "page.html").read_text()
+    assert "success after" in page and "50.0%" in page
     assert "mean success" in metarl("evaluate", "run", "--tasks", "3", "--adaptations", "1", "--trust").out
