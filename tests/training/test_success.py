@@ -45,6 +45,9 @@ def test_success_stands_beside_the_return(metarl: Command, tmp_path: Path) -> No
         assert last[name] == 0.5  # two of four lanes
     record = json.loads(metarl("evaluate", "run", "--tasks", "3", "--adaptations", "1", "--trust", "--json").out)
     assert record["success"]["mean"] == [0.5, 0.5] and np.shape(record["success"]["per_task"]) == (3, 2)
+    (table,) = (tmp_path / "run/evaluations").rglob("*.csv")
+    header, *rows = [line.split(",") for line in table.read_text().splitlines()]
+    assert {row[header.index("success")] for row in rows} == {"0.5"}
     assert metarl("report", "run", "--out", "page.html").code == 0
     page = (tmp_path / "page.html").read_text()
     assert "success after" in page and "50.0%" in page
