@@ -10,9 +10,12 @@ class Entry(NamedTuple):
     """`module:attribute` of its class."""
     description: str
     """One line."""
+    needs: str = ""
+    """What must be installed besides; nothing, mostly."""
 
 
 TOY, POINT, ROBOT = (f"envs.families.{room}" for room in ("toy", "point", "locomotion"))
+METAWORLD = "envs.families.metaworld"
 QUADRUPED = "envs.families.robots.quadruped"
 ARM = "envs.families.robots.arm"
 CHEETAH, ANT, WALKER = (f"{ROBOT}.{robot}" for robot in ("half_cheetah", "ant", "walker"))
@@ -61,5 +64,15 @@ ENVIRONMENTS: dict[str, Entry] = {
         ),
         ("arm-reach", f"{ARM}:ArmReach", "a UR5e reaches a place with a load and motors of its own"),
         ("arm-push", f"{ARM}:ArmPush", "a UR5e pushes a box that it has never weighed to a place"),
+    )
+} | {
+    f"metaworld-{suite}": Entry(f"{METAWORLD}.{target}", f"Meta-World: {description}", needs="metaworld")
+    for suite, target, description in (
+        ("ml1", "environment:MetaWorld", "one task (--env.task push-v3), its goals to be found out"),
+        ("ml10", "suites:MetaWorldML10", "ten tasks in training, five others in tests"),
+        ("ml25", "suites:MetaWorldML25", "25 tasks in training, four others in tests"),
+        ("ml45", "suites:MetaWorldML45", "45 tasks in training, five others in tests"),
+        ("mt10", "suites:MetaWorldMT10", "ten tasks that show their goals"),
+        ("mt50", "suites:MetaWorldMT50", "fifty tasks that show their goals"),
     )
 }

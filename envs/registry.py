@@ -23,8 +23,8 @@ LISTED = "`metarl list envs` names them all"
 
 
 def names() -> list[str]:
-    """The registered names."""
-    return list(ENVIRONMENTS)
+    """The registered names, but for those that need another package."""
+    return [name for name, entry in ENVIRONMENTS.items() if not entry.needs]
 
 
 def describe() -> dict[str, str]:

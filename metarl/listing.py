@@ -10,7 +10,7 @@ from rich.text import Text
 
 from envs.contract.sources import Variant
 from envs.facts import facts
-from envs.registry import describe, environment_class
+from envs.registry import describe, environment_class, names
 from metarl.algorithms import ALGORITHMS
 from metarl.fewshot import SOURCES
 from metarl.output import Output
@@ -54,7 +54,7 @@ def tables(what: str) -> Iterator[Table]:
 
 
 def _facts() -> Iterator[tuple[str, ...]]:
-    for name in describe():
+    for name in names():
         known = facts(name)
         yield name, *(known[title] for title in FACTS)
 

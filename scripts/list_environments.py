@@ -103,7 +103,9 @@ def definitions() -> str:
         *table("training tasks", "test tasks", "outside"),
         GYMNASIUM + VARIANTS.rstrip(),
     ]
-    for name, description in describe().items():
+    described = describe()
+    for name in envs.names():
+        description = described[name]
         lines += ["", f"**{name}**: {description}", ""]
         for variant, changes, definition in variants(name):
             bold = f"**`{variant}`**" if changes == "the default" else f"`{variant}`: {changes}"

@@ -56,7 +56,8 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     defines: ClassVar[type[Any]] = Definition
     """What `define` says, by name."""
     events: ClassVar[tuple[str, ...]] = ()
-    """Diagnostics that happen or not, as a fall does: of an episode they say whether it ever did; others are means."""
+    """Diagnostics that happen or not, as a fall does: of an episode they say whether it ever did; others are means.
+    `success`, at what the task is about, stands beside the return everywhere."""
     native_steps: ClassVar[bool] = False
     """Whether most of a step's time is spent outside Python, so that another thread gets on meanwhile."""
     config: Any
@@ -254,8 +255,7 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         return Summary("", "never")
 
     def render_lane(self, lane: int = 0) -> np.ndarray:
-        """A picture of a lane, uint8 `[height, width, 3]`; of a family in the plane, which has `position`
-        `[num_envs, 2]`, also with `paths`, lines `[points, 2]` by name."""
+        """A picture, uint8 `[height, width, 3]`; in the plane, with `position` `[num_envs, 2]`, also with `paths`."""
         raise NotImplementedError
 
     def prepare_tasks(self, tasks: Tasks) -> None:

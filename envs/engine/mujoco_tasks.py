@@ -118,7 +118,8 @@ class MujocoTasks(TaskEnv):
         self._state = {name: self.batch.bind(name) for name in STATE}
         self.qpos, self.qvel, self._ctrl = (self._state[name] for name in ("qpos", "qvel", "ctrl"))
         self.qpos_before = self.qpos.copy()
-        self.action, self.action_before = np.zeros((2, self.num_envs, model.nu))
+        action_size = model.nu if definition.action_size is None else definition.action_size
+        self.action, self.action_before = np.zeros((2, self.num_envs, action_size))
         self._control_history = ControlHistory(model)
         self._forces = self.batch.bind("xfrc_applied") if self._disturbances.bodies else None
         self._sees_task = len(inspect.signature(self.initial_state).parameters) > 1
@@ -135,7 +136,7 @@ class MujocoTasks(TaskEnv):
             task_distribution=train,
             test_distribution=complete(definition.test_distribution, train, laws, fit),
             outside_distribution=complete(definition.outside_distribution, train, laws, fit),
-            action_space=Box(-self.action_scale, self.action_scale, (model.nu,), np.float64),
+            action_space=Box(-self.action_scale, self.action_scale, (action_size,), np.float64),
             observation_size=definition.observation_size,
             horizon=definition.horizon,
         )
@@ -278,9 +279,8 @@ class MujocoTasks(TaskEnv):
         # A live lane's counters were 0 before the step: resets clear them, and a diverged lane waits for one.
         diverged = self._divergences.any(axis=1)
         reward, terms = self.reward(controls)
-        if self._schedule.changes:
-            terms = {**terms, **self._schedule.around(self._changed.any(axis=0), reward)}
-        return Outcome(reward, self.terminated(), diverged, terms)
+        around = self._schedule.around(self._changed, reward)
+        return Outcome(reward, self.terminated(), diverged, {**terms, **around})
 
     def perceive(self, told: np.ndarray) -> np.ndarray:
         """What reaches the policy of what there is to see."""

@@ -36,6 +36,8 @@ class RobotDefinition(Definition):
     recompute_constants: bool = True
     """Whether MuJoCo's derived constants follow the changes. (The papers with random parameters left them; bodies that
     MuJoCo calls simple then ignore a change of mass.)"""
+    action_size: int | None = None
+    """How many numbers an action has where `controls` is the robot's own; by default one for each actuator."""
     action_scale: float = 1.0
     """Half the side of the action box, whose border means full control."""
     controls: Literal["range", "around-home"] = "range"

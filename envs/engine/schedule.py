@@ -76,8 +76,15 @@ class Schedule:
 
     @staticmethod
     def around(changed: np.ndarray, reward: np.ndarray) -> dict[str, np.ndarray]:
-        """Diagnostics: the reward of a step before anything has changed, and after; NaN in the others `[num_envs]`."""
-        before, after = np.where(changed, np.nan, reward), np.where(changed, reward, np.nan)
+        """Diagnostics: the reward of a step before anything has changed, and after; NaN in the others `[num_envs]`.
+
+        Args:
+            changed: which changes have happened where, bool `[changes, num_envs]`.
+        """
+        if not len(changed):
+            return {}
+        late = changed.any(axis=0)
+        before, after = np.where(late, np.nan, reward), np.where(late, reward, np.nan)
         return {"reward_before_change": before, "reward_after_change": after}
 
     def due(self, name: str, tasks: Tasks, steps: np.ndarray, chance: np.ndarray) -> np.ndarray:

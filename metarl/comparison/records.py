@@ -107,9 +107,11 @@ class Record:
         steps, before, after = points[np.diff(furthest, prepend=-np.inf) > 0].T  # steps only ever grow
         return steps, before, after
 
-    def adaptation_curve(self) -> dict[str, list[float]] | None:
-        """Its measure on unseen tasks after each adaptation: `mean`, `low` and `high`, K + 1 values each."""
-        curve = (self.evaluation or {}).get({"return": "returns", "loss": "loss"}[self.measure])
+    def adaptation_curve(self, measure: str = "") -> dict[str, list[float]] | None:
+        """A measure on unseen tasks after each adaptation, by default its own: `mean`, `low` and `high`, K + 1 values
+        each."""
+        measure = measure or self.measure
+        curve = (self.evaluation or {}).get("returns" if measure == "return" else measure)
         complete = isinstance(curve, dict) and all(curve.get(name) for name in ("mean", "low", "high"))
         return curve if complete else None
 

@@ -76,6 +76,7 @@ def page(records: Sequence[Record], broken: Sequence[str] = ()) -> str:
         interval=interval,
         compared=lambda *pair: compared(rows[pair]) if pair in rows else ("–", "–", "–"),
         mean=_mean,
+        success=_success,
         config=_config,
     )
 
@@ -87,6 +88,12 @@ def _mean(runs: Sequence[Record], k: int) -> str:
         return "–"
     value = np.mean([curve[k] for curve in curves])
     return f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.3g}"
+
+
+def _success(runs: Sequence[Record]) -> str:
+    """The share of episodes that succeeded on test tasks after all adaptations, mean over runs; empty if none tells."""
+    curves = [curve["mean"] for run in runs if (curve := run.adaptation_curve("success"))]
+    return f"{np.mean([curve[-1] for curve in curves]):.1%}" if curves else ""
 
 
 def _config(run: Record) -> str:

@@ -33,7 +33,8 @@ def returns_of(
 
     Returns: a method's own part of a record: `returns` (a curve), `per_task` `[N][K + 1]`, mean undiscounted episode
         returns, and `diverged`, the lanes whose physics broke, which are left out; `diagnostics` by name, curves with
-        their `per_task`; of sampled actions also in `sampled` where `deterministic`.
+        their `per_task`, and `success` likewise, where that is told; of sampled actions also in `sampled` where
+        `deterministic`.
 
     Raises:
         InputError: the environment does not have the split.
@@ -50,6 +51,8 @@ def returns_of(
             of_sampled = {"sampled": part} if likeliest else {}
             part = {"returns": curve(per_task), "per_task": per_task.tolist(), "diverged": trial.diverged, **of_sampled}
             part["diagnostics"] = {name: measured(values.numpy()) for name, values in trial.diagnostics.items()}
+            if "success" in part["diagnostics"]:  # which stands beside the return
+                part["success"] = part["diagnostics"].pop("success")
     return part
 
 

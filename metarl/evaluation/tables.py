@@ -32,10 +32,11 @@ def csv_text(record: dict[str, Any]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     beside = ["return_sampled"] if "sampled" in record else []
-    said = list(record.get("diagnostics", {}))
-    writer.writerow(["algo", "task", *parameters, "round", "return", *beside, *said, *levels])
+    told, said = ["success"] if "success" in record else [], list(record.get("diagnostics", {}))
+    writer.writerow(["algo", "task", *parameters, "round", "return", *beside, *told, *said, *levels])
     for algo, curve in curves(record).items():
         columns = [curve["per_task"], *([curve["sampled"]["per_task"]] if beside else [])]
+        columns += [curve["success"]["per_task"]] if told else []
         columns += [curve["diagnostics"][name]["per_task"] for name in said]
         for task, returns in enumerate(zip(*columns, strict=True)):
             of_task = [values[task] for values in parameters.values()]

@@ -141,7 +141,7 @@ def on_board(name: str) -> str:
     if "/" not in name:
         return f"sampling/{name}"
     group = name.split("/")[0]
-    return name if group in CURVES or group > max(CURVES) else f"update/{name}"
+    return name if group in CURVES or group > "return" else f"update/{name}"
 
 
 class CSV:

@@ -96,7 +96,12 @@ def drawable(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{name: value if abs(value) < LARGEST else math.nan for name, value in line.items()} for line in lines]
 
 
-CURVES = {"return": ("return/round_", ".1f"), "loss": ("loss/step_", ".3f"), "accuracy": ("accuracy/step_", ".1%")}
+CURVES = {
+    "return": ("return/round_", ".1f"),
+    "success": ("success/round_", ".1%"),
+    "loss": ("loss/step_", ".3f"),
+    "accuracy": ("accuracy/step_", ".1%"),
+}
 """What is measured before and after each adaptation: how its metrics begin, and how it is printed."""
 
 

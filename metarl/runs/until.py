@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from envs.contract.errors import InputError
 
-CURVES = ("return", "loss", "accuracy")
+CURVES = ("return", "success", "loss", "accuracy")
 UNSEEN = "unseen/"
 """What the names of metrics begin with that were measured on tasks which training never meets."""
 WINDOW = 5

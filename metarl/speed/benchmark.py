@@ -19,10 +19,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from envs.catalogue import ENVIRONMENTS
+from envs.contract.base import TaskEnv
 from envs.engine.lanes import silence
 from envs.engine.mujoco_tasks import MujocoTasks
-from envs.registry import environment_class
+from envs.registry import environment_class, names
 from metarl.algorithms import algorithm_class, names_for
 from metarl.core.types import State, Trial
 from metarl.runs.presets import default_config
@@ -32,7 +32,7 @@ from metarl.runtime.options import check_number
 from metarl.runtime.randomness import Address
 from metarl.sampling.collect import collect, torch_threads
 from metarl.sampling.groups import collect_in_groups, first_tasks
-from metarl.speed.physics import bare_physics, replay, time_of, timed
+from metarl.speed.physics import bare_physics, has_physics, replay, time_of, timed
 from metarl.training.loop import count_steps, set_new_tasks, train_iteration
 from metarl.training.setup import Setup, choose_device, set_up
 
@@ -83,10 +83,10 @@ def measure_speed(
     for name, value, least in (("horizon", horizon, 1), ("threads", threads, 0), ("repeats", repeats, 1)):
         check_number(f"--{name}", value, least=least)
     if not environments:
-        with_physics = [name for name in ENVIRONMENTS if issubclass(environment_class(name), MujocoTasks)]
+        with_physics = [name for name in names() if has_physics(environment_class(name))]
         environments = with_physics if only_environments else ["half-cheetah-dir"]
     for environment in environments:
-        if not issubclass(environment_class(environment), MujocoTasks):
+        if not has_physics(environment_class(environment)):
             raise InputError(f"'{environment}' has no MuJoCo physics to compare with — name another one")
     # the CPU, and the GPU that `--device auto` would take
     devices = [choose_device(name).type for name in devices or dict.fromkeys(["cpu", choose_device("auto").type])]
@@ -129,10 +129,8 @@ def _whole(setup: Setup) -> Setup:
     return setup if whole else set_up(setup.config, num_tasks=setup.config.train.tasks, training=True)
 
 
-def _physics_of(setup: Setup) -> MujocoTasks:
-    env = _whole(setup).env
-    assert isinstance(env, MujocoTasks)  # refused in measure_speed
-    return env
+def _physics_of(setup: Setup) -> TaskEnv:
+    return _whole(setup).env
 
 
 def _settled(setup: Setup) -> Setup:
@@ -220,6 +218,7 @@ def _gymnasium_rows(environment: str, setup: Setup) -> Iterator[Row]:
     if robot is None:
         return
     env, cores = _physics_of(setup), setup.config.train.threads
+    assert isinstance(env, MujocoTasks)  # one of those robots
     _, trial, address = _play(setup, 0)
     seconds_a_step = bare_physics(env, trial, address) / count_steps(trial)
     for kind, lanes in (("Sync", 8), ("Async", cores), ("Async", 4 * cores)):

@@ -8,14 +8,30 @@ from typing import Any
 
 import numpy as np
 
+from envs.contract.base import TaskEnv
+from envs.contract.mixed import Mixed
 from envs.engine.mujoco_tasks import MujocoTasks
 from metarl.core.types import Trial
 from metarl.runtime.randomness import Address, Purpose
 from metarl.training.loop import task_seeds
 
 
-def bare_physics(env: MujocoTasks, trial: Trial, address: Address, least_live: float = 0.0) -> float:
+def has_physics(family: type[TaskEnv]) -> bool:
+    """Whether a family is of MuJoCo, or a mixture of such families."""
+    return issubclass(family, MujocoTasks) or (issubclass(family, Mixed) and family.native_steps)
+
+
+def bare_physics(env: TaskEnv, trial: Trial, address: Address, least_live: float = 0.0) -> float:
     """Seconds that `Batch.step` alone needs for the controls of a trial, on the lanes that were live."""
+    if not isinstance(env, MujocoTasks) or env.model.nmocap:  # what drags a mocap body goes from place to place
+
+        def drive(actions: np.ndarray, live: np.ndarray | None) -> None:
+            for part, lanes in env.parts() if isinstance(env, Mixed) else [(env, slice(None))]:
+                assert isinstance(part, MujocoTasks)  # `has_physics`
+                part.batch.bind("ctrl")[...] = part.controls(actions[lanes])
+                part.batch.step(None if live is None else live[lanes], part.frame_skip)
+
+        return replay(env, trial, address, drive, least_live=least_live)[0]
     controls_of = env.batch.bind("ctrl")
 
     def step(controls: np.ndarray, live: np.ndarray | None) -> None:
@@ -26,7 +42,7 @@ def bare_physics(env: MujocoTasks, trial: Trial, address: Address, least_live: f
 
 
 def replay(
-    env: MujocoTasks,
+    env: TaskEnv,
     trial: Trial,
     address: Address,
     step: Callable[[np.ndarray, np.ndarray | None], Any],

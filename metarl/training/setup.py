@@ -71,7 +71,8 @@ class Setup:
     @property
     def curves(self) -> dict[str, list[str]]:
         """Metrics that belong into one chart, after 0 … K adaptations each."""
-        return {"return": [f"return/round_{k}" for k in range(self.algorithm.rounds)]}
+        told = ("return", "success") if "success" in self.env.events else ("return",)
+        return {what: [f"{what}/round_{k}" for k in range(self.algorithm.rounds)] for what in told}
 
     def describe(self) -> str:
         """One line about the work of an iteration."""

@@ -3,6 +3,7 @@
 What a variant's own code can break is asked of every variant; what the base class sees to, of every family's default.
 """
 
+import importlib.util
 from typing import Any
 
 import gymnasium
@@ -14,9 +15,18 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
 import envs
-from envs.registry import environment_class, names
+from envs.registry import environment_class
+from envs.registry import names as registered
 
 N, E, HORIZON = 3, 2, 6
+METAWORLD = ["metaworld-ml1", "metaworld-ml10"] * (importlib.util.find_spec("metaworld") is not None)
+
+
+def names() -> list[str]:
+    """What is registered, and of what needs a package that is here, some."""
+    return [*registered(), *METAWORLD]
+
+
 VARIANTS = [(name, variant) for name in names() for variant in environment_class(name).variants]
 DEFAULTS = [(name, environment_class(name).Config().variant) for name in names()]
 every_variant, every_family = (

@@ -11,7 +11,8 @@ from support.command import Command, end_result, train_arguments
 import metarl as library
 from envs.contract.errors import InputError
 from envs.families.point.navigation import PointNavConfig
-from envs.registry import ENVIRONMENTS, environment_class
+from envs.registry import environment_class
+from envs.registry import names as environments
 from metarl.algorithms import config_class, names_for
 from metarl.runs.config import RunConfig, TrainConfig, options_from_dict
 from metarl.runs.continuing import mismatch
@@ -28,8 +29,8 @@ CHANGES: dict[type, dict[str, Any]] = {
 
 
 # Every environment with some algorithm, and every algorithm with some environment: their options never meet.
-PAIRS = zip(itertools.cycle(ENVIRONMENTS), itertools.cycle(names_for("experience")))
-EACH_ONCE = list(itertools.islice(PAIRS, max(len(ENVIRONMENTS), len(names_for("experience")))))
+PAIRS = zip(itertools.cycle(environments()), itertools.cycle(names_for("experience")))
+EACH_ONCE = list(itertools.islice(PAIRS, max(len(environments()), len(names_for("experience")))))
 
 
 @pytest.mark.parametrize(("environment", "algorithm"), EACH_ONCE)
@@ -136,7 +137,7 @@ def test_no_number_of_training_or_an_algorithm_may_be_impossible(kind: type) -> 
                 options_from_dict(kind, {name: 0})
 
 
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
+@pytest.mark.parametrize("environment", environments())
 def test_no_number_of_an_environment_may_be_impossible(environment: str) -> None:
     family: Any = environment_class(environment)
     resolved = family(1, 1, family.Config()).config
@@ -154,7 +155,7 @@ def numeric_fields_of(options: Any) -> list[str]:
     return [name for name, value in values.items() if isinstance(value, int | float) and not isinstance(value, bool)]
 
 
-@pytest.mark.parametrize("environment", [name for name in ENVIRONMENTS if name in ("point-nav", "half-cheetah-dir")])
+@pytest.mark.parametrize("environment", [name for name in environments() if name in ("point-nav", "half-cheetah-dir")])
 def test_physics_threads_change_no_bit(metarl: Command, tmp_path: Path, environment: str) -> None:
     for threads in ("1", "2"):
         arguments = train_arguments(threads, 2, environment)

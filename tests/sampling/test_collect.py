@@ -139,6 +139,25 @@ def test_returns_are_over_the_lanes_that_count_and_diverged_ones_are_counted() -
     assert trial.diverged == 6
 
 
+class Climb(Stairs):
+    """At level 1 a step succeeds that is a lane's second, at level 2 its third."""
+
+    events = ("success",)
+
+    def advance(self, actions: np.ndarray, live: np.ndarray) -> Outcome:
+        outcome = super().advance(actions, live)
+        return outcome._replace(terms={"success": (self.played == self.lane_tasks["level"] + 1).astype(float)})
+
+
+def test_an_episode_succeeds_where_any_of_its_steps_does() -> None:
+    # of the three lanes that count, two have a second step and one a third; the one that diverged in it counts for none
+    trial = collect(Climb([1.0, 2.0]), Witness(), {}, 2, ADDRESS)
+    torch.testing.assert_close(
+        trial.diagnostics["success"], torch.tensor([[2 / 3] * 2, [1 / 3] * 2], dtype=torch.float64)
+    )
+    assert collect(Stairs([1.0]), Witness(), {}, 1, ADDRESS).diagnostics == {}
+
+
 def test_a_diverged_lane_has_no_part_in_anything_that_is_learned() -> None:
     (rollout,) = collect(Stairs([1.0, 2.0]), Witness(), {}, 1, ADDRESS).rollouts
     batch = make_batch(rollout, 0.9, 0.95)
