@@ -80,7 +80,7 @@ class PEARL:
     @classmethod
     def traits(cls, config: PEARLConfig) -> Traits:
         """Every lane believes what it has seen itself; transitions are kept."""
-        return Traits(adapts_after_each_episode=True, replay=config.replay_size)
+        return Traits(learns_from_whole_batch=True, adapts_after_each_episode=True, replay=config.replay_size)
 
     def __init__(self, config: PEARLConfig, spaces: Spaces, device: torch.device) -> None:
         self.config, self.device = config, device

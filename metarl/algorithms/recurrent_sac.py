@@ -81,7 +81,7 @@ class RecurrentSAC:
     @classmethod
     def traits(cls, config: RecurrentSACConfig) -> Traits:
         """Each lane is a trial of its own; transitions are kept."""
-        return Traits(adapts_after_each_episode=True, replay=config.replay_size)
+        return Traits(learns_from_whole_batch=True, adapts_after_each_episode=True, replay=config.replay_size)
 
     def __init__(self, config: RecurrentSACConfig, spaces: Spaces, device: torch.device) -> None:
         self.config, self.device = config, device

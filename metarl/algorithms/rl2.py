@@ -50,7 +50,7 @@ class RL2:
     @classmethod
     def traits(cls, config: RL2Config) -> Traits:
         """Each lane is a trial of its own."""
-        return Traits(adapts_after_each_episode=True)
+        return Traits(learns_from_whole_batch=True, adapts_after_each_episode=True)
 
     def __init__(self, config: RL2Config, spaces: Spaces, device: torch.device) -> None:
         self.config = config

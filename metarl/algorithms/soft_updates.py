@@ -5,10 +5,11 @@ that is learned; and a `replay`.
 """
 
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import torch
 
+from metarl.algorithms.memory_configs import PEARLConfig, RecurrentSACConfig
 from metarl.core.optimiser import AdamSteps
 from metarl.core.parts import Parts, joined, part_of
 from metarl.core.soft_actor_critic import polyak_
@@ -19,18 +20,6 @@ from metarl.runtime.interruption import interruption_point
 Draw = TypeVar("Draw")
 
 
-class Rates(Protocol):
-    """Options of such an update."""
-
-    @property
-    def learning_rate(self) -> float:
-        """Step size of Adam."""
-
-    @property
-    def target_rate(self) -> float:
-        """How far targets follow in a gradient step."""
-
-
 def learned(state: State) -> Params:
     """All that gradient steps change, in one dict."""
     networks = joined({**state["policy"], "critic": state["critic"]})
@@ -38,7 +27,7 @@ def learned(state: State) -> Params:
 
 
 def soft_descent(
-    config: Rates,
+    config: PEARLConfig | RecurrentSACConfig,
     state: State,
     steps: int,
     draw: Callable[[], Draw],

@@ -71,6 +71,8 @@ def columns(part: dict[str, Any]) -> list[tuple[str, list[str]]]:
             of_likeliest = ", likeliest actions" if "sampled" in part else ""
             found.append((f"mean {measure}{of_likeliest}", mean))
             found.append(("95 % interval", [f"{a} … {b}" for a, b in zip(low, high, strict=True)]))
+            if "cvar" in part[key]:
+                found.append(("worst 5 %", [format(value, form) for value in part[key]["cvar"]]))
     if "sampled" in part:
         found.append(("sampled actions", [f"{mean:.2f}" for mean in part["sampled"]["returns"]["mean"]]))
     return found

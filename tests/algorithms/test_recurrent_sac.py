@@ -5,12 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from gymnasium.spaces import Box
-from support.trials import ADDRESSES, CPU, OBSERVATIONS, E, N, make, navigate
+from support.trials import CPU, OBSERVATIONS, E, N, make, navigate
 
 import envs
 from metarl.algorithms import config_class, make_algorithm
 from metarl.algorithms.algorithm import Spaces
+from metarl.algorithms.recurrent_sac import Draw
+from metarl.algorithms.soft_updates import learned
 from metarl.core.parts import part_of
 from metarl.core.recurrent import unbroken
 from metarl.core.replay import drawn_lanes, write_trial
@@ -58,7 +59,7 @@ def test_acting_and_training_compute_the_same_log_probabilities(options: dict[st
     noise = torch.cat([torch.from_numpy(draw_noise(env, each)) for each in addresses], dim=2).flatten(0, 1)  # [B, L, A]
     mask = torch.cat([rollout.mask for rollout in trial.rollouts], dim=2).flatten(0, 1)
     acted = torch.cat([rollout.log_probability for rollout in trial.rollouts], dim=2).flatten(0, 1)
-    assert len(set(mask.sum(dim=1).tolist())) > 3  # gaps of many lengths, in the midst of trials
+    assert len(set(mask.sum(dim=1).tolist())) > 1 and (mask[:, :-1] < mask[:, 1:]).any()  # gaps in the midst of trials
 
     trials = algorithm.sequences(all_lanes(state, trial))
     seen = algorithm.remembered(state["policy"]["core"], trials)[:, :-1]
@@ -145,8 +146,6 @@ def test_steps_that_were_not_played_change_nothing_and_each_loss_moves_its_own_n
     algorithm = small(**options)
     state = lively(algorithm)
     trials, noise = hand_made(algorithm, False), torch.randn(1, 5, 2, generator=torch.Generator().manual_seed(2))
-    from metarl.algorithms.recurrent_sac import Draw
-    from metarl.algorithms.soft_updates import learned
 
     def gradient(trials: Any) -> dict[str, torch.Tensor]:
         leaves = {name: value.clone().requires_grad_() for name, value in learned(state).items()}
@@ -168,9 +167,6 @@ def test_steps_that_were_not_played_change_nothing_and_each_loss_moves_its_own_n
 def test_the_temperature_is_moved_towards_the_wanted_entropy() -> None:
     # Its loss, −log α (log π + (−A)), has the slope entropy + A in log α: with A = 2 and the policy of the hand-made
     # trial that entropy is measured on the three steps that were played.
-    from metarl.algorithms.recurrent_sac import Draw
-    from metarl.algorithms.soft_updates import learned
-
     for of_config in (True, False):
         algorithm = small(learned_temperature=of_config)
         state = lively(algorithm)
@@ -186,8 +182,8 @@ def test_the_temperature_is_moved_towards_the_wanted_entropy() -> None:
 
 @pytest.mark.parametrize("options", [{}, AMAGO | {"discount": 0.8}], ids=str)
 def test_it_learns_to_remember_a_goal_that_only_the_reward_shows(options: dict[str, Any]) -> None:
-    # A point on the plane; what it is paid tells how near the goal is. Trained within seconds, its second episode, which
-    # begins with what the first has shown, is worth more than its first ever was before training.
+    # A point on the plane; what it is paid tells how near the goal is. After seconds of training its second episode,
+    # which begins with what the first has shown, is worth far more than before.
     sizes = {"hidden": (32,), "memory_size": 16, "embedding_size": 16, "replay_size": 40_000, "batch_size": 16}
     rates = {"learning_rate": 3e-3, "target_rate": 0.02, "discount": 0.8, "update_ratio": 0.02, "rounds": 2}
     config = config_class("recurrent-sac")(**{**sizes, **rates, **options})
@@ -204,4 +200,4 @@ def test_it_learns_to_remember_a_goal_that_only_the_reward_shows(options: dict[s
         state, _ = algorithm.update(state, met(state, iteration), Address(2, iteration))
     after = met(state, 1000).returns.mean(dim=0)
     assert after[1] > before[1] + 0.3 * before[1].abs(), (before, after)
-    assert np.isfinite(after).all() and isinstance(env.single_action_space, Box) and len(ADDRESSES) == N
+    assert np.isfinite(after).all()

@@ -10,7 +10,7 @@ NUMBERS = TwoHot(torch.tensor([-2.0, 0.0, 1.0, 5.0]))
 
 
 def test_a_value_is_the_two_numbers_around_it_weighted_so_that_it_is_their_mean() -> None:
-    # 2 lies a quarter of the way from 1 to 5; −0.5 three quarters of the way from −2 to 0; 9 and −7 lie beyond the ends.
+    # 2 lies a quarter of the way from 1 to 5; −0.5 three quarters of that from −2 to 0; 9 and −7 lie beyond the ends.
     values = torch.tensor([2.0, -0.5, 1.0, 9.0, -7.0, 5.0])
     expected = [[0, 0, 0.75, 0.25], [0.25, 0.75, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1], [1, 0, 0, 0], [0, 0, 0, 1]]
     weights = NUMBERS.encoded(values)

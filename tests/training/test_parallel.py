@@ -31,6 +31,10 @@ ALGORITHMS = {
     "promp": ["--algo.adaptive-kl", "--algo.kl-coefficient", "0.1", "--algo.target-kl", "1e-5"],
     "reptile": [],
     "e-maml": [],
+    "rl2": ["--normalise-observations"],
+    "varibad": ["--algo.replay-size", "2000", "--algo.decoder-hidden", "8"],
+    "pearl": ["--algo.replay-size", "2000", "--algo.rounds", "2"],
+    "recurrent-sac": ["--algo.replay-size", "2000", "--algo.memory-size", "8"],
 }
 
 
