@@ -21,7 +21,7 @@ CHEAP = {
     "implicit-iterations": "2",
     "rounds": "2",
 }
-CONTINUOUS_ONLY = ("pearl",)
+CONTINUOUS_ONLY = ("pearl", "recurrent-sac")
 ROUNDS = {"multitask": 1, "oracle": 1}  # of training; by default there are two
 # Numbers of an observation, and of a task's parameters: position and goal; nothing and five arms; and of the cheetah
 # positions 8, velocities 9, torso 3, with a velocity to run at.
@@ -173,6 +173,10 @@ OWN = {
     "random-init": set(),
     "rl2": PROXIMAL | {"memory", "previous-observation"},
     "varibad": PROXIMAL | {"memory", "latent-size", "replay-size", "model-updates", "bound-terms", "transition-weight"},
+    "recurrent-sac": {
+        *("hidden", "memory", "memory-size", "embedding-size", "rounds", "replay-size", "update-ratio", "discount"),
+        "learning-rate",
+    },
     "pearl": {
         "hidden",
         "latent-size",
@@ -228,6 +232,7 @@ BAD_OPTIONS = [
     ("pearl", "replay-size", "0"),
     ("pearl", "update-ratio", "-1"),
     ("pearl", "target-rate", "1.5"),
+    ("recurrent-sac", "critics", "0"),
 ]
 
 
