@@ -128,6 +128,11 @@ ALGORITHMS = {
         target="metarl.algorithms.varibad:VariBAD",
         config=memory_configs.VariBADConfig,
     ),
+    "recurrent-sac": Entry(
+        "remembers as rl2 does; recurrent actor and critics, off-policy on replay of whole trials (Ni et al. 2022)",
+        target="metarl.algorithms.recurrent_sac:RecurrentSAC",
+        config=memory_configs.RecurrentSACConfig,
+    ),
     "ad": Entry(
         "Algorithm Distillation: imitates a source algorithm as that learns (Laskin et al. 2022)",
         target="metarl.algorithms.in_context:InContext",

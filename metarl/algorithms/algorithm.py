@@ -27,6 +27,9 @@ class Traits(NamedTuple):
     """The update is the same when tasks are divided over processes, because every mean over tasks in it is one over
     ranks too (`runtime/ranks.py`). Tasks are sampled in groups then as well (`sampling/groups.py`): nothing that an
     agent does for a task may depend, to the last bit, on the tasks beside it."""
+    learns_from_whole_batch: bool = False
+    """Its tasks are met by any number of ranks, each of which then learns from the trials of all: the update is the
+    same one everywhere, repeated and not divided."""
     adapts_after_each_episode: bool = False
     """It learns from single episodes, because it keeps its knowledge lane by lane (a recurrent state, a sampled
     latent): with one environment at hand, a round is then one episode. Any other needs many episodes for a step, and

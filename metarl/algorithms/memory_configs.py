@@ -5,7 +5,7 @@ from typing import Literal
 
 from metarl.algorithms.options import ModelOptions
 from metarl.algorithms.ppo_configs import PPOOptions
-from metarl.runtime.options import check_ranges, number
+from metarl.runtime.options import check_number, check_ranges, number
 
 
 @dataclass(frozen=True)
@@ -160,6 +160,61 @@ class VariBADConfig(TrialOptions, PPOOptions):
     """Discount factor γ, through all episodes of a trial."""
     gae_lambda: float = number(0.9, least=0, most=1)
     """λ of generalised advantage estimation."""
+
+
+@dataclass(frozen=True)
+class RecurrentSACConfig:
+    """Soft actor-critic with recurrent actor and critics (Ni et al. 2022), or transformers as in AMAGO (Grigsby et al.
+    2024); networks and batches are smaller than published, so that two cores can train."""
+
+    memory: str = "gru"
+    """What actor and critics each remember a trial with: `gru` (published; an LSTM does as well there), `attention`,
+    `splagger`, `transformer`, or a core as `module:attribute`."""
+    memory_size: int = number(64, least=1, most=100_000)
+    """Units of each memory (published: 128)."""
+    embedding_size: int = number(32, least=0, most=100_000)
+    """Units of the layer between a step and a memory (0: none)."""
+    hidden: tuple[int, ...] = (128, 128)
+    """Units of each hidden layer of actor and critics, which see the observation beside what is remembered."""
+    rounds: int = number(2, least=1)
+    """Episodes of a meta-training trial."""
+    critic: Literal["mean", "two-hot"] = "mean"
+    """What a critic says: a value, by squared error (published); or a distribution over fixed numbers, by cross-entropy
+    (AMAGO)."""
+    critics: int = number(2, least=1, most=100)
+    """Critics on one memory, the least of which is believed."""
+    discount: float = number(0.99, least=0, most=1)
+    """Discount factor γ, through all episodes of a trial: what the actor climbs."""
+    other_discounts: tuple[float, ...] = ()
+    """Further discount factors whose values critics learn beside, on the same memory (AMAGO learns several at once)."""
+    value_classes: int = number(64, least=2, most=10_000)
+    """Numbers that a two-hot critic tells apart."""
+    largest_value: float = number(10_000.0, above=0)
+    """The last of them: no return should be larger."""
+    replay_size: int = number(400_000, least=1, most=1_000_000_000)
+    """Room for the transitions of the last trials; that of an iteration is kept free, where there is room for two
+    (published: a million)."""
+    warmup_iterations: int = number(0, least=0)
+    """First iterations that only gather data."""
+    update_ratio: float = number(0.01, least=0)
+    """Gradient steps for each environment step, at least one an iteration."""
+    batch_size: int = number(16, least=1, most=1_000_000)
+    """Whole trials of a gradient step (published: 64 pieces of 64 steps)."""
+    learning_rate: float = number(1e-3, above=0)
+    """Step size of Adam, for all networks (published: 3e-4)."""
+    target_rate: float = number(0.005, above=0, most=1)
+    """How far the target critics follow the critics in a gradient step."""
+    reward_scale: float = number(1.0, above=0)
+    """Factor on rewards where critics learn from them."""
+    temperature: float = number(0.1, above=0)
+    """Weight α of the policy's entropy; where it is learned, at the start."""
+    learned_temperature: bool = True
+    """Learn the temperature, so that the policy's entropy is near −A, with A the numbers of an action (published)."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        for discount in self.other_discounts:
+            check_number("algo.other_discounts", discount, least=0, most=1)
 
 
 @dataclass(frozen=True)

@@ -25,18 +25,18 @@ from torch.nn.functional import softplus
 
 from metarl.algorithms.algorithm import Spaces, Traits
 from metarl.algorithms.memory_configs import PEARLConfig
+from metarl.algorithms.soft_updates import learned, soft_descent
 from metarl.core.action_box import action_box
 from metarl.core.inner_step import repeat_for_tasks
 from metarl.core.networks import MLP, apply, for_acting, size_of_observation
-from metarl.core.optimiser import AdamSteps, adam_state
-from metarl.core.parts import Parts, fresh_parameters, gradients, joined, part_of
+from metarl.core.optimiser import adam_state
+from metarl.core.parts import Parts, fresh_parameters, gradients, part_of
 from metarl.core.product_of_gaussians import Belief, prior
 from metarl.core.replay import Slots, empty_replay, slots_of, write_trial
-from metarl.core.soft_actor_critic import actor_loss, critic_target, polyak_, tanh_gaussian, temperature_loss
+from metarl.core.soft_actor_critic import actor_loss, critic_target, tanh_gaussian, temperature_loss
 from metarl.core.trust_region import require_finite
 from metarl.core.types import Action, Metrics, Params, Rollout, State, Transition, Trial
 from metarl.runtime.devices import sent
-from metarl.runtime.interruption import interruption_point
 from metarl.runtime.randomness import Address
 from metarl.sampling.normalisation import Normaliser
 
@@ -80,7 +80,7 @@ class PEARL:
     @classmethod
     def traits(cls, config: PEARLConfig) -> Traits:
         """Every lane believes what it has seen itself; transitions are kept."""
-        return Traits(adapts_after_each_episode=True, replay=config.replay_size)
+        return Traits(learns_from_whole_batch=True, adapts_after_each_episode=True, replay=config.replay_size)
 
     def __init__(self, config: PEARLConfig, spaces: Spaces, device: torch.device) -> None:
         self.config, self.device = config, device
@@ -177,30 +177,8 @@ class PEARL:
 
     def descend(self, state: State, slots: Slots, steps: int, generator: torch.Generator) -> tuple[State, Metrics]:
         """The state after `steps` gradient steps on copies of its parameters."""
-        adam = AdamSteps(learned(state), state["optimiser"], self.config.learning_rate, fused=True)
-        target = {name: value.clone() for name, value in state["target"].items()}
-        parts = {part: part_of(adam.params, part) for part in ("actor", "encoder", "critic")}
-        measured, seen = [], Normaliser(state, self.device).seen
-        for _ in range(steps):
-            interruption_point()
-            draw = self.draw(slots, seen, generator)
-            gradient, metrics = self.gradient(parts, adam.params["log_temperature"], target, draw)
-            adam.step(gradient)
-            polyak_(target, parts["critic"], self.config.target_rate)
-            measured.append(torch.stack(list(metrics.values())))
-        params, optimiser = adam.result()
-        require_finite("updated policy", params)
-        means = torch.stack(measured).mean(dim=0)
-        updated = {
-            **state,
-            "policy": {part: part_of(params, part) for part in ("actor", "encoder")},
-            "critic": part_of(params, "critic"),
-            "log_temperature": params["log_temperature"],
-            "target": target,
-            "optimiser": optimiser,
-        }
-        averages = {f"update/{name}": mean for name, mean in zip(metrics, means.tolist(), strict=True)}
-        return updated, {**averages, "update/gradient_steps": float(steps)}
+        seen = Normaliser(state, self.device).seen
+        return soft_descent(self.config, state, steps, lambda: self.draw(slots, seen, generator), self.gradient)
 
     def draw(self, slots: Slots, seen: Callable[[Rollout], Rollout], generator: torch.Generator) -> Draw:
         """Tasks, transitions as they are `seen` now, and noise of a gradient step."""
@@ -279,12 +257,6 @@ class PEARL:
         """Of both critics, `[2, M, B]`, at observation and latent `[M, B, O + Z]` and unit actions `[M, B, A]`."""
         inputs = torch.cat([seen, action], dim=-1)
         return apply(self.critic, critic, inputs.expand(2, *inputs.shape)).squeeze(-1)
-
-
-def learned(state: State) -> Params:
-    """All that gradient steps change, in one dict."""
-    networks = joined({**state["policy"], "critic": state["critic"]})
-    return {**networks, "log_temperature": state["log_temperature"]}
 
 
 def sampled(memory: TaskBelief) -> TaskBelief:

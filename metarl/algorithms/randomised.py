@@ -48,7 +48,7 @@ class Randomised:
     @classmethod
     def traits(cls, config: RandomisedConfig) -> Traits:
         """It may be told the task."""
-        return Traits(sees_task=config.sees_task, adapts_after_each_episode=True)
+        return Traits(config.sees_task, learns_from_whole_batch=True, adapts_after_each_episode=True)
 
     def __init__(self, config: RandomisedConfig, spaces: Spaces, device: torch.device) -> None:
         self.config, self.device = config, device

@@ -15,7 +15,6 @@ about the step before · S numbers of the memory's state.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -25,22 +24,16 @@ from metarl.algorithms.algorithm import Spaces, Traits
 from metarl.algorithms.cores import make_core
 from metarl.algorithms.memory_configs import EpisodicConfig, RL2Config
 from metarl.algorithms.proximal_update import ACTOR_GAIN, proximal_batch, proximal_state, proximal_update, stream_of
+from metarl.algorithms.recurrent_memory import RecurrentMemory, nothing_met
 from metarl.core.conditioning import body_of
 from metarl.core.distributions import Distribution
 from metarl.core.networks import action_as_input, apply, make_policy, size_of_action, size_of_observation
 from metarl.core.parts import Parts, fresh_parameters, part_of
 from metarl.core.proximal import Loss, Targets, proximal_loss
-from metarl.core.recurrent import beginning, of_previous_step, step
+from metarl.core.recurrent import of_previous_step, step
 from metarl.core.types import Action, Batch, Metrics, Params, Rollout, State, Transition, Trial
 from metarl.runtime.devices import CPU
 from metarl.runtime.randomness import Address
-
-
-class RecurrentMemory(NamedTuple):
-    """What an agent carries through a trial."""
-
-    hidden: Any  # [B, S], or a cache
-    previous: torch.Tensor  # [B, P]: last observation (if shown), action, reward; whether an episode starts
 
 
 class RL2:
@@ -57,7 +50,7 @@ class RL2:
     @classmethod
     def traits(cls, config: RL2Config | EpisodicConfig) -> Traits:
         """Each lane is a trial of its own."""
-        return Traits(adapts_after_each_episode=True)
+        return Traits(learns_from_whole_batch=True, adapts_after_each_episode=True)
 
     def __init__(self, config: RL2Config | EpisodicConfig, spaces: Spaces, device: torch.device) -> None:
         self.config = config
@@ -88,10 +81,7 @@ class RL2:
 
     def begin(self, acting: Parts, addresses: Sequence[Address], lanes_per_task: int) -> RecurrentMemory:
         """Nothing remembered, an episode about to start."""
-        lanes = len(addresses) * lanes_per_task
-        previous = torch.zeros(lanes, self.previous_size)
-        previous[:, -1] = 1
-        return RecurrentMemory(beginning(self.core, lanes), previous)
+        return nothing_met(self.core, len(addresses) * lanes_per_task, self.previous_size)
 
     def act(
         self, acting: Parts, memory: RecurrentMemory, observation: torch.Tensor, live: torch.Tensor, noise: torch.Tensor
@@ -107,15 +97,11 @@ class RL2:
     def observe(self, acting: Parts, memory: RecurrentMemory, transition: Transition) -> RecurrentMemory:
         """What the next step is told of this one, in the lanes that played it."""
         known = self.known(*(x.flatten(0, 1) for x in (transition.observation, transition.action, transition.reward)))
-        previous = torch.cat([known, torch.zeros(len(known), 1)], dim=1)
-        played = transition.mask.flatten()[:, None] > 0
-        return memory._replace(previous=torch.where(played, previous, memory.previous))
+        return memory.after(known, transition.mask.flatten())
 
     def adapt(self, state: State, memory: RecurrentMemory, rollout: Rollout) -> RecurrentMemory:
         """Only say that a new episode starts: everything was learned step by step."""
-        previous = memory.previous.clone()
-        previous[:, -1] = 1
-        return memory._replace(previous=previous)
+        return memory.before_an_episode()
 
     def update(self, state: State, trial: Trial, address: Address) -> tuple[State, Metrics]:
         """Epochs of minibatches of whole trials.

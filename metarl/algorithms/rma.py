@@ -75,7 +75,7 @@ class RMA:
     @classmethod
     def traits(cls, config: Any) -> Traits:
         """In training the task is shown."""
-        return Traits(teaches=True, adapts_after_each_episode=True)
+        return Traits(teaches=True, learns_from_whole_batch=True, adapts_after_each_episode=True)
 
     def __init__(self, config: Any, spaces: Spaces, device: torch.device) -> None:
         self.config, self.device = config, device

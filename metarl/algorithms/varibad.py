@@ -59,7 +59,7 @@ class VariBAD:
     @classmethod
     def traits(cls, config: VariBADConfig) -> Traits:
         """Each lane is a trial of its own; transitions are kept."""
-        return Traits(adapts_after_each_episode=True, replay=config.replay_size)
+        return Traits(learns_from_whole_batch=True, adapts_after_each_episode=True, replay=config.replay_size)
 
     def __init__(self, config: VariBADConfig, spaces: Spaces, device: torch.device) -> None:
         self.config, self.device = config, device

@@ -17,8 +17,8 @@ COLUMNS = 5  # of adaptations that a terminal shows
 def adaptation_row(runs: Sequence[Record]) -> dict[str, Any] | None:
     """The measure of one method's runs on test tasks after 0, 1, … adaptations; None where none is evaluated.
 
-    Returns `seeds`, their number; `mean`, `low` and `high`, K + 1 values each; and `interval`, what that is over:
-    seeds, or of a single one its tasks.
+    Returns `seeds`, their number; `mean`, `low`, `high` and `cvar`, the mean over the worst tasks, K + 1 values each
+    (of older evaluations without the last one); and `interval`, what that is over: seeds, or of a single one its tasks.
     """
     curves = [curve for run in runs if (curve := run.adaptation_curve())]
     if not curves:
@@ -30,6 +30,8 @@ def adaptation_row(runs: Sequence[Record]) -> dict[str, Any] | None:
     else:
         low, high = (np.array(curves[0][name], float) for name in ("low", "high"))
     figures = {"mean": per_seed.mean(axis=0), "low": low, "high": high}
+    if all("cvar" in curve for curve in curves):
+        figures["cvar"] = np.mean([curve["cvar"][:points] for curve in curves], axis=0)
     return {name: values.tolist() for name, values in figures.items()} | {
         "seeds": len(curves),
         "interval": interval_over(len(curves)),
@@ -54,11 +56,15 @@ def adaptation_tables(rows: Sequence[dict[str, Any]]) -> list[Table]:
         beside = [row for row in rows if row["environment"] == environment]
         furthest = max(len(row["mean"]) for row in beside) - 1
         shown = sorted({round(k) for k in np.linspace(0, furthest, min(furthest + 1, COLUMNS))})
-        lines = [(row["algorithm"], *(_figure(row, k) for k in shown), row["interval"]) for row in beside]
-        header = ("algorithm", *(f"after {k}" for k in shown), "interval")
+        lines = [(row["algorithm"], *(_figure(row, k) for k in shown), _worst(row), row["interval"]) for row in beside]
+        header = ("algorithm", *(f"after {k}" for k in shown), "worst 5 %, at last", "interval")
         found += plain_table(f"{environment}: {beside[0]['measure']} after adaptations", header, lines)
     return found
 
 
 def _figure(row: dict[str, Any], k: int) -> str:
     return f"{row['mean'][k]:.2f} [{row['low'][k]:.2f}, {row['high'][k]:.2f}]" if k < len(row["mean"]) else ""
+
+
+def _worst(row: dict[str, Any]) -> str:
+    return f"{row['cvar'][-1]:.2f}" if "cvar" in row else ""

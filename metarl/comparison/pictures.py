@@ -113,7 +113,8 @@ def adaptation_picture(records: Sequence[Record], style: dict[str, Style]) -> Pi
         mean, low, high = (np.array(row[name]) for name in ("mean", "low", "high"))
         x = np.arange(len(mean))
         _draw(axes, x, mean, low, high, algorithm, style[algorithm], marker="o")
-        rows += [(algorithm, *values, row["seeds"]) for values in zip(x, mean, low, high, strict=True)]
+        worst = row.get("cvar", [""] * len(mean))
+        rows += [(algorithm, *values, row["seeds"], w) for *values, w in zip(x, mean, low, high, worst, strict=True)]
     if not rows:
         return None
     for name, label in (("informed", "knowing the task"), ("random", "random actions")):
@@ -122,8 +123,8 @@ def adaptation_picture(records: Sequence[Record], style: dict[str, Style]) -> Pi
             level = float(np.mean(known))
             dashes = "--" if name == "informed" else ":"
             axes.axhline(level, color="#808080", linewidth=1.4, linestyle=dashes, label=label)
-            rows.append((label, "", level, "", "", len(known)))
-    header = ("algorithm", axis.replace(" ", "_"), measure, "low", "high", "seeds")
+            rows.append((label, "", level, "", "", len(known), ""))
+    header = ("algorithm", axis.replace(" ", "_"), measure, "low", "high", "seeds", "worst_5_percent")
     caption = "Mean over seeds, 95 % bootstrap interval over seeds; of a single seed, over tasks."
     return Picture("Adaptation", caption, _svg(figure), _csv(header, rows))
 

@@ -52,24 +52,24 @@ def critic_target(
     next_values: torch.Tensor,
     next_log_probability: torch.Tensor,
     temperature: torch.Tensor,
-    discount: float,
+    discount: float | torch.Tensor,
 ) -> torch.Tensor:
     """What both critics should say, `[...]`: no gradient.
 
     Args:
         reward: already scaled, `[...]`.
         terminated: bool `[...]`; where an episode was merely truncated, its value goes on.
-        next_values: of both target critics at the next action, `[2, ...]`.
+        next_values: of all target critics at the next action, `[C, ...]`.
         next_log_probability: of that action, `[...]`.
         temperature: α, a scalar.
-        discount: γ.
+        discount: γ; or several, of a shape that `next_values` and the others go along with.
     """
     soft_value = next_values.amin(dim=0) - temperature * next_log_probability
     return (reward + discount * (~terminated) * soft_value).detach()
 
 
 def actor_loss(values: torch.Tensor, log_probability: torch.Tensor, temperature: torch.Tensor) -> torch.Tensor:
-    """Mean of `α log π − min Q`, for both critics' values `[2, ...]` of the policy's own actions."""
+    """Mean of `α log π − min Q`, for all critics' values `[C, ...]` of the policy's own actions."""
     return (temperature.detach() * log_probability - values.amin(dim=0)).mean()
 
 

@@ -17,6 +17,9 @@ from metarl.sampling.collect import collect, torch_threads
 from metarl.training.labels import FewShotSetup
 from metarl.training.setup import Setup
 
+WORST = 0.05
+"""Share of the tasks that are looked at as the worst ones."""
+
 
 def returns_of(
     setup: Setup, state: State, adaptations: int, seed: int, split: str = "test", deterministic: bool = False
@@ -50,9 +53,10 @@ def returns_of(
             per_task = trial.returns.double().numpy()
             of_sampled = {"sampled": part} if likeliest else {}
             part = {"returns": curve(per_task), "per_task": per_task.tolist(), "diverged": trial.diverged, **of_sampled}
-            part["diagnostics"] = {name: measured(values.numpy()) for name, values in trial.diagnostics.items()}
-            if "success" in part["diagnostics"]:  # which stands beside the return
-                part["success"] = part["diagnostics"].pop("success")
+            said = {name: values.numpy() for name, values in trial.diagnostics.items()}
+            if "success" in said:  # which stands beside the return
+                part["success"] = measured(said.pop("success"))
+            part["diagnostics"] = {name: measured(values, None) for name, values in said.items()}
     return part
 
 
@@ -71,7 +75,7 @@ def scores_of(
     with torch_threads(setup.config.train.torch_threads):
         scores = setup.scores(state, tasks, adaptations, _address(seed), split)
     met = {name: values.numpy() for name, values in scores.items()}
-    return {name: measured(per_task) for name, per_task in met.items()}
+    return {name: measured(values, name != "loss") for name, values in met.items()}
 
 
 def levels_of(setup: Setup, seed: int) -> dict[str, np.ndarray]:
@@ -85,15 +89,26 @@ def levels_of(setup: Setup, seed: int) -> dict[str, np.ndarray]:
     return {name: values for name, values in levels.items() if values is not None}
 
 
-def measured(per_task: np.ndarray) -> dict[str, Any]:
+def measured(per_task: np.ndarray, more_is_better: bool | None = True) -> dict[str, Any]:
     """Of `[N, K + 1]` values the curve, and all of them."""
-    return {**curve(per_task), "per_task": per_task.tolist()}
+    return {**curve(per_task, more_is_better), "per_task": per_task.tolist()}
 
 
-def curve(per_task: np.ndarray) -> dict[str, list[float]]:
-    """Of `[N, K + 1]` values the `mean` over tasks, and `low` and `high`, the ends of its 95 % bootstrap interval."""
+def curve(per_task: np.ndarray, more_is_better: bool | None = True) -> dict[str, list[float]]:
+    """Of `[N, K + 1]` values the `mean` over tasks, `low` and `high`, the ends of its 95 % bootstrap interval, and
+    `cvar`, the mean over the worst tasks, where it is known what is worse."""
     low, high = bootstrap_interval(per_task)
-    return {"mean": per_task.mean(axis=0).tolist(), "low": low.tolist(), "high": high.tolist()}
+    figures = {"mean": per_task.mean(axis=0), "low": low, "high": high}
+    if more_is_better is not None:
+        figures["cvar"] = value_at_risk(per_task) if more_is_better else -value_at_risk(-per_task)
+    return {name: values.tolist() for name, values in figures.items()}
+
+
+def value_at_risk(per_task: np.ndarray, share: float = WORST) -> np.ndarray:
+    """The conditional value at risk `[R]`: the mean over the worst `share` of N tasks, of values `[N, R]` of which the
+    lowest is the worst; a task at the border counts in part (Rockafellar & Uryasev 2000), and one counts at least."""
+    counted = np.clip(max(1.0, share * len(per_task)) - np.arange(len(per_task)), 0, 1)
+    return np.average(np.sort(per_task, axis=0), axis=0, weights=counted)
 
 
 def bootstrap_interval(per_task: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

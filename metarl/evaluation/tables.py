@@ -74,6 +74,8 @@ def columns(part: dict[str, Any]) -> list[tuple[str, list[str]]]:
             of_likeliest = ", likeliest actions" if "sampled" in part else ""
             found.append((f"mean {measure}{of_likeliest}", mean))
             found.append(("95 % interval", [f"{a} … {b}" for a, b in zip(low, high, strict=True)]))
+            if "cvar" in part[key]:
+                found.append(("worst 5 %", [format(value, form) for value in part[key]["cvar"]]))
     for name, said in part.get("diagnostics", {}).items():
         found.append((name.replace("_", " "), [f"{mean:.3g}" for mean in said["mean"]]))
     if "sampled" in part:

@@ -17,14 +17,14 @@ import torch
 from rich.console import Console
 
 from envs.contract.base import TaskEnv
-from metarl.core.types import Metrics, State, Trial
+from metarl.core.types import Metrics, Rollout, State, Trial
 from metarl.runs.checkpoint import Checkpoint, shapes_of
 from metarl.runs.run_directory import RunDirectory
 from metarl.runtime.allocation import keep_freed_memory
 from metarl.runtime.devices import CPU, placed_like
 from metarl.runtime.interruption import interruptible_at_points
 from metarl.runtime.randomness import Address, Purpose
-from metarl.runtime.ranks import gather, rank, sum_over_ranks, value_of_first
+from metarl.runtime.ranks import gather, rank, sum_over_ranks, value_of_first, world_size
 from metarl.sampling.collect import blaming_environment, torch_threads
 from metarl.sampling.groups import collect_in_groups, first_tasks
 from metarl.training.ranks import threads_of_rank
@@ -88,7 +88,8 @@ def train_iteration(setup: "Setup", state: State, address: Address) -> tuple[Sta
     trial = meet_new_tasks(setup, state, algorithm.rounds, address)
     collected, steps = time.perf_counter(), count_steps(trial)
     setup.divisions.took((collected - start) / max(1, steps))
-    updated, measured = setup.within_memory(lambda: algorithm.update(state, trial, address.at(Purpose.UPDATE)))
+    taught = of_all_ranks(trial) if setup.traits.learns_from_whole_batch else trial
+    updated, measured = setup.within_memory(lambda: algorithm.update(state, taught, address.at(Purpose.UPDATE)))
     finished = time.perf_counter()
     metrics = {
         **outcome_of(trial),
@@ -99,6 +100,14 @@ def train_iteration(setup: "Setup", state: State, address: Address) -> tuple[Sta
         "time/steps_per_second": steps / (finished - start),
     }
     return updated, trial, metrics
+
+
+def of_all_ranks(trial: Trial) -> Trial:
+    """The trials of all ranks' tasks as one, in the order of the meta-batch."""
+    if world_size() == 1:
+        return trial
+    tasks = None if trial.tasks is None else gather(trial.tasks)
+    return Trial([Rollout(*map(gather, rollout)) for rollout in trial.rollouts], trial.diverged, tasks)
 
 
 def outcome_of(trial: Trial) -> Metrics:

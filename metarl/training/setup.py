@@ -109,8 +109,10 @@ class Setup:
         state, trial, metrics = train_iteration(self, state, address)
         if MOMENTS in state:
             state = {**state, MOMENTS: updated_moments(state[MOMENTS], trial)}
-        # ranks on unlike processors would drift apart by last bits
-        return tensors_of_first(state), metrics, before + count_steps(trial)
+        # Ranks on unlike processors would drift apart by last bits; a replay holds facts, which are the same on all.
+        facts = {name: value for name, value in state.items() if name == "replay"}
+        state = tensors_of_first({name: value for name, value in state.items() if name not in facts}) | facts
+        return state, metrics, before + count_steps(trial)
 
     @cached_property
     def untold(self) -> "Setup":
@@ -182,7 +184,7 @@ def set_up(config: RunConfig, num_tasks: int | None = None, *, training: bool = 
     device = choose_device(train.device)
     family: Any = environment_class(config.environment)
     traits: Traits = algorithm_class(config.algorithm).traits(config.algo)
-    if world_size() > 1 and not traits.divides_over_ranks:
+    if world_size() > 1 and not (traits.divides_over_ranks or traits.learns_from_whole_batch):
         raise InputError(f"{config.algorithm} does not divide its tasks over ranks — train it without torchrun")
     if traits.sees_task or (traits.teaches and training):
         family = seeing_task(family)

@@ -42,7 +42,7 @@ EVERY_LEARNER = pytest.mark.parametrize("name", LEARNERS)
 BY_GRADIENT_STEPS = pytest.mark.parametrize("name", GRADIENT_BASED)
 LEARNERS_BY_GRADIENT_STEPS = pytest.mark.parametrize("name", [name for name in LEARNERS if name in GRADIENT_BASED])
 WITHOUT_ADAPTATION = ("multitask", "oracle")  # in training
-CONTINUOUS_ONLY = ("pearl",)
+CONTINUOUS_ONLY = ("pearl", "recurrent-sac")
 START, UPDATE = Address(0), Address(2)
 
 
@@ -216,7 +216,7 @@ def test_the_start_depends_on_the_address_alone(name: str) -> None:
     assert not same(tensors(first), tensors(algorithm.initial_state(Address(1))))
 
 
-@pytest.mark.parametrize("name", ["rl2", "pearl", "varibad"])
+@pytest.mark.parametrize("name", ["rl2", "pearl", "varibad", "recurrent-sac"])
 def test_a_method_may_also_be_named_by_module_and_attribute(name: str) -> None:
     target = ALGORITHMS[name].target
     assert config_class(target) is config_class(name) is ALGORITHMS[name].config

@@ -11,7 +11,8 @@ from support.command import Command, assert_refused, end_result, snapshot, train
 from support.processes import Job
 
 import metarl as library
-from metarl.evaluation.evaluate import bootstrap_interval
+from metarl.evaluation.evaluate import bootstrap_interval, value_at_risk
+from metarl.evaluation.evaluate import curve as curve_of
 
 
 def test_the_printed_object_and_the_written_file_are_the_contract(metarl: Command, run: Path) -> None:
@@ -24,7 +25,8 @@ def test_the_printed_object_and_the_written_file_are_the_contract(metarl: Comman
     assert facts == ["point-nav", "maml-vpg", 4, "test", 5]
     per_task = np.array(record["per_task"])
     assert per_task.shape == (5, 3)
-    assert record["returns"].keys() == {"mean", "low", "high"}
+    assert record["returns"].keys() == {"mean", "low", "high", "cvar"}
+    assert np.allclose(record["returns"]["cvar"], per_task.min(axis=0), rtol=1e-12)  # the worst of so few tasks
     assert np.allclose(record["returns"]["mean"], per_task.mean(axis=0), rtol=1e-12)
     low, high = np.array(record["returns"]["low"]), np.array(record["returns"]["high"])
     assert (per_task.min(axis=0) <= low).all() and (low < high).all() and (high <= per_task.max(axis=0)).all()
@@ -173,7 +175,21 @@ def test_impossible_numbers_are_refused_by_name(metarl: Command, run: Path, opti
 def test_no_adaptation_at_all_and_one_task_can_be_evaluated(metarl: Command, run: Path) -> None:
     record = json.loads(metarl("evaluate", "run", "--tasks", "1", "--adaptations", "0", "--json").out)
     ((only,),) = record["per_task"]
-    assert record["returns"] == {"mean": [only], "low": [only], "high": [only]}
+    assert record["returns"] == {name: [only] for name in ("mean", "low", "high", "cvar")}
+
+
+def test_the_worst_tasks_are_averaged_and_the_one_at_the_border_counts_in_part() -> None:
+    # Of 40 tasks 5 % are two: of 0 … 39 the mean of 0 and 1. Of 50 they are two and a half: (0 + 1 + 0.5 · 2) / 2.5. Of
+    # ten they are none: the worst one. Of losses the highest are the worst. Each round has worst tasks of its own.
+    def shuffled(count: int) -> np.ndarray:
+        return np.random.default_rng(0).permutation(count).astype(float)[:, None]
+
+    assert value_at_risk(shuffled(40)) == pytest.approx([0.5])
+    assert value_at_risk(shuffled(50)) == pytest.approx([0.8])
+    assert value_at_risk(shuffled(10)) == pytest.approx([0.0])
+    assert curve_of(shuffled(40), more_is_better=False)["cvar"] == pytest.approx([38.5])
+    rounds = np.concatenate([shuffled(40), 39 - shuffled(40)], axis=1)
+    assert curve_of(rounds)["cvar"] == pytest.approx([0.5, 0.5])
 
 
 def test_the_bootstrap_interval_of_coins_is_the_binomials_quantiles() -> None:

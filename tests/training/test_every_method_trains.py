@@ -21,7 +21,7 @@ CHEAP = {
     "implicit-iterations": "2",
     "rounds": "2",
 }
-CONTINUOUS_ONLY = ("pearl",)
+CONTINUOUS_ONLY = ("pearl", "recurrent-sac")
 ROUNDS = dict.fromkeys(["multitask", "oracle", "randomised", "rma", "system-id"], 1)  # of training; usually two
 # Numbers of an observation, and of a task's parameters: position and goal; nothing and five arms; and of the cheetah
 # positions 8, velocities 9, torso 3, with a velocity to run at.
@@ -180,6 +180,10 @@ OWN = {
     "rma": BY_STEP | STUDENT | {"encoding-size"},
     "system-id": BY_STEP | STUDENT,
     "varibad": PROXIMAL | {"memory", "latent-size", "replay-size", "model-updates", "bound-terms", "transition-weight"},
+    "recurrent-sac": {
+        *("hidden", "memory", "memory-size", "embedding-size", "rounds", "replay-size", "update-ratio", "discount"),
+        "learning-rate",
+    },
     "pearl": {
         "hidden",
         "latent-size",
@@ -235,6 +239,7 @@ BAD_OPTIONS = [
     ("pearl", "replay-size", "0"),
     ("pearl", "update-ratio", "-1"),
     ("pearl", "target-rate", "1.5"),
+    ("recurrent-sac", "critics", "0"),
 ]
 
 

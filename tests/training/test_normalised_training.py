@@ -21,7 +21,8 @@ from metarl.training.setup import Setup, set_up
 
 
 @pytest.mark.parametrize(
-    ("algorithm", "rounds"), [("maml-trpo", 2), ("promp", 2), ("pearl", 3), ("varibad", 2), ("oracle", 1)]
+    ("algorithm", "rounds"),
+    [("maml-trpo", 2), ("promp", 2), ("pearl", 3), ("varibad", 2), ("recurrent-sac", 2), ("oracle", 1)],
 )
 def test_a_normalised_run_resumes_exactly_and_is_evaluated_with_its_moments(
     metarl: Command, tmp_path: Path, algorithm: str, rounds: int

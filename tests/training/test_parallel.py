@@ -26,11 +26,16 @@ from metarl.training.setup import set_up
 __all__ = ["metarl"]
 ROOT = Path(__file__).parents[2]
 ITERATIONS = 5
+OWN = "support.undivided:Undivided"
 ALGORITHMS = {
     "maml-trpo": ["--normalise-observations"],
     "promp": ["--algo.adaptive-kl", "--algo.kl-coefficient", "0.1", "--algo.target-kl", "1e-5"],
     "reptile": [],
     "e-maml": [],
+    "rl2": ["--normalise-observations"],
+    "varibad": ["--algo.replay-size", "2000", "--algo.decoder-hidden", "8"],
+    "pearl": ["--algo.replay-size", "2000", "--algo.rounds", "2"],
+    "recurrent-sac": ["--algo.replay-size", "2000", "--algo.memory-size", "8"],
 }
 
 
@@ -133,7 +138,7 @@ def test_a_killed_rank_ends_the_others_and_costs_nothing_that_was_finished(tmp_p
     ("arguments", "words"),
     [
         (["train", "point-nav", "--tasks", "3"], "--tasks is 3, which 2 ranks cannot share — give a multiple of 2"),
-        (["train", "point-nav", "rl2"], "rl2 does not divide its tasks over ranks — train it without torchrun"),
+        (["train", "point-nav", OWN], f"{OWN} does not divide its tasks over ranks — train it without torchrun"),
         (["train", "sinusoid"], "labelled data do not divide over ranks — train without torchrun"),
     ],
 )

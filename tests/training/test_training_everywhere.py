@@ -26,12 +26,12 @@ def test_every_environment_trains_and_evaluates(metarl: Command, tmp_path: Path,
     assert record["informed"] is None or np.isfinite(record["informed"])
 
 
-@pytest.mark.parametrize("algorithm", ["pearl", "varibad"])
+@pytest.mark.parametrize("algorithm", ["pearl", "varibad", "recurrent-sac"])
 def test_what_is_remembered_by_default_holds_the_default_trial(algorithm: str) -> None:
     for environment in names():
         config = default_config(environment, algorithm)
         env: Any = environment_class(environment)(1, 1, config.env)
-        if isinstance(env.single_action_space, Discrete) and algorithm == "pearl":
+        if isinstance(env.single_action_space, Discrete) and algorithm in ("pearl", "recurrent-sac"):
             continue  # its actions are continuous
         size = config.train.tasks * config.train.lanes * config.algo.rounds * env.horizon
         assert size <= config.algo.replay_size, environment

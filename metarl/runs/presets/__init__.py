@@ -18,12 +18,19 @@ from metarl.runs.worlds import algorithm_config, default_algorithm, environment_
 
 __all__ = ["PRESETS", "config_with", "default_config"]
 
-ANYWHERE = Preset(
-    "few lanes: gradient steps are dearer than environment steps",
-    Runs(algorithms=("pearl",)),
-    budget(200, 8, 4),
+ANYWHERE = (
+    Preset(
+        "few lanes: gradient steps are dearer than environment steps",
+        Runs(algorithms=("pearl",)),
+        budget(200, 8, 4),
+    ),
+    Preset(
+        "few lanes, each of which is a trial: gradient steps are dearer than environment steps",
+        Runs(algorithms=("recurrent-sac",)),
+        budget(200, 10, 1),
+    ),
 )
-PRESETS = (ANYWHERE, *TOY, *POINT, *LOCOMOTION, *ROBOTS, *LABELLED)
+PRESETS = (*ANYWHERE, *TOY, *POINT, *LOCOMOTION, *ROBOTS, *LABELLED)
 
 
 def default_config(

@@ -123,6 +123,12 @@ BY_MEMORY = (
         )
     ),
     Preset(
+        "trials of 400 steps, eight in a gradient step; discount 0.97 as varibad's, a target rate for few steps",
+        Runs(CHEETAHS, algorithms=("recurrent-sac",)),
+        budget(100, 10, 1),
+        options(batch_size=8, update_ratio=0.02, discount=0.97, target_rate=0.02),
+    ),
+    Preset(
         "oyster, cheetah-vel: 5 tasks an iteration, context 100, nothing forgotten; scaled: 3 x 300 units,"
         " 16 tasks x 256 transitions, 0.4 gradient steps for an environment step, 2000 steps on each of the 100 tasks"
         " before the first. Context is of all episodes: of the first alone, as there, it learns more slowly. Rate 3e-4,"
