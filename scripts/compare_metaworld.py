@@ -1,6 +1,6 @@
 """Meta-World's tasks beside the package's own environments: the same goals, the same actions, the largest difference.
 
-    python scripts/compare_metaworld.py [TASK ...] [--goals 10] [--steps 300]
+    python scripts/compare_metaworld.py [TASK ...] [--goals 10] [--steps 300] [--version v1]
     python scripts/compare_metaworld.py --record FILE.npz
 
 It needs the package and what it imports, in this environment: `pip install --no-deps metaworld==3.1.1`. Actions are
@@ -12,7 +12,7 @@ import argparse
 import json
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import mujoco
 import numpy as np
@@ -23,6 +23,7 @@ from envs.families.metaworld.scene import Scene
 TOLD = ("near_object", "grasp_reward", "in_place_reward", "obj_to_target")
 WELD = [0, 0, 0, 0, 0, 0, -1, 0, 0, 0, 5]
 READ = ("body", "site", "geom", "turned", "rotated", "joint")
+Version = Literal["v1", "v2"]
 RECORDED = (25, 50, 75, 120)  # steps of the recorded sample
 
 
@@ -33,13 +34,13 @@ def mended(env: Any) -> None:
         env.model.eq_data[row, : len(WELD)] = WELD
 
 
-def reference(task: str, places: np.ndarray, goal_shown: bool = False) -> Any:
+def reference(task: str, places: np.ndarray, goal_shown: bool = False, version: Version = "v2") -> Any:
     """The package's environment of a task, at a goal."""
     from metaworld import sawyer_xyz_env
     from metaworld.env_dict import ALL_V3_ENVIRONMENTS
 
     sawyer_xyz_env.SawyerMocapBase.reset_mocap_welds = mended
-    env = ALL_V3_ENVIRONMENTS[task](reward_function_version="v2")
+    env = ALL_V3_ENVIRONMENTS[task](reward_function_version=version)
     env._partially_observable, env._set_task_called = not goal_shown, True
     if goal_shown:
         del env.sawyer_observation_space
@@ -48,13 +49,13 @@ def reference(task: str, places: np.ndarray, goal_shown: bool = False) -> Any:
 
 
 def side_by_side(
-    task: str, goals: int, steps: int, scripted: bool, goal_shown: bool = False
+    task: str, goals: int, steps: int, scripted: bool, goal_shown: bool = False, version: Version = "v2"
 ) -> Iterator[tuple[MetaWorld, np.ndarray, np.ndarray, dict[str, np.ndarray], list[Any]]]:
     """Ours after the reset and each step, with its observation, reward and info; and the package's answers."""
     from metaworld.policies import ENV_POLICY_MAP
 
-    ours = MetaWorld(goals, 1, MetaWorldConfig(task=task, goal_shown=goal_shown), threads=1)
-    theirs = [reference(task, places, goal_shown) for places in ours.tasks["places"]]
+    ours = MetaWorld(goals, 1, MetaWorldConfig(task=task, goal_shown=goal_shown, reward=version), threads=1)
+    theirs = [reference(task, places, goal_shown, version) for places in ours.tasks["places"]]
     policies = [ENV_POLICY_MAP[task]() for _ in theirs]
     seen, _ = ours.reset(seed=0)
     answers: list[Any] = [env.reset() for env in theirs]
@@ -72,14 +73,17 @@ def side_by_side(
         yield ours, seen, reward, info, answers
 
 
-def compare(task: str, goals: int = 10, steps: int = 300, goal_shown: bool = False) -> tuple[float, float]:
+def compare(
+    task: str, goals: int = 10, steps: int = 300, goal_shown: bool = False, version: Version = "v2"
+) -> tuple[float, float]:
     """The largest difference of any number, and the share of goals that the scripted policy reached."""
     worst, solved = 0.0, np.zeros(goals)
+    names = (*TOLD, "success") if version == "v2" else ("success",)
     for scripted in (False, True):
-        for _, seen, reward, info, answers in side_by_side(task, goals, steps, scripted, goal_shown):
+        for _, seen, reward, info, answers in side_by_side(task, goals, steps, scripted, goal_shown, version):
             differences = [seen - [answer[0] for answer in answers]]
             if info:
-                told = {name: np.array([float(answer[4][name]) for answer in answers]) for name in (*TOLD, "success")}
+                told = {name: np.array([float(answer[4][name]) for answer in answers]) for name in names}
                 differences += [reward - [answer[1] for answer in answers]]
                 differences += [info[name] - told[name] for name in told]
                 solved = np.maximum(solved, told["success"]) if scripted else solved
@@ -151,13 +155,14 @@ def main() -> None:
     parser.add_argument("tasks", nargs="*", default=list(TASKS))
     parser.add_argument("--goals", type=int, default=10)
     parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--version", choices=["v1", "v2"], default="v2", help="of the reward")
     parser.add_argument("--record")
     given = parser.parse_args()
     warnings.filterwarnings("ignore")
     if given.record:
         return record(given.record)
     for task in given.tasks:
-        worst, solved = compare(task, given.goals, given.steps)
+        worst, solved = compare(task, given.goals, given.steps, version=given.version)
         print(f"{task:32} largest difference {worst:.2g}, scripted policy succeeds at {solved:.0%}", flush=True)
     return None
 

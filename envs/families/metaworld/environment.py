@@ -9,7 +9,7 @@ Definitions are the package's own, written anew over all lanes at once; models a
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from envs.contract.errors import InputError, nearest
 from envs.contract.sources import Source, Variant
 from envs.contract.tasks import TaskDistribution, check_numbers
 from envs.engine.mujoco_tasks import MujocoTasks
+from envs.families.metaworld.first_rewards import FIRST
 from envs.families.metaworld.models import model_of
 from envs.families.metaworld.picking import PICKING
 from envs.families.metaworld.pressing import PRESSING
@@ -69,10 +70,19 @@ class MetaWorldConfig(FamilyConfig):
     """The task's name, such as "push-v3"."""
     goal_shown: bool | None = None
     """Whether the observation ends with the goal instead of zeros."""
+    reward: Literal["v1", "v2"] | None = None
+    """The version of the reward: of 2019, or of today."""
 
 
 REMARK = "as many goals as published, but not those: the release draws them from its user's seed"
-DEFINITION = {"horizon": 500, "train_tasks": 50, "test_tasks": 50, "task": "reach-v3", "goal_shown": False}
+DEFINITION = {
+    "horizon": 500,
+    "train_tasks": 50,
+    "test_tasks": 50,
+    "task": "reach-v3",
+    "goal_shown": False,
+    "reward": "v2",
+}
 VARIANTS = {"plus": Variant(DEFINITION, PLUS, REMARK)}
 
 
@@ -80,7 +90,7 @@ class MetaWorld(MujocoTasks):
     """Task parameter: `places` [6] (m), of the object and the goal, or of what stands on the table."""
 
     Config, variants, events = MetaWorldConfig, VARIANTS, ("success",)
-    summary = states("{task}'s own, 0 to 10")
+    summary = states("{task}'s own, version {reward}")
 
     def define(self, options: Any) -> dict[str, Any]:
         if options.task not in TASKS:
@@ -88,6 +98,7 @@ class MetaWorld(MujocoTasks):
                 f"unknown env.task '{options.task}'" + nearest(options.task, TASKS, "see docs/metaworld.md")
             )
         self.task = task = TASKS[options.task]
+        self._first = FIRST[options.task.removesuffix("-v3")] if options.reward == "v1" else None
         return {
             "model": model_of(task.model, task.touch),
             "frame_skip": 5,
@@ -136,6 +147,12 @@ class MetaWorld(MujocoTasks):
         scene.settle(SETTLING * self.frame_skip)
         scene.keep(tcp=scene.tcp)
         self.task.reset(scene, places)
+        if self._first is not None:
+            if self._first.most is not None:
+                scene.keep(most=self._first.most(scene))
+            if self._first.height is not None:
+                kind, name = self._first.height
+                scene.keep(height=getattr(scene, kind)(name)[:, 2])
         kept = [*scene.start.values(), self.batch.expand("body_pos")]
         for name, values in self._bound.items():
             self._starts[name][lanes] = values[leads]
@@ -164,7 +181,7 @@ class MetaWorld(MujocoTasks):
         before, self._now = self._now, look(self.scene, self.task)
         self.scene.action = self.action
         self.scene.seen = np.clip(self._stacked(before), self._low, self._high)
-        score = self.task.reward(self.scene)
+        score = (self.task if self._first is None else self._first).reward(self.scene)
         told = score._asdict() | {"success": score.success.astype(np.float64)}
         reward = told.pop("reward")
         return reward, {name: np.broadcast_to(value, reward.shape).astype(np.float64) for name, value in told.items()}

@@ -5,7 +5,7 @@ Of ML25 the release trains on `basketball-v3` and tests on it too; here it is a 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from envs.contract.config import option
 from envs.contract.definition import states
@@ -45,10 +45,13 @@ class SuiteConfig:
     """Goals of each task in training, and others in tests."""
     goal_shown: bool | None = None
     """Whether the observation ends with the goal instead of zeros."""
+    reward: Literal["v1", "v2"] | None = None
+    """The version of the reward: of 2019, or of today."""
 
 
 HIDDEN, SHOWN = (
-    {"plus": Variant({"horizon": 500, "goals": 50, "goal_shown": shown}, PLUS, REMARK)} for shown in (False, True)
+    {"plus": Variant({"horizon": 500, "goals": 50, "goal_shown": shown, "reward": "v2"}, PLUS, REMARK)}
+    for shown in (False, True)
 )
 
 
@@ -59,15 +62,16 @@ def suite(name: str, train: Sequence[str], test: Sequence[str] = (), definitions
         """Task parameters: `family`, the number of a task of Meta-World, and its `places`."""
 
         Config, variants, native_steps, events = SuiteConfig, definitions, True, ("success",)
-        summary = states("its task's own, 0 to 10")
+        summary = states("its task's own, version {reward}")
         dt = 0.0125
         """Seconds of a step."""
 
         def mixture(self, options: Any) -> dict[str, list[Member]]:
-            goals = {"train_tasks": options.goals, "test_tasks": options.goals, "goal_shown": options.goal_shown}
+            goals = {"train_tasks": options.goals, "test_tasks": options.goals}
+            same = {name: getattr(options, name) for name in ("horizon", "goal_shown", "reward")}
 
             def members(names: Sequence[str]) -> list[Member]:
-                configs = [MetaWorldConfig(task=f"{name}-v3", horizon=options.horizon, **goals) for name in names]
+                configs = [MetaWorldConfig(task=f"{name}-v3", **goals, **same) for name in names]
                 return [Member(name, MetaWorld, config) for name, config in zip(names, configs, strict=True)]
 
             return {"train": members(train)} | ({"test": members(test)} if test else {})

@@ -6,6 +6,7 @@
 import importlib.util
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,14 +40,15 @@ def test_suites_have_the_tasks_that_they_are_named_for() -> None:
 
 
 @needs_package
+@pytest.mark.parametrize("version", ["v1", "v2"])
 @pytest.mark.parametrize("task", TASKS)
-def test_numbers_are_those_of_the_package(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_numbers_are_those_of_the_package(task: str, version: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(SCRIPTS))
     from compare_metaworld import compare
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        worst, _ = compare(task, goals=1, steps=60, goal_shown=task == "push-v3")
+        worst, _ = compare(task, goals=1, steps=60, goal_shown=task == "push-v3", version=version)
     assert worst < 1e-9
 
 
