@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.spaces import Box, Discrete
+from support.aim import Aim
 from support.trials import ADDRESSES, CPU, OBSERVATIONS, E, N, T, copies, make, navigate, same, tensors
 
-from envs.contract.base import Outcome, TaskEnv
-from envs.contract.tasks import TaskDistribution, Uniform
 from metarl.algorithms import config_class, make_algorithm
 from metarl.algorithms.algorithm import Spaces
 from metarl.algorithms.pearl import learned
@@ -177,25 +176,6 @@ def test_gradient_steps_follow_from_the_steps_taken_in_the_environment() -> None
         taken = sum(float(rollout.mask.sum()) for rollout in trial.rollouts)
         _, metrics = algorithm.update(state, trial, Address(2))
         assert metrics["update/gradient_steps"] == max(1, round(ratio * taken))
-
-
-class Aim(TaskEnv):
-    """A number within ±0.8 that actions within ±2 should hit: five shots an episode, each paying minus its error."""
-
-    def __init__(self, num_tasks: int, lanes_per_task: int) -> None:
-        aims, actions = TaskDistribution(aim=Uniform(-0.8, 0.8)), Box(-2.0, 2.0, (1,), np.float64)
-        sizes: dict[str, Any] = {"horizon": 5, "observation_size": 1}
-        super().__init__(num_tasks, lanes_per_task, None, task_distribution=aims, action_space=actions, **sizes)
-
-    def reset_lanes(self, mask: np.ndarray) -> None:
-        pass
-
-    def advance(self, actions: np.ndarray, live: np.ndarray) -> Outcome:
-        never = np.zeros(self.num_envs, bool)
-        return Outcome(-np.abs(actions[:, 0] - self.lane_tasks["aim"]), never, never, {})
-
-    def observe(self) -> np.ndarray:
-        return np.zeros((self.num_envs, 1))
 
 
 def test_a_task_that_is_met_again_is_known_by_its_last_meeting_and_taught_by_all() -> None:

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support.trials import CPU, OBSERVATIONS, E, N, make, navigate
+from support.aim import Aim
+from support.trials import CPU, E, N, make, navigate
 
 import envs
 from metarl.algorithms import config_class, make_algorithm
@@ -19,7 +20,7 @@ from metarl.core.types import Rollout, State, Trial
 from metarl.runtime.randomness import Address, Purpose
 from metarl.sampling.collect import collect, draw_noise
 
-START, K = Address(0), 3
+START, K, ITERATIONS = Address(0), 3, 24
 AMAGO = {"memory": "transformer", "critic": "two-hot", "critics": 3, "other_discounts": (0.5, 0.9)}
 VARIANTS = pytest.mark.parametrize("options", [{}, {"memory": "attention"}, {"memory": "splagger"}, AMAGO], ids=str)
 
@@ -180,24 +181,21 @@ def test_the_temperature_is_moved_towards_the_wanted_entropy() -> None:
         assert float(gradient["log_temperature"]) == pytest.approx((2 - float(logs.mean())) * of_config, rel=1e-5)
 
 
-@pytest.mark.parametrize("options", [{}, AMAGO | {"discount": 0.8}], ids=str)
-def test_it_learns_to_remember_a_goal_that_only_the_reward_shows(options: dict[str, Any]) -> None:
-    # A point on the plane; what it is paid tells how near the goal is. After seconds of training its second episode,
-    # which begins with what the first has shown, is worth far more than before.
-    sizes = {"hidden": (32,), "memory_size": 16, "embedding_size": 16, "replay_size": 40_000, "batch_size": 16}
-    rates = {"learning_rate": 3e-3, "target_rate": 0.02, "discount": 0.8, "update_ratio": 0.02, "rounds": 2}
-    config = config_class("recurrent-sac")(**{**sizes, **rates, **options})
-    env = envs.make("point-nav", num_tasks=10, lanes_per_task=2, horizon=15, variant="pearl")
-    algorithm = make_algorithm("recurrent-sac", config, Spaces(OBSERVATIONS, env.single_action_space), CPU)
-    state = algorithm.initial_state(START)
-
-    def met(state: State, iteration: int) -> Trial:
-        env.set_tasks(env.sample_tasks(range(iteration * 10, iteration * 10 + 10)))
-        return collect(env, algorithm, state, 2, Address(1, iteration))
-
-    before = met(state, 1000).returns.mean(dim=0)
-    for iteration in range(40):
-        state, _ = algorithm.update(state, met(state, iteration), Address(2, iteration))
-    after = met(state, 1000).returns.mean(dim=0)
-    assert after[1] > before[1] + 0.3 * before[1].abs(), (before, after)
-    assert np.isfinite(after).all()
+@pytest.mark.parametrize("options", [{}, AMAGO], ids=str)
+def test_it_learns_to_find_out_what_only_rewards_tell(options: dict[str, Any]) -> None:
+    # Aims at ±0.6 that nothing shows but what shots were paid: five shots an episode, each paying minus its miss. Who
+    # remembers nothing misses by 0.6 on average, wherever he shoots: −3 an episode at best.
+    sizes = {"hidden": (32,), "memory_size": 16, "embedding_size": 16, "replay_size": 20_000, "batch_size": 32}
+    rates = {"learning_rate": 3e-3, "target_rate": 0.05, "discount": 0.5, "update_ratio": 0.04, "temperature": 0.05}
+    config = config_class("recurrent-sac")(**{**sizes, **rates, **options, "rounds": 2})
+    env = Aim(10, 5)
+    algorithm = make_algorithm(
+        "recurrent-sac", config, Spaces(env.single_observation_space, env.single_action_space), CPU
+    )
+    state, returns = algorithm.initial_state(START), []
+    for iteration in range(ITERATIONS):
+        env.set_tasks({"aim": np.array([-0.6, 0.6] * 5)})
+        trial = collect(env, algorithm, state, 2, Address(1, iteration))
+        state, _ = algorithm.update(state, trial, Address(2, iteration))
+        returns.append(trial.returns[:, 1].mean())
+    assert torch.stack(returns[-3:]).mean() > -2, torch.stack(returns).tolist()
