@@ -3,8 +3,8 @@
     metarl train half-cheetah-dir --iterations 60      # the README's first command
     python scripts/pictures.py [--run runs/half-cheetah-dir/maml-trpo/seed-0] [--browser chromium]
 
-Trains point-nav besides, and the robot and the environment that docs/my-robot.md and docs/my-environment.md show (ten
-minutes in all); the report's picture needs a browser without a window. What is drawn without a run: `diagrams.py`.
+Trains point-nav besides, and the robot and the environment that docs/my-robot.md and docs/my-environment.md show (half
+an hour in all); the report's picture needs a browser without a window. What is drawn without a run: `diagrams.py`.
 """
 
 import contextlib
@@ -94,6 +94,8 @@ def of_the_pages(folder: Path) -> None:
         film_frame(Path("rover"), "rover", 45, "--trust", "--seed", 5)
         metarl("train", "my_tasks.py:CartPoles", "--iterations", 60, "--out", "cart")
         metarl("evaluate", "cart", "--trust")
+        metarl("train", "quadruped-velocity", "randomised", "--out", "quadruped")
+        film_frame(Path("quadruped"), "quadruped", 60, "--seed", 3, "--adaptations", 0)
         shutil.copy("cart/adaptation.png", PICTURES / "cartpole.png")
 
 

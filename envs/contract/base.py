@@ -46,8 +46,7 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         informed_action()                   by `metarl collect-data`, to say what had been best
         summary()                           by the tables of environments
 
-    They find each lane's task in `lane_tasks`, and draw what is random through `tasks_to_reset`. Class attributes are
-    `Config`, `variants` and `native_steps`.
+    They find each lane's task in `lane_tasks`, and draw what is random through `tasks_to_reset`.
     """
 
     Config: ClassVar[type[Any]] = NoConfig
@@ -56,6 +55,8 @@ class TaskEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     """The family's published definitions: name -> field of Config -> value; registered ones are each a `Variant`."""
     defines: ClassVar[type[Any]] = Definition
     """What `define` says, by name."""
+    events: ClassVar[tuple[str, ...]] = ()
+    """Diagnostics that happen or not, as a fall does: of an episode they say whether it ever did; others are means."""
     native_steps: ClassVar[bool] = False
     """Whether most of a step's time is spent outside Python, so that another thread gets on meanwhile."""
     config: Any

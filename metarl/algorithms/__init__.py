@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from envs.contract.errors import InputError, nearest
 from envs.registry import load_attribute
-from metarl.algorithms import in_context_configs, memory_configs
+from metarl.algorithms import in_context_configs, memory_configs, ppo_configs
 from metarl.algorithms.options import ModelOptions, PolicyOptions
 from metarl.algorithms.pairs import Pair, pair_config
 
@@ -97,6 +97,26 @@ ALGORITHMS = {
         "a recurrent policy whose memory lives through a trial's rounds (Duan et al. 2016)",
         target="metarl.algorithms.rl2:RL2",
         config=memory_configs.RL2Config,
+    ),
+    "randomised": Entry(
+        "domain randomisation: one policy for all tasks, by PPO (Tobin et al. 2017; Schulman et al. 2017)",
+        target="metarl.algorithms.randomised:Randomised",
+        config=ppo_configs.RandomisedConfig,
+    ),
+    "recurrent": Entry(
+        "a recurrent policy over single episodes, by PPO (Peng et al. 2018; Ni et al. 2022)",
+        target="metarl.algorithms.rl2:RL2",
+        config=memory_configs.EpisodicConfig,
+    ),
+    "rma": Entry(
+        "rapid motor adaptation: a teacher that is told the task, and a student that finds it (Kumar et al. 2021)",
+        target="metarl.algorithms.rma:RMA",
+        config=ppo_configs.RMAConfig,
+    ),
+    "system-id": Entry(
+        "the same, with the task's parameters themselves in place of an encoding (Yu et al. 2017)",
+        target="metarl.algorithms.rma:SystemID",
+        config=ppo_configs.SystemIDConfig,
     ),
     "pearl": Entry(
         "infers a latent from context; soft actor-critic on replay (Rakelly et al. 2019)",

@@ -4,49 +4,23 @@ from dataclasses import dataclass
 from typing import Literal
 
 from metarl.algorithms.options import ModelOptions
+from metarl.algorithms.ppo_configs import PPOOptions
 from metarl.runtime.options import check_ranges, number
 
 
 @dataclass(frozen=True)
-class ProximalConfig:
-    """Proximal policy optimisation over whole trials, for agents with a recurrent state."""
+class TrialOptions:
+    """What a recurrent state lives through."""
 
     rounds: int = number(2, least=1)
     """Episodes that the memory lives through in meta-training."""
     memory_size: int = number(64, least=1, most=100_000)
     """Units of the memory: what it tells policy and value function at every step."""
-    hidden: tuple[int, ...] = ()
-    """Units of each hidden layer of the policy, and likewise of the value function."""
-    initial_std: float = number(1.0, above=0)
-    """Standard deviation of continuous actions before training."""
-    discount: float = number(0.99, least=0, most=1)
-    """Discount factor γ, through all episodes of a trial."""
-    gae_lambda: float = number(0.95, least=0, most=1)
-    """λ of generalised advantage estimation."""
-    learning_rate: float = number(1e-3, above=0)
-    """Step size of Adam for policy and value function."""
-    learning_rate_decay: float = number(1.0, above=0, most=1)
-    """Factor on the step size after every iteration."""
-    epochs: int = number(5, least=1)
-    """Passes over the trials of an iteration."""
-    minibatches: int = number(4, least=1)
-    """Adam steps in a pass, each on as many of the lanes."""
-    clip: float = number(0.2, above=0)
-    """Bound on how far probability ratios count, 1 ± clip."""
-    value_coefficient: float = number(0.5, above=0)
-    """Weight of the value function's error."""
-    entropy_bonus: float = number(0.01, least=0)
-    """Weight of the policy's mean entropy."""
-    max_gradient_norm: float = number(0.5, above=0)
-    """A longer gradient is shortened to this."""
-
-    def __post_init__(self) -> None:
-        check_ranges(self)
 
 
 @dataclass(frozen=True)
-class RL2Config(ProximalConfig):
-    """A recurrent policy trained over whole trials (Duan et al. 2016)."""
+class ReadingOptions:
+    """How a recurrent policy remembers, and how it reads what it remembers."""
 
     memory: str = "gru"
     """`gru`, a gated recurrent unit (published); `attention`, linear attention, which keeps apart what was met in
@@ -60,6 +34,39 @@ class RL2Config(ProximalConfig):
     and shifts of a network of the observation; or as such a network's weights (RNN+HN, Beck et al. 2023)."""
     previous_observation: bool = False
     """Show the last observation too, beside what was done and paid there."""
+
+
+@dataclass(frozen=True)
+class RL2Config(ReadingOptions, TrialOptions, PPOOptions):
+    """A recurrent policy trained over whole trials (Duan et al. 2016)."""
+
+
+@dataclass(frozen=True)
+class EpisodeOptions:
+    """What stands otherwise where a memory lives through a single episode."""
+
+    rounds: int = number(1, least=1)
+    """Episodes that the memory lives through in meta-training."""
+    embedding_size: int = number(64, least=0, most=100_000)
+    """Units of a layer between a step and the memory (0: none), where steps must be told apart by several of their
+    parts together."""
+    head: Literal["memory", "state", "film", "hypernetwork"] = "state"
+    """How policy and value function read the memory: it alone; beside the observation; as scales and shifts of a
+    network of the observation; or as such a network's weights."""
+    hidden: tuple[int, ...] = (128, 128)
+    """Units of each hidden layer of the policy, and likewise of the value function."""
+    desired_kl: float = number(0.01, least=0)
+    """Divergence of an update that the next one's step size is fitted to: after more than twice as much it is 1.5 times
+    smaller, after less than half of it as much larger (Rudin et al. 2022, rsl_rl); 0: it is not fitted."""
+    entropy_bonus: float = number(0.005, least=0)
+    """Weight of the policy's mean entropy."""
+    max_gradient_norm: float = number(1.0, above=0)
+    """A longer gradient is shortened to this."""
+
+
+@dataclass(frozen=True)
+class EpisodicConfig(EpisodeOptions, ReadingOptions, TrialOptions, PPOOptions):
+    """A recurrent policy trained over single episodes: it finds out within one what it needs to know."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +120,7 @@ class PEARLConfig:
 
 
 @dataclass(frozen=True)
-class VariBADConfig(ProximalConfig):
+class VariBADConfig(TrialOptions, PPOOptions):
     """VariBAD (Zintgraf et al. 2020): a policy on a belief that a recurrent autoencoder infers."""
 
     hidden: tuple[int, ...] = (64,)

@@ -23,7 +23,7 @@ from gymnasium.spaces import Box
 
 from metarl.algorithms.algorithm import Spaces, Traits
 from metarl.algorithms.cores import make_core
-from metarl.algorithms.memory_configs import RL2Config
+from metarl.algorithms.memory_configs import EpisodicConfig, RL2Config
 from metarl.algorithms.proximal_update import ACTOR_GAIN, proximal_batch, proximal_state, proximal_update, stream_of
 from metarl.core.conditioning import body_of
 from metarl.core.distributions import Distribution
@@ -55,11 +55,11 @@ class RL2:
     Config = RL2Config
 
     @classmethod
-    def traits(cls, config: RL2Config) -> Traits:
+    def traits(cls, config: RL2Config | EpisodicConfig) -> Traits:
         """Each lane is a trial of its own."""
         return Traits(adapts_after_each_episode=True)
 
-    def __init__(self, config: RL2Config, spaces: Spaces, device: torch.device) -> None:
+    def __init__(self, config: RL2Config | EpisodicConfig, spaces: Spaces, device: torch.device) -> None:
         self.config = config
         self.device = device
         self.observation_size = inputs = size_of_observation(spaces.observation)
@@ -80,7 +80,7 @@ class RL2:
     def initial_state(self, address: Address) -> State:
         """Fresh parameters and optimiser, on the device."""
         modules = {"core": self.core, "actor": self.actor, "critic": self.critic}
-        return proximal_state(fresh_parameters(modules, address.torch_generator(), self.device))
+        return proximal_state(self.config, fresh_parameters(modules, address.torch_generator(), self.device))
 
     def acting(self, state: State) -> Parts:
         """The parameters of `core` and `actor`."""

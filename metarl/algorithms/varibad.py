@@ -79,7 +79,7 @@ class VariBAD:
         """Fresh networks and optimisers, an empty replay."""
         generator = address.torch_generator()
         policy = fresh_parameters({"actor": self.actor, "critic": self.critic}, generator, self.device)
-        return {**proximal_state(policy), **self.model.initial_state(generator, self.device)}
+        return {**proximal_state(self.config, policy), **self.model.initial_state(generator, self.device)}
 
     def acting(self, state: State) -> Parts:
         """The parameters of `actor`, `encoder` and `head`."""

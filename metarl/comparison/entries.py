@@ -89,11 +89,14 @@ def _evaluation(record: dict[str, Any], shots: int | None) -> dict[str, Any]:
     """What an entry keeps of a record of `metarl evaluate`; `shots` are those of training."""
     shots = record.get("shots", shots)
     facts = {"tasks": record.get("tasks"), "shots": shots, "deterministic": record.get("deterministic")}
+    facts["split"] = None if record.get("split") == "test" else record.get("split")
     kept: dict[str, Any] = {name: value for name, value in facts.items() if value}
     for name in CURVES:
         key = "returns" if name == "return" else name
         if key in record:
             kept[name] = {part: [_rounded(value) for value in record[key][part]] for part in ("mean", "low", "high")}
+    for name, said in record.get("diagnostics", {}).items():
+        kept.setdefault("diagnostics", {})[name] = [_rounded(value) for value in said["mean"]]
     if "sampled" in record:
         kept["sampled"] = [_rounded(value) for value in record["sampled"]["returns"]["mean"]]
     return kept

@@ -27,11 +27,13 @@ GIVEN_BY_GRID = ("seed", "threads", "torch_threads")
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What `metarl evaluate` is asked for, on test tasks by seed 0; None leaves it to that command."""
+    """What `metarl evaluate` is asked for, by seed 0; None leaves it to that command."""
 
     tasks: int | None = None
     adaptations: int | None = None
     deterministic: bool = False
+    split: str = "test"
+    """Whose tasks are met: test, outside, validation or train."""
     shots: int | None = None
     """Of labelled data (None: as in training)."""
 
@@ -48,12 +50,13 @@ class Evaluation:
         """The arguments of `metarl` that evaluate the run at `run` so."""
         asked = {"--tasks": self.tasks, "--adaptations": self.adaptations, "--shots": self.shots}
         words = [word for name, value in asked.items() if value is not None for word in (name, str(value))]
+        words += ["--split", self.split] if self.split != "test" else []
         return ["evaluate", str(run), *words, *(["--deterministic"] if self.deterministic else [])]
 
     def is_met_by(self, known: EvaluationIdentity, iteration: int, shots: int | None) -> bool:
         """Whether an evaluation at that iteration of a run with so many shots is what is asked for."""
         shots = 0 if self.shots in (None, shots) else self.shots
-        asked = ("test", 0, self.tasks, self.adaptations, iteration, self.deterministic, shots)
+        asked = (self.split, 0, self.tasks, self.adaptations, iteration, self.deterministic, shots)
         return all(value in (None, there) for value, there in zip(asked, known, strict=True))
 
 

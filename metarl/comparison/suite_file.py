@@ -2,10 +2,11 @@
 
 iterations: 60            # meta-updates of a run; without it, what the presets say
 seeds: [0, 1, 2]
-evaluation:               # as of `metarl evaluate`, on test tasks by seed 0; what is left out is left to it
+evaluation:               # as of `metarl evaluate`, by seed 0; what is left out is left to it
   tasks: 40
   adaptations: 3
-  shots: [10, 5]          # of labelled data: an evaluation with each of them, the first of which counts
+  split: [test, outside]  # an evaluation on each of them, the first of which counts
+  shots: [10, 5]          # of labelled data: likewise
 cells:                    # every environment × every algorithm × every seed; labelled data too
   - environments: [point-nav]
     algorithms: [maml-trpo, promp]
@@ -37,6 +38,7 @@ from metarl.runs.config import options_from_dict
 from metarl.runtime.files import read_yaml_file
 
 BUILT_IN = Path(__file__).parent / "suites"
+SEVERAL = {"shots", "split"}  # of what an evaluation is asked: there may be a list of it
 MOVED = {"tasks": "evaluation: {tasks: …}", "rounds": "evaluation: {adaptations: …}"}  # of a suite's fields
 
 
@@ -144,8 +146,11 @@ def _suite(name: str, values: Any) -> Suite:
 
 def _cells_of(block: Block, seed: int) -> Iterator[Cell]:
     asked = block.evaluation
-    shots = asked["shots"] if isinstance(asked.get("shots"), list) else [asked.get("shots")]
-    evaluations = tuple(_fields(Evaluation, asked | {"shots": number}, "an evaluation") for number in shots)
+    several = {name: asked[name] if isinstance(asked[name], list) else [asked[name]] for name in SEVERAL & asked.keys()}
+    evaluations = tuple(
+        _fields(Evaluation, asked | dict(zip(several, each, strict=True)), "an evaluation")
+        for each in itertools.product(*several.values())
+    )
     adaptations = evaluations[0].adaptations
     claim = None if block.claim is None else _fields(Claim, block.claim, "a claim")
     if claim and adaptations is not None and claim.adaptations > adaptations:

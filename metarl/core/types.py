@@ -5,6 +5,7 @@ of adaptation. Axes always stand in the order `[N, E, T, ...]`. Mathematics is w
 is added in one place (`core.inner_step.for_tasks`). Records are `NamedTuple`s, which torch's vmap takes as they are.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -89,6 +90,7 @@ class Trial(NamedTuple):
     rollouts: list[Rollout]
     diverged: int = 0  # lanes whose physics broke, left out of every batch
     tasks: torch.Tensor | None = None  # [N, P] doubles, each task's parameters in a row; for learning, never acting
+    diagnostics: Mapping[str, torch.Tensor] = {}  # [N, K + 1] each: what the environment says beside the reward
 
     @property
     def returns(self) -> Float[torch.Tensor, "N K"]:

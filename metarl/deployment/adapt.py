@@ -164,7 +164,7 @@ class AdaptivePolicy:
                 seeds = [address.at(Purpose.RESET, *key).seed()]
                 noise = draw_noise(env, [address.at(Purpose.ACTIONS, *key)])
                 with torch_threads(1):
-                    rollout, memory, _ = play_round(env, agent, acting, normalise, memory, seeds, noise)
+                    rollout, memory, *_ = play_round(env, agent, acting, normalise, memory, seeds, noise)
                 played.append(rollout)
             # what was played one after the other, as if side by side: [1, E, T, ...]
             joined = Rollout(*(torch.cat(fields, dim=1) for fields in zip(*played, strict=True)))

@@ -59,6 +59,7 @@ def write_charts(folder: Path, part: dict[str, Any], record: dict[str, Any], pic
     lines = {f"tested/{name}": [record[name]] * len(returns["mean"]) for name in LEVELS if record[name] is not None}
     band = {"tested/return": "mean", "tested/interval_low": "low", "tested/interval_high": "high"}
     lines |= {tag: returns[name] for tag, name in band.items()}
+    lines |= {f"tested/{name}": said["mean"] for name, said in part.get("diagnostics", {}).items()}
     with SummaryWriter(str(folder), purge_step=0) as writer:
         writer.add_custom_scalars({"evaluation": {"adaptation": ["Margin", list(band)]}})
         for tag, values in lines.items():

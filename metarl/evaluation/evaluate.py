@@ -32,8 +32,8 @@ def returns_of(
         deterministic: whether the curve is of the likeliest actions (see `collect`), with that of sampled ones beside.
 
     Returns: a method's own part of a record: `returns` (a curve), `per_task` `[N][K + 1]`, mean undiscounted episode
-        returns, and `diverged`, the lanes whose physics broke, which are left out; of sampled actions also in `sampled`
-        where `deterministic`.
+        returns, and `diverged`, the lanes whose physics broke, which are left out; `diagnostics` by name, curves with
+        their `per_task`; of sampled actions also in `sampled` where `deterministic`.
 
     Raises:
         InputError: the environment does not have the split.
@@ -49,6 +49,7 @@ def returns_of(
             per_task = trial.returns.double().numpy()
             of_sampled = {"sampled": part} if likeliest else {}
             part = {"returns": curve(per_task), "per_task": per_task.tolist(), "diverged": trial.diverged, **of_sampled}
+            part["diagnostics"] = {name: measured(values.numpy()) for name, values in trial.diagnostics.items()}
     return part
 
 
@@ -67,7 +68,7 @@ def scores_of(
     with torch_threads(setup.config.train.torch_threads):
         scores = setup.scores(state, tasks, adaptations, _address(seed), split)
     met = {name: values.numpy() for name, values in scores.items()}
-    return {name: {**curve(per_task), "per_task": per_task.tolist()} for name, per_task in met.items()}
+    return {name: measured(per_task) for name, per_task in met.items()}
 
 
 def levels_of(setup: Setup, seed: int) -> dict[str, np.ndarray]:
@@ -79,6 +80,11 @@ def levels_of(setup: Setup, seed: int) -> dict[str, np.ndarray]:
     env = setup.env
     levels = {"informed": env.informed_return(env.tasks), "random": random_returns(env, _address(seed))}
     return {name: values for name, values in levels.items() if values is not None}
+
+
+def measured(per_task: np.ndarray) -> dict[str, Any]:
+    """Of `[N, K + 1]` values the curve, and all of them."""
+    return {**curve(per_task), "per_task": per_task.tolist()}
 
 
 def curve(per_task: np.ndarray) -> dict[str, list[float]]:

@@ -195,13 +195,14 @@ def lies_in_the_plane(family: type[TaskEnv]) -> bool:
 
 
 def film(policy: AdaptivePolicy, adapted: list[AdaptedPolicy], start: Address, shown: Excerpt) -> Iterator[np.ndarray]:
-    """Frames of a task: before adaptation on the left, after it on the right; the shorter episode waits at its end."""
+    """Frames of a task: before adaptation on the left, after it, if there is any, on the right; the shorter episode
+    waits at its end."""
     policy.beside.set_tasks(policy.setup.env.tasks)
     sides = [
         played(env, adapted[k], start, shown, when(k, policy.episodes))
-        for env, k in ((policy.setup.env, 0), (policy.beside, len(adapted) - 1))
+        for k, env in {0: policy.setup.env, len(adapted) - 1: policy.beside}.items()
     ]
-    panels: list[Any] = [None, None]
+    panels: list[Any] = [None] * len(sides)
     for new in itertools.zip_longest(*sides):
         panels = [old if panel is None else panel for panel, old in zip(new, panels, strict=True)]
         yield np.concatenate(panels, axis=1)

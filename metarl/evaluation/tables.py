@@ -32,9 +32,11 @@ def csv_text(record: dict[str, Any]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     beside = ["return_sampled"] if "sampled" in record else []
-    writer.writerow(["algo", "task", *parameters, "round", "return", *beside, *levels])
+    said = list(record.get("diagnostics", {}))
+    writer.writerow(["algo", "task", *parameters, "round", "return", *beside, *said, *levels])
     for algo, curve in curves(record).items():
         columns = [curve["per_task"], *([curve["sampled"]["per_task"]] if beside else [])]
+        columns += [curve["diagnostics"][name]["per_task"] for name in said]
         for task, returns in enumerate(zip(*columns, strict=True)):
             of_task = [values[task] for values in parameters.values()]
             at_level = [values[task] for values in levels.values()]
@@ -71,6 +73,8 @@ def columns(part: dict[str, Any]) -> list[tuple[str, list[str]]]:
             of_likeliest = ", likeliest actions" if "sampled" in part else ""
             found.append((f"mean {measure}{of_likeliest}", mean))
             found.append(("95 % interval", [f"{a} … {b}" for a, b in zip(low, high, strict=True)]))
+    for name, said in part.get("diagnostics", {}).items():
+        found.append((name.replace("_", " "), [f"{mean:.3g}" for mean in said["mean"]]))
     if "sampled" in part:
         found.append(("sampled actions", [f"{mean:.2f}" for mean in part["sampled"]["returns"]["mean"]]))
     return found

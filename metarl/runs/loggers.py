@@ -183,6 +183,12 @@ class WeightsAndBiases:
         if not identity.exists():
             write_atomic(identity, uuid.uuid4().hex.encode())
         settings = wandb.Settings(silent=True, console="off")
+        mode = os.environ.get("WANDB_MODE")
+        if mode is None and not wandb.login(prompt=False, verify=False):  # at a terminal it would ask, and wait
+            mode = "offline"
+            logger.warning(
+                "wandb knows no key; the run is kept in %s — wandb login, then wandb sync", shown.run / "wandb"
+            )
         self._run = wandb.init(
             id=identity.read_text(),
             resume="allow",
@@ -191,6 +197,7 @@ class WeightsAndBiases:
             dir=str(shown.run),
             config=hyperparameters(shown.config_text),
             settings=settings,
+            mode=mode,
         )
 
     def write(self, metrics: Metrics, iteration: int) -> None:

@@ -53,6 +53,7 @@ CHANGES: tuple[Change, ...] = (
     Change(3, "AdamOptions", "max_gradient_norm", OF_METHOD),
     Change(4, "RL2Config", "head", "memory"),
     Change(4, "VariBADConfig", "head", "state"),
+    Change(4, "PPOOptions", "desired_kl", 0.0),
     Change(4, "TrainConfig", "evaluate_every", 0),
     Change(4, "TrainConfig", "until", ""),
     Change(4, "TrainConfig", "minutes", 0.0),

@@ -6,7 +6,7 @@ evaluation and deployment alike.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import gymnasium
 import numpy as np
@@ -18,6 +18,7 @@ from metarl.core.types import Action, Rollout, State, Transition, Trial
 from metarl.runtime.errors import EnvironmentBroke, InputError, NonFiniteError
 from metarl.runtime.interruption import interruption_point
 from metarl.runtime.randomness import Address, Purpose
+from metarl.sampling.diagnostics import Diagnostics
 from metarl.sampling.normalisation import Normaliser
 from metarl.sampling.record import Record
 
@@ -100,19 +101,20 @@ def collect(
     with torch_threads(1):  # for adaptation too, so that its numbers are the same while other groups are sampled
         acting, normalise = agent.acting(state), Normaliser(state)
         memory = agent.begin(acting, [address.at(Purpose.AGENT, task) for task in tasks], env.lanes_per_task)
-        rollouts, diverged = [], 0
+        rounds_played = list[Round]()
         for round_ in range(rounds):
             noise = draw_noise(env, [address.at(Purpose.ACTIONS, task, round_) for task in tasks])
             seeds = [address.at(Purpose.RESET, task, round_).seed() for task in tasks]
             shown = np.full_like(noise, likeliest_noise(env.single_action_space)) if likeliest else noise
-            rollout, after, broken = play_round(env, agent, acting, normalise, memory, seeds, shown)
-            rollouts.append(rollout)
-            diverged += broken
+            played = play_round(env, agent, acting, normalise, memory, seeds, shown)
+            rounds_played.append(played)
             if round_ + 1 < rounds:
                 if likeliest and explores:
-                    rollout, after, _ = play_round(env, agent, acting, normalise, memory, seeds, noise)
-                memory = agent.adapt(state, after, normalise.seen(rollout))
-    return Trial(rollouts, diverged, task_rows(env))
+                    played = play_round(env, agent, acting, normalise, memory, seeds, noise)
+                memory = agent.adapt(state, played.memory, normalise.seen(played.rollout))
+    rollouts, _, diverged, diagnostics = zip(*rounds_played, strict=True)
+    said = {name: torch.stack([of_round[name] for of_round in diagnostics], dim=1) for name in diagnostics[0]}
+    return Trial(list(rollouts), sum(diverged), task_rows(env), said)
 
 
 def likeliest_noise(space: gymnasium.Space[Any]) -> float:
@@ -126,6 +128,15 @@ def task_rows(env: TaskEnv) -> torch.Tensor:
     return torch.from_numpy(np.concatenate(rows, axis=1)) if rows else torch.zeros(env.num_tasks, 0).double()
 
 
+class Round(NamedTuple):
+    """An episode in every lane."""
+
+    rollout: Rollout  # as it was
+    memory: Memory  # after it
+    diverged: int  # lanes whose physics broke
+    diagnostics: dict[str, torch.Tensor]  # of tasks, [N] each
+
+
 @torch.no_grad()
 def play_round(
     env: TaskEnv,
@@ -135,12 +146,9 @@ def play_round(
     memory: Memory,
     seeds: list[int],
     noise: np.ndarray,
-) -> tuple[Rollout, Memory, int]:
-    """One episode in every lane, of which the agent sees normalised observations.
-
-    Returns the rollout as it was, the memory after it, and how many lanes diverged.
-    """
-    record, N, E = Record(env), env.num_tasks, env.lanes_per_task
+) -> Round:
+    """One episode in every lane, of which the agent sees normalised observations."""
+    record, diagnostics, N, E = Record(env), Diagnostics(env), env.num_tasks, env.lanes_per_task
     with blaming_environment(env, "at its reset"):
         reset, _ = env.reset(seed=seeds)
     observation = single_precision(reset, N, E)
@@ -157,11 +165,12 @@ def play_round(
         transition = record.write(t, observation, action, outcome, live, following)
         memory = agent.observe(acting, memory, normalise.seen(transition))
         diverged |= info["diverged"]
+        diagnostics.note(info, live)
         _, terminated, truncated = outcome
         observation, live = following, live & ~(terminated | truncated)
         if not live.any():
             break
-    return record.rollout(diverged), memory, int(diverged.sum())
+    return Round(record.rollout(diverged), memory, int(diverged.sum()), diagnostics.of_tasks(diverged))
 
 
 def single_precision(observation: np.ndarray, tasks: int, lanes: int) -> torch.Tensor:

@@ -81,4 +81,5 @@ def collect_in_groups(
         for groups in zip(*(trial.rollouts for trial in trials), strict=True)
     ]
     tasks = [trial.tasks for trial in trials if trial.tasks is not None]
-    return Trial(rollouts, sum(trial.diverged for trial in trials), torch.cat(tasks))
+    said = {name: torch.cat([trial.diagnostics[name] for trial in trials]) for name in trials[0].diagnostics}
+    return Trial(rollouts, sum(trial.diverged for trial in trials), torch.cat(tasks), said)

@@ -70,8 +70,9 @@ class Normaliser:
             self.std = sent(standard_deviation(moments).float(), device)
 
     def __call__(self, observation: Float[torch.Tensor, "*lanes O"]) -> Float[torch.Tensor, "*lanes O"]:
-        """In units of standard deviations from the mean."""
-        return (observation - self.mean) / self.std if self.active else observation
+        """In units of standard deviations from the mean; of fewer numbers where the task is not shown behind them."""
+        size = observation.shape[-1]
+        return (observation - self.mean[:size]) / self.std[:size] if self.active else observation
 
     def seen(self, steps: Rollout) -> Rollout:
         """Steps of any shape, as a network is to see them."""

@@ -120,13 +120,13 @@ def _setup(environment: str, algorithm: str, device: Any, tasks: int, lanes: int
         room = 2 * tasks * lanes * horizon * config.algo.rounds
         config = replace(config, algo=replace(config.algo, replay_size=max(room, config.algo.replay_size)))
     train = replace(config.train, tasks=tasks, lanes=lanes, threads=threads, device=device)
-    return set_up(replace(config, train=train, env=replace(config.env, horizon=horizon)))
+    return set_up(replace(config, train=train, env=replace(config.env, horizon=horizon)), training=True)
 
 
 def _whole(setup: Setup) -> Setup:
     """The same with all tasks in one group, whose physics anything can be compared with."""
     whole = setup.divisions.settled and len(setup.envs) == 1
-    return setup if whole else set_up(setup.config, num_tasks=setup.config.train.tasks)
+    return setup if whole else set_up(setup.config, num_tasks=setup.config.train.tasks, training=True)
 
 
 def _physics_of(setup: Setup) -> MujocoTasks:

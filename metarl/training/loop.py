@@ -91,7 +91,7 @@ def train_iteration(setup: "Setup", state: State, address: Address) -> tuple[Sta
     updated, measured = setup.within_memory(lambda: algorithm.update(state, trial, address.at(Purpose.UPDATE)))
     finished = time.perf_counter()
     metrics = {
-        **returns_of(trial),
+        **outcome_of(trial),
         **measured,
         "sampling/diverged": float(sum_over_ranks(torch.tensor(trial.diverged, dtype=torch.float64))),
         "time/sampling": collected - start,
@@ -101,10 +101,11 @@ def train_iteration(setup: "Setup", state: State, address: Address) -> tuple[Sta
     return updated, trial, metrics
 
 
-def returns_of(trial: Trial) -> Metrics:
-    """Mean undiscounted episode returns of all ranks' tasks, round by round."""
-    means = gather(trial.returns).mean(dim=0)  # [K + 1]
-    return {f"return/round_{k}": float(mean) for k, mean in enumerate(means)}
+def outcome_of(trial: Trial) -> Metrics:
+    """Mean undiscounted episode returns of all ranks' tasks, round by round, and likewise their diagnostics."""
+    measured = {"return": trial.returns, **trial.diagnostics}
+    means = {name: gather(values).mean(dim=0) for name, values in measured.items()}  # [K + 1]
+    return {f"{name}/round_{k}": float(mean) for name, rounds in means.items() for k, mean in enumerate(rounds)}
 
 
 def meet_new_tasks(setup: "Setup", state: State, rounds: int, address: Address, split: str = "train") -> Trial:

@@ -104,4 +104,4 @@ def world_of(config: RunConfig) -> World:
     if is_few_shot(config.environment):
         return set_up_few_shot(config)
     offline = algorithm_class(config.algorithm).traits(config.algo).learns_from_histories
-    return set_up_offline(config) if offline else set_up(config)
+    return set_up_offline(config) if offline else set_up(config, training=True)

@@ -3,6 +3,7 @@
 import os
 import time
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -28,7 +29,7 @@ from metarl.runtime.tasks_at_once import WithinMemory
 from metarl.sampling.collect import blaming_environment, task_rows
 from metarl.sampling.groups import Divisions
 from metarl.sampling.normalisation import MOMENTS, initial_moments, outweighed, updated_moments
-from metarl.training.loop import count_steps, meet_new_tasks, returns_of, train_iteration
+from metarl.training.loop import count_steps, meet_new_tasks, outcome_of, train_iteration
 from metarl.training.ranks import threads_of_rank, ways_to_group
 
 
@@ -89,7 +90,9 @@ class Setup:
         """What training starts from: the algorithm's state, with moments of observations if these are normalised."""
         state = self.algorithm.initial_state(address)
         if self.config.train.normalise_observations:
-            state = {**state, MOMENTS: initial_moments(size_of_observation(self.env.single_observation_space))}
+            spaces = spaces_of(self.env, self.traits)
+            told = spaces.task.shape[0] if self.traits.teaches else 0
+            state = {**state, MOMENTS: initial_moments(size_of_observation(spaces.observation) + told)}
         return state
 
     def iterate(self, state: State, address: Address) -> tuple[State, Metrics, int]:
@@ -103,12 +106,17 @@ class Setup:
         # ranks on unlike processors would drift apart by last bits
         return tensors_of_first(state), metrics, before + count_steps(trial)
 
+    @cached_property
+    def untold(self) -> "Setup":
+        """The same where the task is not shown to an algorithm that is shown it in training alone."""
+        return set_up(self.config) if self.traits.teaches else self
+
     def on_unseen_tasks(self, state: State) -> Metrics:
         """Returns on as many tasks as an iteration has, the same each time, which training never learns from."""
         address = Address(self.config.train.seed).at(Purpose.UNSEEN)
         start = time.perf_counter()
         split = "validation" if "validation" in self.env.splits else "test"
-        returns = returns_of(meet_new_tasks(self, state, self.algorithm.rounds, address, split))
+        returns = outcome_of(meet_new_tasks(self.untold, state, self.algorithm.rounds, address, split))
         seconds = time.perf_counter() - start
         return {**{UNSEEN + name: value for name, value in returns.items()}, "time/unseen": seconds}
 
@@ -146,12 +154,13 @@ class World(Protocol):
         """The curves on tasks that training never learns from, named below `unseen/`; it changes no bit of training."""
 
 
-def set_up(config: RunConfig, num_tasks: int | None = None) -> Setup:
+def set_up(config: RunConfig, num_tasks: int | None = None, *, training: bool = False) -> Setup:
     """Environment and algorithm of a config; nothing is written.
 
     Args:
         config: what is to be run.
         num_tasks: tasks to meet, in a single group; by default those of a training iteration, in groups.
+        training: whether algorithms that are shown the task in training are shown it.
 
     Raises:
         InputError: whatever is wrong with the config.
@@ -166,7 +175,7 @@ def set_up(config: RunConfig, num_tasks: int | None = None) -> Setup:
     traits: Traits = algorithm_class(config.algorithm).traits(config.algo)
     if world_size() > 1 and not traits.divides_over_ranks:
         raise InputError(f"{config.algorithm} does not divide its tasks over ranks — train it without torchrun")
-    if traits.sees_task:
+    if traits.sees_task or (traits.teaches and training):
         family = seeing_task(family)
     ways = [[num_tasks]] if num_tasks else ways_to_group(family, config.algorithm, traits, train)
 
@@ -177,15 +186,16 @@ def set_up(config: RunConfig, num_tasks: int | None = None) -> Setup:
     with blaming_environment(config.environment, "when it was made"):
         divisions = Divisions(*map(made, ways))
     envs = divisions.envs
-    algorithm = make_algorithm(config.algorithm, config.algo, spaces_of(envs[0]), device)
+    algorithm = make_algorithm(config.algorithm, config.algo, spaces_of(envs[0], traits), device)
     within_memory = WithinMemory(sum(ways[0]), train.tasks_at_once)
     return Setup(replace(config, train=train, env=envs[0].config), divisions, algorithm, within_memory)
 
 
-def spaces_of(env: TaskEnv) -> Spaces:
-    """Of one lane of an environment."""
+def spaces_of(env: TaskEnv, traits: Traits = Traits()) -> Spaces:  # noqa: B008 - immutable
+    """Of one lane of an environment, for an algorithm of such traits: one that teaches has the task besides."""
     task = Box(-np.inf, np.inf, task_rows(env).shape[1:], np.float64)
-    return Spaces(env.single_observation_space, env.single_action_space, task)
+    seen = Box(-np.inf, np.inf, (env.observation_size,), np.float64) if traits.teaches else env.single_observation_space
+    return Spaces(seen, env.single_action_space, task)
 
 
 def fresh_state(world: World) -> State:

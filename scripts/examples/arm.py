@@ -22,7 +22,7 @@ class Arm(MujocoTasks):
             "action_scale": 3.0,
             "fields": ["site_xpos"],
             "task_distribution": TaskDistribution(goal=Uniform(-0.12, 0.12, (2,))),
-            "dynamics": {"tool": Scale("body_mass", LogUniform(2.0, -2.0, 2.0), names=("tool",))},
+            "dynamics": {"tool": Scale("mass", LogUniform(2.0, -2.0, 2.0), "tool")},
             "outside_distribution": TaskDistribution(tool=LogUniform(2.0, 2.0, 3.0)),
         }
 

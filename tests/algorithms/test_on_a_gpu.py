@@ -42,9 +42,14 @@ READS = {
     "reptile": 3,
     "rl2": PROXIMAL + 1,  # the standard deviation
     "varibad": PROXIMAL + 4,  # that, flags of the trial and of the belief model, what that has learned
+    "recurrent": PROXIMAL + 1,
+    "randomised": PROXIMAL + 2,  # that, and which steps were played
+    **dict.fromkeys(["rma", "system-id"], PROXIMAL + 4),  # and of the student a flag and its errors
     "pearl": 3,  # which tasks the replay holds, a flag, and what was measured
     "random-init": 1,
 }
+
+BY_PPO = ("rl2", "varibad", "recurrent", "randomised", "rma", "system-id")
 
 # Options that set how long the loops of an update are: (short, long).
 EPOCHS = {"epochs": (1, 4)}
@@ -58,10 +63,16 @@ LOOPS: dict[str, dict[str, tuple[Any, Any]]] = {
     "maml-ppo": EPOCHS,
     "promp": EPOCHS,
     "rl2": {**EPOCHS, "minibatches": (1, 3)},
+    "recurrent": {**EPOCHS, "minibatches": (1, 3)},
+    "randomised": {**EPOCHS, "minibatches": (1, 3)},
+    "rma": {**EPOCHS, "minibatches": (1, 3), "student_epochs": (1, 3)},
     "varibad": {**EPOCHS, "minibatches": (1, 3), "model_updates": (1, 4)},
     "pearl": {"update_ratio": (0.01, 0.05)},
 }
-SMALL = {"rl2": {"memory_size": 8}, "varibad": {"memory_size": 8, "decoder_hidden": (8,)}}
+SMALL = {
+    **dict.fromkeys(["rl2", "recurrent", "rma", "system-id"], {"memory_size": 8}),
+    "varibad": {"memory_size": 8, "decoder_hidden": (8,)},
+}
 
 
 class Iteration(NamedTuple):
@@ -115,7 +126,7 @@ def test_an_iteration_on_a_gpu_waits_a_known_number_of_times_and_makes_the_same_
     found = iterate(GPU, name, discrete)
     assert GPU.type in devices(found.state)
     tries = int(found.metrics.get("update/line_search", 0))
-    expected = READS[name] - (discrete and name in ("rl2", "varibad"))  # no standard deviation
+    expected = READS[name] - (discrete and name in BY_PPO)  # no standard deviation
     assert len(found.reads) == expected + tries, found.reads
     assert found.sends == []
     theirs = iterate(CPU, name, discrete)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from metarl.algorithms.memory_configs import ProximalConfig
+from metarl.algorithms.ppo_configs import PPOOptions
 from metarl.algorithms.proximal_update import proximal_update
 from metarl.core.optimiser import adam_state
 from metarl.core.proximal import Loss, Targets
@@ -15,7 +15,7 @@ from metarl.runtime.errors import NonFiniteError
 
 def descent(params: Params, memory: State, batch: Batch, **options: Any) -> Any:
     """The regression's state after an update of `params`."""
-    config, nothing = ProximalConfig(max_gradient_norm=0.5, **options), torch.zeros(())
+    config, nothing = PPOOptions(max_gradient_norm=0.5, **options), torch.zeros(())
     state, random = {"policy": params, "optimiser": memory}, torch.Generator().manual_seed(7)
     return proximal_update(config, state, regression, batch, Targets(nothing, nothing, nothing, 0.0), random)
 

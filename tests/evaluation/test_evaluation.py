@@ -36,7 +36,7 @@ def test_a_deterministic_evaluation_reports_likeliest_and_sampled_actions(metarl
     code, out, err = metarl("evaluate", "run", *sizes, "--deterministic", "--compare", "random-init", "--json")
     record = json.loads(out)
     assert code == 0 and record["deterministic"] and not usual["deterministic"] and "sampled" not in usual
-    assert record["sampled"] == {name: usual[name] for name in ("returns", "per_task", "diverged")}
+    assert record["sampled"] == {name: usual[name] for name in ("returns", "per_task", "diverged", "diagnostics")}
     assert np.shape(record["per_task"]) == (3, 2) and not np.isclose(record["per_task"], usual["per_task"]).any()
     assert record["no_adaptation"] == record["returns"]["mean"][0]
     other = record["compared"]["random-init"]

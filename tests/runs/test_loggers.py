@@ -41,6 +41,7 @@ def wandb(monkeypatch: pytest.MonkeyPatch) -> list[FakeRun]:
         return runs[-1]
 
     module.init = init
+    module.login = lambda **options: not options["prompt"]
     monkeypatch.setitem(sys.modules, "wandb", module)
     return runs
 
@@ -91,6 +92,20 @@ def test_weights_and_biases_is_told_every_iteration_and_goes_on_as_the_same_run(
     assert [step for _, step in [*first.logged, *second.logged]] == [1, 2, 3]
     assert [metrics for metrics, _ in [*first.logged, *second.logged]] == lines_of(tmp_path / "run")
     assert first.finished and second.finished
+
+
+def test_without_a_key_weights_and_biases_does_not_ask(
+    metarl: Command, wandb: list[FakeRun], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sys.modules["wandb"], "login", lambda **options: False)
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    assert metarl(*train_arguments("run", iterations=1), "--log", "wandb").code == 0
+    assert wandb[0].options["mode"] == "offline"
+    (warning,) = caplog.messages
+    assert warning == f"wandb knows no key; the run is kept in {Path('run/wandb')} — wandb login, then wandb sync"
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    assert metarl(*train_arguments("other", iterations=1), "--log", "wandb").code == 0
+    assert wandb[1].options["mode"] == "disabled" and len(caplog.messages) == 1
 
 
 def test_a_log_that_breaks_is_a_warning_and_changes_nothing(

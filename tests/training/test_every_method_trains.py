@@ -22,7 +22,7 @@ CHEAP = {
     "rounds": "2",
 }
 CONTINUOUS_ONLY = ("pearl",)
-ROUNDS = {"multitask": 1, "oracle": 1}  # of training; by default there are two
+ROUNDS = dict.fromkeys(["multitask", "oracle", "randomised", "rma", "system-id"], 1)  # of training; usually two
 # Numbers of an observation, and of a task's parameters: position and goal; nothing and five arms; and of the cheetah
 # positions 8, velocities 9, torso 3, with a velocity to run at.
 SIZES = {"point-nav": (2, 2), "bandit": (1, 5), "half-cheetah-vel": (20, 1)}
@@ -61,7 +61,8 @@ def test_every_method_trains_resumes_and_evaluates(
         assert_refused(refused, "actions of Discrete", "takes continuous ones — use")
         assert not any(tmp_path.iterdir())
         return
-    whole, half = ([*train_arguments(run, 2, environment, name), *cheaply(name)] for run in ("whole", "half"))
+    more = [*cheaply(name), "--no-normalise-observations"]  # which would play two rounds before
+    whole, half = ([*train_arguments(run, 2, environment, name), *more] for run in ("whole", "half"))
     assert metarl(*whole).code == 0
     lines = numbers(tmp_path / "whole")
     assert [line["iteration"] for line in lines] == [1, 2]
@@ -159,8 +160,10 @@ ADAM = {"learning-rate", "learning-rate-decay", "max-gradient-norm"}
 PROXIMAL = {
     *("hidden", "memory-size", "rounds", "discount", "gae-lambda", "entropy-bonus", "learning-rate"),
     *("epochs", "minibatches", "clip", "value-coefficient", "max-gradient-norm", "learning-rate-decay"),
-    "embedding-size",
+    *("embedding-size", "desired-kl"),
 }
+BY_STEP = PROXIMAL - {"memory-size", "rounds", "embedding-size"}
+STUDENT = {"teacher-iterations", "memory", "memory-size", "embedding-size", "student-epochs"}
 OWN = {
     **dict.fromkeys(["maml-trpo", "fomaml", "anil", "meta-sgd", "lslr", "multitask", "oracle"], TRUST_REGION),
     "cavia": TRUST_REGION | {"context-size"},
@@ -172,6 +175,10 @@ OWN = {
     "promp": ADAM | {"epochs", "clip", "kl-coefficient", "adaptive-kl", "target-kl"},
     "random-init": set(),
     "rl2": PROXIMAL | {"memory", "previous-observation"},
+    "recurrent": PROXIMAL | {"memory", "previous-observation"},
+    "randomised": BY_STEP,
+    "rma": BY_STEP | STUDENT | {"encoding-size"},
+    "system-id": BY_STEP | STUDENT,
     "varibad": PROXIMAL | {"memory", "latent-size", "replay-size", "model-updates", "bound-terms", "transition-weight"},
     "pearl": {
         "hidden",

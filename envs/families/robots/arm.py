@@ -27,6 +27,7 @@ JOINTS = 6
 HOME = (-0.2713, -1.2225, 2.1451, -2.4934, -1.5708, 0.0)  # the stick points down; its tip is at (0.5, 0, 0.05)
 HALF = 0.03  # of a side of the box (m)
 AT = (0.6, 0.0, HALF)  # where the box starts
+BEHIND = HALF + 0.015  # from its middle, of the tip that pushes it
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ class ArmPush(MujocoTasks):
     """Task parameters: `goal` [2] (m), told; the box's `mass` (kg), `friction`, and `balance` [2] (m)."""
 
     Config, variants = ArmConfig, VARIANTS
-    summary = states("−‖box − goal‖ − 0.2·‖tip − box‖" + RATE)
+    summary = states("1 − tanh(‖box − goal‖ / 0.2) + ½·(1 − tanh(‖tip − behind‖ / 0.1))" + RATE)
 
     def define(self, options: Any) -> dict[str, Any]:
         dynamics = {
@@ -144,8 +145,13 @@ class ArmPush(MujocoTasks):
         return sense(self) | {"box": box.position, "box_axes": box.rotation[:, 0]}
 
     def reward(self, controls: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Minus the box's distance (m), and a fifth of the tip's to the box, less what unsteadiness costs."""
-        box = self.body("box").position
-        distance = np.linalg.norm(box[:, :2] - self.lane_tasks["goal"], axis=1)
-        tip = np.linalg.norm(self.site("tip").position - box, axis=1)
-        return -distance - 0.2 * tip - unsteady(self), {"distance": distance}
+        """For a box near its goal, and half for a tip behind the box, where it pushes it there; less what unsteadiness
+        costs. Kernels, since a box that was hit too hard must not cost more than one that was never touched."""
+        box, goal = self.body("box").position, self.lane_tasks["goal"]
+        way = goal - box[:, :2]
+        distance = np.linalg.norm(way, axis=1)
+        behind = box.copy()
+        behind[:, :2] -= BEHIND * way / np.maximum(distance, HALF)[:, None]
+        tip = np.linalg.norm(self.site("tip").position - behind, axis=1)
+        earned = 1 - np.tanh(distance / 0.2) + 0.5 * (1 - np.tanh(tip / 0.1))
+        return earned - unsteady(self), {"distance": distance}

@@ -34,6 +34,7 @@ FEET = ("FL", "FR", "RL", "RR")
 TOUCHING = ("floor", *FEET)  # MuJoCo takes the greater friction of two geoms
 WIDTH = 0.25  # (m/s)², (rad/s)²: tracking_sigma of legged_gym
 LEGGED_GYM = after(Source("Rudin et al. 2022, legged_gym", "2109.11978"))
+STRIDE, TOUCH = 0.3, 0.03  # s; height (m) of a foot's centre, whose radius is 0.022, below which it touches
 MARGIN = 0.04  # s, the most latency
 
 
@@ -76,6 +77,8 @@ class QuadrupedOptions:
     """Weight of the squared horizontal parts of gravity's direction in the trunk's axes."""
     rate_cost: float | None = option(least=0)
     """Weight of the squared change of the action, summed over motors."""
+    air_time: float | None = option(least=0)
+    """Weight of the seconds beyond 0.3 that a foot was in the air, when it lands while the robot is told to move."""
     torque_cost: float | None = option(least=0)
     """Weight of the squared torques, summed over motors."""
     min_height: float | None = option(least=0)
@@ -96,13 +99,14 @@ class QuadrupedChangeConfig(QuadrupedOptions, FamilyConfig):
 
 
 GO2: dict[str, Any] = {"horizon": 250, "max_velocity": 1.0, "reach": 0.5, "alive": 0.0, "vertical_cost": 1.0}
-GO2 |= {"tilt_cost": 1.0, "rate_cost": 0.005, "torque_cost": 0.0001, "min_height": 0.15}
+GO2 |= {"tilt_cost": 1.0, "air_time": 1.0, "rate_cost": 0.005, "torque_cost": 0.0001, "min_height": 0.15}
 VARIANTS = {"metarl": Variant(GO2, LEGGED_GYM)}
 CHANGES = {change: Variant(GO2 | {"change": change}, LEGGED_GYM) for change in ("load", "ice")}
 CHANGE_VARIANTS = {"metarl": Variant(GO2 | {"change": "motor"}, LEGGED_GYM)} | CHANGES
 SUMMARY = states(
     "exp(−4·|v − v*|²) + ½·exp(−4·(ω − ω*)²) + {alive:g} − {vertical_cost:g}·v_z² − {tilt_cost:g}·(g_x² + g_y²)"
-    " − {rate_cost:g}·Σ(Δa)² − {torque_cost:g}·Στ²",
+    " − {rate_cost:g}·Σ(Δa)² − {torque_cost:g}·Στ²"
+    " + {air_time:g}·Σ(t_air − 0.3) of feet that land",
     "trunk below {min_height:g} m, or tilted by more than 60°",
 )
 
@@ -147,9 +151,26 @@ def commanded(env: MujocoTasks) -> np.ndarray:
     return np.stack([env.lane_tasks[name] for name in ("forward", "sideways", "turn")], axis=1)
 
 
+def feel(env: MujocoTasks) -> None:
+    """For how long each foot has been in the air (s)."""
+    env.airborne = env.lane_state(len(FEET))  # type: ignore[attr-defined]
+
+
+def stride(env: MujocoTasks) -> np.ndarray:
+    """Seconds beyond `STRIDE` that feet were in the air which land now, where it is told to move, `[num_envs]`."""
+    airborne: np.ndarray = env.airborne  # type: ignore[attr-defined]
+    height = np.stack([env.geom(foot).position[:, 2] for foot in FEET], axis=1)  # the ground is level
+    touching, moving = height < TOUCH, np.linalg.norm(commanded(env), axis=1) > 0.1
+    landed = touching & (airborne > 0)
+    paid = ((airborne - STRIDE) * landed).sum(axis=1) * moving
+    airborne[...] = np.where(touching, 0, airborne + env.dt)
+    return np.asarray(paid)
+
+
 def sense(env: MujocoTasks) -> dict[str, np.ndarray]:
     """What the robot has sensors for, and what it is told; in the scales of legged_gym."""
     return {
+        "velocity": 2.0 * env.body("base").local_velocity,
         "gyro": 0.25 * env.sensor("gyro"),
         "gravity": env.body("base").projected_gravity,
         "joints": env.qpos[:, 7:] - env.home[7:],
@@ -175,6 +196,7 @@ def track(env: MujocoTasks, controls: np.ndarray) -> tuple[np.ndarray, dict[str,
     cost = options.vertical_cost * velocity[:, 2] ** 2 + options.tilt_cost * np.square(up[:, :2]).sum(axis=1)
     cost += options.rate_cost * np.square(env.action - env.action_before).sum(axis=1)
     cost += options.torque_cost * np.square(env.fields["actuator_force"]).sum(axis=1)
+    earned += options.air_time * stride(env)
     return earned - cost, {"tracking_error": error, "turning_error": np.abs(turning), "fell": fallen(env).astype(float)}
 
 
@@ -182,7 +204,8 @@ class QuadrupedVelocity(MujocoTasks):
     """Task parameters: the command, `payload` (kg), `friction`, `strength` of all motors, `latency` (s)."""
 
     Config, variants, summary = QuadrupedConfig, VARIANTS, SUMMARY
-    initial_state, observe, reward, terminated = start, sense, track, fallen
+    build, initial_state, observe, reward, terminated = feel, start, sense, track, fallen
+    events = ("fell",)
 
     def define(self, options: Any) -> dict[str, Any]:
         beyond = TaskDistribution(
@@ -202,7 +225,8 @@ class QuadrupedLeg(MujocoTasks):
     """Task parameters: the command, and `motors`, the strength of each; a weak one of the leg RR is held out."""
 
     Config, variants, summary = QuadrupedConfig, VARIANTS, SUMMARY
-    initial_state, observe, reward, terminated = start, sense, track, fallen
+    build, initial_state, observe, reward, terminated = feel, start, sense, track, fallen
+    events = ("fell",)
 
     def define(self, options: Any) -> dict[str, Any]:
         weak = {"motors": Scale("strength", OneWeak(tuple(range(9))), each=True)}
@@ -215,7 +239,8 @@ class QuadrupedChange(MujocoTasks):
     """Task parameters: the command; `motors`, `load` (kg) or `ice` (friction) before, after and at which step."""
 
     Config, variants, summary = QuadrupedChangeConfig, CHANGE_VARIANTS, SUMMARY
-    initial_state, observe, reward, terminated = start, sense, track, fallen
+    build, initial_state, observe, reward, terminated = feel, start, sense, track, fallen
+    events = ("fell",)
 
     def define(self, options: Any) -> dict[str, Any]:
         when = Uniform(0.2 * options.horizon, 0.6 * options.horizon)
