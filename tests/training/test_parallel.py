@@ -173,7 +173,7 @@ def torchrun(tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
     arguments = train_arguments("maml-trpo", "--checkpoint-every", "100000", iterations=100_000)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     with open(tmp_path / "log", "wb") as log:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONFAULTHANDLER": "1"}
         process = subprocess.Popen(
             [*command, "-m", "metarl", *arguments], cwd=tmp_path, stdout=log, stderr=log, env=environment
         )
@@ -207,7 +207,13 @@ def test_torchrun_ends_within_thirty_seconds_and_the_run_goes_on(
         os.kill(ranks[1], signal.SIGKILL)
     else:
         torchrun.send_signal(signal.SIGTERM)
-    torchrun.wait(timeout=30)
+    try:
+        torchrun.wait(timeout=30)
+    except subprocess.TimeoutExpired:
+        for number in children(torchrun.pid):
+            os.kill(number, signal.SIGABRT)  # says where it stands
+        torchrun.wait(timeout=30)
+        pytest.fail(f"not within thirty seconds:\n{log.read_text()}")
     assert not any(Path(f"/proc/{rank}").exists() for rank in ranks), log.read_text()
     (checkpoint,) = (run / "checkpoints").glob("*.json")
     done = int(checkpoint.stem.removeprefix("iteration-"))
