@@ -270,7 +270,7 @@ class RecurrentSAC:
         known = self.remembered(part_of(target, "core"), trials, of_critic=True)
         after = self.values(self.said(part_of(target, "values"), known[:, 1:], unit[:, 1:]))
         reward = self.config.reward_scale * trials.reward[..., None]
-        discounts = torch.tensor(self.discounts, device=self.device)
+        discounts = sent(torch.tensor(self.discounts), self.device)
         return critic_target(
             reward, trials.ended[..., None], after, log_probability[:, 1:, None], temperature, discounts
         )

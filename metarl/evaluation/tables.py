@@ -73,6 +73,8 @@ def columns(part: dict[str, Any]) -> list[tuple[str, list[str]]]:
             mean, low, high = ([format(value, form) for value in part[key][end]] for end in ("mean", "low", "high"))
             of_likeliest = ", likeliest actions" if "sampled" in part else ""
             found.append((f"mean {measure}{of_likeliest}", mean))
+            if measure == "success":  # the rest of it is in the record; a terminal is not that wide
+                continue
             found.append(("95 % interval", [f"{a} … {b}" for a, b in zip(low, high, strict=True)]))
             if "cvar" in part[key]:
                 found.append(("worst 5 %", [format(value, form) for value in part[key]["cvar"]]))
