@@ -188,7 +188,7 @@ class Mixed(TaskEnv):
                 self._seen[group.lanes[mine]] = seen[mine]
 
     def advance(self, actions: np.ndarray, live: np.ndarray) -> Outcome:
-        """Step every group; what a family does not tell of is 0 in its lanes."""
+        """Step every group; what a family does not tell of is NaN in its lanes."""
         reward, terms = np.zeros(self.num_envs), dict[str, np.ndarray]()
         terminated, diverged, truncated = np.zeros((3, self.num_envs), bool)
         for group in self._groups:
@@ -200,7 +200,7 @@ class Mixed(TaskEnv):
             ):
                 whole[lanes] = part[mine]
             for name, part in info.items():
-                terms.setdefault(name, np.zeros(self.num_envs))[lanes] = part[mine]
+                terms.setdefault(name, np.full(self.num_envs, np.nan))[lanes] = part[mine]
         return Outcome(reward, terminated, diverged, terms, truncated)
 
     def observe(self) -> np.ndarray:

@@ -22,7 +22,7 @@ class Traits(NamedTuple):
     sees_task: bool = False
     """Acting is shown the task's parameters behind the observation (an oracle)."""
     teaches: bool = False
-    """So is training, alone: wherever else it is met, in evaluation and on a robot, it acts without."""
+    """Training alone shows it the task so; wherever else it acts, in evaluation and on a robot, it is not shown."""
     divides_over_ranks: bool = False
     """The update is the same when tasks are divided over processes, because every mean over tasks in it is one over
     ranks too (`runtime/ranks.py`). Tasks are sampled in groups then as well (`sampling/groups.py`): nothing that an

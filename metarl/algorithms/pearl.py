@@ -25,14 +25,13 @@ from torch.nn.functional import softplus
 
 from metarl.algorithms.algorithm import Spaces, Traits
 from metarl.algorithms.memory_configs import PEARLConfig
-from metarl.algorithms.soft_updates import learned, soft_descent
+from metarl.algorithms.soft_updates import soft_descent, soft_state
 from metarl.core.action_box import action_box
 from metarl.core.inner_step import repeat_for_tasks
 from metarl.core.networks import MLP, apply, for_acting, size_of_observation
-from metarl.core.optimiser import adam_state
 from metarl.core.parts import Parts, fresh_parameters, gradients, part_of
 from metarl.core.product_of_gaussians import Belief, prior
-from metarl.core.replay import Slots, empty_replay, slots_of, write_trial
+from metarl.core.replay import Slots, slots_of, write_trial
 from metarl.core.soft_actor_critic import actor_loss, critic_target, tanh_gaussian, temperature_loss
 from metarl.core.trust_region import require_finite
 from metarl.core.types import Action, Metrics, Params, Rollout, State, Transition, Trial
@@ -105,15 +104,7 @@ class PEARL:
         policy = {part: part_of(fresh, part) for part in ("actor", "encoder")}
         first, second = part_of(fresh, "first"), part_of(fresh, "second")
         critic = {name: torch.stack([value, second[name]]) for name, value in first.items()}
-        log_temperature = sent(torch.tensor(self.config.temperature).log(), self.device)
-        state = {"policy": policy, "critic": critic, "log_temperature": log_temperature}
-        sizes = self.config.replay_size, self.observation_size, self.action_size
-        return {
-            **state,
-            "target": {name: value.clone() for name, value in critic.items()},
-            "optimiser": adam_state(learned(state)),
-            "replay": empty_replay(*sizes, self.device),
-        }
+        return soft_state(self.config, policy, critic, (self.observation_size, self.action_size), self.device)
 
     def acting(self, state: State) -> Params:
         """The policy."""

@@ -74,6 +74,27 @@ def by_step(batch: Batch) -> Batch:
     return Batch(*(field.flatten(0, 1)[played].unsqueeze(1) for field in batch))
 
 
+def update_by_step(
+    config: PPOOptions,
+    state: State,
+    episodes: Rollout,
+    value: Callable[[Params, torch.Tensor], torch.Tensor],
+    loss: Callable[[Params, Batch], Loss],
+    generator: torch.Generator,
+) -> tuple[State, Metrics]:
+    """As `proximal_update`, on single episodes `[B, L, ...]` whose steps are one batch.
+
+    Args:
+        value: of what is seen `[..., O]` under parameters, `[...]` in units of the returns' scale.
+        loss: of some of the steps.
+    """
+    whole = through_truncation(episodes, state, value, config.discount)
+    with torch.no_grad():
+        known = value(state["policy"], episodes.observation)
+    batch, targets = proximal_batch(config, state, whole, episodes.observation, known)
+    return proximal_update(config, state, loss, by_step(batch), targets, generator)
+
+
 def proximal_batch(
     config: PPOOptions, state: State, stream: Rollout, seen: torch.Tensor, value: torch.Tensor
 ) -> tuple[Batch, Targets]:

@@ -17,15 +17,7 @@ import torch
 
 from metarl.algorithms.algorithm import Spaces, Traits
 from metarl.algorithms.ppo_configs import RandomisedConfig
-from metarl.algorithms.proximal_update import (
-    actor_and_critic,
-    by_step,
-    proximal_batch,
-    proximal_state,
-    proximal_update,
-    stream_of,
-    through_truncation,
-)
+from metarl.algorithms.proximal_update import actor_and_critic, proximal_state, stream_of, update_by_step
 from metarl.core.networks import apply, for_acting
 from metarl.core.parts import fresh_parameters, part_of
 from metarl.core.proximal import Loss, proximal_loss
@@ -86,11 +78,8 @@ class Randomised:
         Raises:
             NonFiniteError: the rewards, a gradient or a parameter are not finite.
         """
-        stream = through_truncation(stream_of(trial, state, self.device), state, self.value, self.config.discount)
-        with torch.no_grad():
-            value = self.value(state["policy"], stream.observation)
-        batch, targets = proximal_batch(self.config, state, stream, stream.observation, value)
-        return proximal_update(self.config, state, self.loss, by_step(batch), targets, address.torch_generator())
+        episodes = stream_of(trial, state, self.device)
+        return update_by_step(self.config, state, episodes, self.value, self.loss, address.torch_generator())
 
     def value(self, policy: Params, seen: torch.Tensor) -> torch.Tensor:
         """Of what is seen, `[..., O]` -> `[...]`, in units of the returns' scale."""

@@ -26,14 +26,13 @@ from metarl.algorithms.algorithm import Spaces, Traits
 from metarl.algorithms.cores import make_core
 from metarl.algorithms.memory_configs import RecurrentSACConfig
 from metarl.algorithms.recurrent_memory import RecurrentMemory, nothing_met
-from metarl.algorithms.soft_updates import learned, soft_descent
+from metarl.algorithms.soft_updates import soft_descent, soft_state
 from metarl.core.action_box import action_box
 from metarl.core.losses import masked_mean
 from metarl.core.networks import MLP, apply, size_of_observation
-from metarl.core.optimiser import adam_state
 from metarl.core.parts import Parts, fresh_parameters, gradients, part_of
 from metarl.core.recurrent import step, unbroken
-from metarl.core.replay import drawn_lanes, empty_replay, write_trial
+from metarl.core.replay import drawn_lanes, write_trial
 from metarl.core.soft_actor_critic import TanhGaussian, critic_target, tanh_gaussian
 from metarl.core.trust_region import require_finite
 from metarl.core.two_hot import two_hot
@@ -92,7 +91,7 @@ class RecurrentSAC:
         self.previous_size = A + 2
         sizes = seen + self.previous_size, config.embedding_size, config.memory_size
         self.actor_core, self.critic_core = (make_core(config.memory, *sizes) for _ in range(2))
-        self.discounts = (config.discount, *config.other_discounts)
+        self.discounts = sent(torch.tensor([config.discount, *config.other_discounts]), device)  # [D]
         classes = config.value_classes if config.critic == "two-hot" else 1
         said, seen = len(self.discounts) * classes, seen + config.memory_size
         self.actor = MLP(seen, config.hidden, 2 * A, "relu", OUTPUT_GAIN)
@@ -113,18 +112,8 @@ class RecurrentSAC:
         critics = [part_of(fresh, f"critic-{number}") for number in range(C)]
         critic = {f"values.{name}": torch.stack([each[name] for each in critics]) for name in critics[0]}
         critic |= {f"core.{name}": value for name, value in part_of(fresh, "memory").items()}
-        state = {
-            "policy": {part: part_of(fresh, part) for part in ("core", "actor")},
-            "critic": critic,
-            "log_temperature": sent(torch.tensor(self.config.temperature).log(), self.device),
-        }
-        sizes = self.config.replay_size, self.observation_size, self.action_size
-        return {
-            **state,
-            "target": {name: value.clone() for name, value in critic.items()},
-            "optimiser": adam_state(learned(state)),
-            "replay": empty_replay(*sizes, self.device),
-        }
+        policy = {part: part_of(fresh, part) for part in ("core", "actor")}
+        return soft_state(self.config, policy, critic, (self.observation_size, self.action_size), self.device)
 
     def acting(self, state: State) -> Parts:
         """The parameters of `core` and `actor`."""
@@ -270,7 +259,6 @@ class RecurrentSAC:
         known = self.remembered(part_of(target, "core"), trials, of_critic=True)
         after = self.values(self.said(part_of(target, "values"), known[:, 1:], unit[:, 1:]))
         reward = self.config.reward_scale * trials.reward[..., None]
-        discounts = sent(torch.tensor(self.discounts), self.device)
         return critic_target(
-            reward, trials.ended[..., None], after, log_probability[:, 1:, None], temperature, discounts
+            reward, trials.ended[..., None], after, log_probability[:, 1:, None], temperature, self.discounts
         )

@@ -15,7 +15,7 @@ a student's step.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,15 +25,8 @@ from torch import nn
 from metarl.algorithms.algorithm import Spaces, Traits
 from metarl.algorithms.cores import make_core
 from metarl.algorithms.ppo_configs import RMAConfig, SystemIDConfig
-from metarl.algorithms.proximal_update import (
-    actor_and_critic,
-    by_step,
-    proximal_batch,
-    proximal_state,
-    proximal_update,
-    stream_of,
-    through_truncation,
-)
+from metarl.algorithms.proximal_update import actor_and_critic, proximal_state, stream_of, update_by_step
+from metarl.algorithms.recurrent_memory import RecurrentMemory, nothing_met
 from metarl.core.losses import masked_mean
 from metarl.core.networks import (
     MLP,
@@ -47,17 +40,10 @@ from metarl.core.networks import (
 from metarl.core.optimiser import adam_state
 from metarl.core.parts import Parts, fresh_parameters, part_of
 from metarl.core.proximal import Loss, adam_descent, minibatches, proximal_loss
-from metarl.core.recurrent import beginning, of_previous_step, step
+from metarl.core.recurrent import of_previous_step, step
 from metarl.core.types import Action, Batch, Metrics, Params, Rollout, State, Transition, Trial
 from metarl.runtime.devices import CPU, read_back
 from metarl.runtime.randomness import Address
-
-
-class Memory(NamedTuple):
-    """What a student carries through an episode."""
-
-    hidden: Any  # [B, S], or a cache
-    previous: torch.Tensor  # [B, A], the last action
 
 
 class RMA:
@@ -84,7 +70,8 @@ class RMA:
         seen = Box(-np.inf, np.inf, (self.observation_size + encoding_size,))
         self.actor, self.critic = actor_and_critic(config, seen, spaces.action)
         self.action_size = size_of_action(spaces.action)
-        inputs = self.observation_size + self.action_size
+        self.previous_size = self.action_size + 1
+        inputs = self.observation_size + self.previous_size
         self.core = make_core(config.memory, inputs, config.embedding_size, config.memory_size)
         self.head = Linear(config.memory_size, encoding_size)
 
@@ -112,14 +99,13 @@ class RMA:
         student = {part: part_of(state["student"], part, CPU) for part in ("core", "head")}
         return {"actor": for_acting(part_of(state["policy"], "actor")), **student, **taught}
 
-    def begin(self, acting: Parts, addresses: Sequence[Address], lanes_per_task: int) -> Memory:
+    def begin(self, acting: Parts, addresses: Sequence[Address], lanes_per_task: int) -> RecurrentMemory:
         """Nothing remembered."""
-        lanes = len(addresses) * lanes_per_task
-        return Memory(beginning(self.core, lanes), torch.zeros(lanes, self.action_size))
+        return nothing_met(self.core, len(addresses) * lanes_per_task, self.previous_size)
 
     def act(
-        self, acting: Parts, memory: Memory, observation: torch.Tensor, live: torch.Tensor, noise: torch.Tensor
-    ) -> tuple[Action, Memory]:
+        self, acting: Parts, memory: RecurrentMemory, observation: torch.Tensor, live: torch.Tensor, noise: torch.Tensor
+    ) -> tuple[Action, RecurrentMemory]:
         """Sample from the policy at observation `[N, E, O]`, of the student's z; or at `[N, E, O + P]` of the
         teacher's, as long as it acts."""
         observation, task = self.split(observation)
@@ -134,16 +120,14 @@ class RMA:
         action = distribution.sample(noise)
         return Action(action, distribution.log_probability(action)), memory
 
-    def observe(self, acting: Parts, memory: Memory, transition: Transition) -> Memory:
+    def observe(self, acting: Parts, memory: RecurrentMemory, transition: Transition) -> RecurrentMemory:
         """Remember what was done, in the lanes that did it."""
         done = action_as_input(transition.action, self.action_size).flatten(0, 1)
-        played = transition.mask.flatten()[:, None] > 0
-        return memory._replace(previous=torch.where(played, done, memory.previous))
+        return memory.after(done, transition.mask.flatten())
 
-    def adapt(self, state: State, memory: Memory, rollout: Rollout) -> Memory:
+    def adapt(self, state: State, memory: RecurrentMemory, rollout: Rollout) -> RecurrentMemory:
         """The next episode begins with nothing remembered."""
-        lanes = len(memory.previous)
-        return Memory(beginning(self.core, lanes), torch.zeros_like(memory.previous))
+        return nothing_met(self.core, len(memory.previous), self.previous_size)
 
     def update(self, state: State, trial: Trial, address: Address) -> tuple[State, Metrics]:
         """Epochs of minibatches of steps for the teacher, while it acts; then of whole episodes for the student.
@@ -153,11 +137,7 @@ class RMA:
         """
         stream, generator, metrics = stream_of(trial, state, self.device), address.torch_generator(), Metrics()
         if self.taught(state):
-            whole = through_truncation(stream, state, self.value, self.config.discount)
-            with torch.no_grad():
-                value = self.value(state["policy"], stream.observation)
-            batch, targets = proximal_batch(self.config, state, whole, stream.observation, value)
-            state, metrics = proximal_update(self.config, state, self.loss, by_step(batch), targets, generator)
+            state, metrics = update_by_step(self.config, state, stream, self.value, self.loss, generator)
         state, told = self.teach(state, stream, generator)
         return {**state, "iteration": state["iteration"] + 1}, metrics | told
 
@@ -208,7 +188,8 @@ class RMA:
     def inputs(self, stream: Rollout) -> torch.Tensor:
         """What the student reads at each step, `[B, L, X]`: as in acting."""
         previous = of_previous_step(action_as_input(stream.action, self.action_size), stream.mask)
-        return torch.cat([self.split(stream.observation)[0], previous], dim=-1)
+        first = stream.first[..., None].to(previous.dtype)
+        return torch.cat([self.split(stream.observation)[0], previous, first], dim=-1)
 
     def estimate(self, student: Params, inputs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """The student's z after each input, `[B, L, Z]`."""

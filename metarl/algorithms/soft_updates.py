@@ -10,11 +10,13 @@ from typing import TypeVar
 import torch
 
 from metarl.algorithms.memory_configs import PEARLConfig, RecurrentSACConfig
-from metarl.core.optimiser import AdamSteps
+from metarl.core.optimiser import AdamSteps, adam_state
 from metarl.core.parts import Parts, joined, part_of
+from metarl.core.replay import empty_replay
 from metarl.core.soft_actor_critic import polyak_
 from metarl.core.trust_region import require_finite
 from metarl.core.types import Metrics, Params, State
+from metarl.runtime.devices import sent
 from metarl.runtime.interruption import interruption_point
 
 Draw = TypeVar("Draw")
@@ -24,6 +26,25 @@ def learned(state: State) -> Params:
     """All that gradient steps change, in one dict."""
     networks = joined({**state["policy"], "critic": state["critic"]})
     return {**networks, "log_temperature": state["log_temperature"]}
+
+
+def soft_state(
+    config: PEARLConfig | RecurrentSACConfig,
+    policy: Parts,
+    critic: Params,
+    sizes: tuple[int, int],
+    device: torch.device,
+) -> State:
+    """What training starts from: targets that equal their critics, and an empty replay for observations and actions of
+    such sizes."""
+    log_temperature = sent(torch.tensor(config.temperature).log(), device)
+    state: State = {"policy": policy, "critic": critic, "log_temperature": log_temperature}
+    return {
+        **state,
+        "target": {name: value.clone() for name, value in critic.items()},
+        "optimiser": adam_state(learned(state)),
+        "replay": empty_replay(config.replay_size, *sizes, device),
+    }
 
 
 def soft_descent(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from envs.contract.base import TaskEnv
+from metarl.runtime.ranks import world_size
 
 if TYPE_CHECKING:
     from metarl.training.setup import Setup
@@ -21,9 +22,10 @@ def forecast(setup: "Setup", iterations: int) -> str:
     """
     if not setup.env.native_steps or iterations < 1:
         return ""
-    steps = iterations * setup.algorithm.rounds * sum(env.num_envs for env in setup.envs) * setup.env.horizon
+    lanes = world_size() * sum(env.num_envs for env in setup.envs)
+    steps = iterations * setup.algorithm.rounds * lanes * setup.env.horizon
     try:
-        rate = steps_per_second(setup.env)
+        rate = world_size() * steps_per_second(setup.env)  # ranks have as many lanes, and threads of their own
     except Exception:  # whatever is wrong with it is said when it is met
         return ""
     minutes = steps / rate / 60

@@ -11,7 +11,7 @@ from support.trials import ADDRESSES, CPU, OBSERVATIONS, E, N, T, copies, make, 
 
 from metarl.algorithms import config_class, make_algorithm
 from metarl.algorithms.algorithm import Spaces
-from metarl.algorithms.pearl import learned
+from metarl.algorithms.soft_updates import learned
 from metarl.core.parts import part_of
 from metarl.core.replay import slots_of, write_trial
 from metarl.core.types import Rollout

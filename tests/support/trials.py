@@ -86,8 +86,9 @@ def imagine(algorithm: Any, state: State) -> Trial:
     return Trial(rollouts)
 
 
-def uneven(algorithm: Any, state: State, rounds: int, horizon: int) -> Trial:
-    """A trial on random observations and rewards, whose episodes have any length; for methods with an `actor`."""
+def uneven(algorithm: Any, state: State, rounds: int, horizon: int, seen: int = 2) -> Trial:
+    """A trial on random observations, of so many numbers `seen`, and rewards, whose episodes have any length; for
+    methods with an `actor`."""
     random = torch.Generator().manual_seed(0)
     acting = algorithm.acting(state)
     memory, rollouts = algorithm.begin(acting, ADDRESSES, E), []
@@ -95,7 +96,7 @@ def uneven(algorithm: Any, state: State, rounds: int, horizon: int) -> Trial:
         length = torch.randint(1, horizon + 1, (N, E), generator=random)
         steps = []
         for t in range(horizon):
-            observation = torch.randn(N, E, 2, generator=random)
+            observation = torch.randn(N, E, seen, generator=random)
             continuous = hasattr(algorithm.actor, "log_std")
             noise = torch.randn(N, E, 2, generator=random) if continuous else torch.rand(N, E, generator=random)
             live = t < length
@@ -103,7 +104,7 @@ def uneven(algorithm: Any, state: State, rounds: int, horizon: int) -> Trial:
             ended = t == length - 1
             reward = torch.randn(N, E, generator=random) * live
             first = live & torch.tensor(t == 0)
-            following = torch.randn(N, E, 2, generator=random)
+            following = torch.randn(N, E, seen, generator=random)
             step = Transition(observation, *action, reward, ended, ended & False, first, live.float(), following)
             memory = algorithm.observe(acting, memory, step)
             steps.append(step)

@@ -45,6 +45,12 @@ def closing(action: np.ndarray, effort: float = 1.0) -> np.ndarray:
     return np.asarray(np.clip(action[:, 3], 0.0, effort) / effort)
 
 
+def beside(object_: np.ndarray, start: np.ndarray, tcp: np.ndarray, tcp_start: np.ndarray, xz: float) -> np.ndarray:
+    """How near the tcp is to an object in the axes that the fingers do not close along, `[n]` in [0, 1]."""
+    margin = distance(start[:, ::2], tcp_start[:, ::2]) - xz
+    return tolerance(distance(tcp[:, ::2], object_[:, ::2]), xz, margin)
+
+
 def caging(
     object_: np.ndarray,
     start: np.ndarray,
@@ -73,9 +79,7 @@ def caging(
     for finger in pads:
         margin = np.abs(np.abs(finger[:, 1] - start[:, 1]) - pad)
         sides.append(tolerance(np.abs(finger[:, 1] - object_[:, 1]), pad, margin, low=radius))
-    across = hamacher(*sides)
-    margin = distance(start[:, ::2], tcp_start[:, ::2]) - xz
-    caged = hamacher(across, tolerance(distance(tcp[:, ::2], object_[:, ::2]), xz, margin))
+    caged = hamacher(hamacher(*sides), beside(object_, start, tcp, tcp_start, xz))
     held = hamacher(caged, np.where(caged > 0.97, closed, 0.0))
     if density == "high":
         return (held + caged) / 2
@@ -110,8 +114,7 @@ def pinching(
         both = (tolerance(gap, high, margin, low=radius) for gap, margin in zip(gaps, margins, strict=True))
         return hamacher(*both)
 
-    margin = distance(start[:, ::2], tcp_start[:, ::2]) - xz
-    caged = hamacher(sides(0.05), tolerance(distance(tcp[:, ::2], object_[:, ::2]), xz, margin))
+    caged = hamacher(sides(0.05), beside(object_, start, tcp, tcp_start, xz))
     if grip is None:
         return (hamacher(caged, np.where(caged > 0.97, closed, 0.0)) + caged) / 2
     return (caged + np.where(caged > 0.95, sides(grip), 0.0)) / 2
