@@ -223,10 +223,7 @@ class SpeedCommand:
         options = asdict(self)
         as_object = options.pop("json")
         rows = measure_speed(**options, quiet=False)
-        if as_object:
-            Output().say(as_json({"rows": rows}))
-        else:
-            Output().print(speed_table(rows))
+        Output().say(as_json({"rows": rows})) if as_object else Output().print(speed_table(rows))
         return 0
 
 
@@ -236,7 +233,7 @@ class CompareCommand:
     goes on where it ended); or look at runs that there are."""
 
     what: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="SUITE|RUN")]
-    """A suite: smoke (minutes), classic, dynamics, memory, robots, reproduce-…, or the path of your own YAML file; or
+    """A suite: smoke (minutes), classic, dynamics, memory, robots, reference, reproduce-…, or the path of your own YAML file; or
     folders with runs in or below them."""
     out: Path | None = None
     """The suite's folder (default: grids/SUITE); any number of launchers may work on it."""
@@ -244,6 +241,8 @@ class CompareCommand:
     """Cells side by side, each on one thread (0: one for each core)."""
     only: tuple[str, ...] = ()
     """Cells to work on, all by default: ENV, ENV/ALGO or ENV/ALGO/seed-S, as their folders are called."""
+    part: str = ""
+    """Which part of these, K/N: N machines that each take one take all."""
     dry_run: Flag = False
     """Print each unfinished cell's commands, a line a cell, and run nothing."""
 
@@ -253,15 +252,15 @@ class CompareCommand:
         from metarl.comparison.grid import dry_run
 
         console = Output()
-        if not is_suite(self.what, self.out, self.parallel, self.only, self.dry_run):
+        if not is_suite(self.what, self.out, self.parallel, self.only, self.part, self.dry_run):
             tables, left_open = tables_of_runs(self.what)
             console.print(*tables, sep="\n")
             console.say("\n".join(left_open))
             return 0
         if self.dry_run:
-            console.say("\n".join(dry_run(self.what[0], self.out, self.only)))
+            console.say("\n".join(dry_run(self.what[0], self.out, self.only, self.part)))
             return 0
-        failures = work_on_suite(self.what[0], self.out, self.parallel, console, self.only)
+        failures = work_on_suite(self.what[0], self.out, self.parallel, console, self.only, self.part)
         for each in failures:
             fail(f"{each.cell.folder} failed (exit code {each.code}: {each.reason}) — see its log", each.code)
         return max(failures[0].code, Exit.BUG) if failures else 0

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from metarl.comparison import grid as grids
+from metarl.comparison.suite import evaluations_of
 from metarl.comparison.suite_file import load_suite
 from metarl.runs.config import versions
 from metarl.runtime.allocation import cores
@@ -21,6 +22,7 @@ def compare(
     out: str | Path | None = None,
     parallel: int = 0,
     only: Sequence[str] = (),
+    part: str = "",
     quiet: bool = True,
 ) -> dict[str, Any]:
     """Compare methods; the same as `metarl compare`.
@@ -30,6 +32,7 @@ def compare(
         out: the suite's folder; default `grids/NAME`.
         parallel: cells side by side; 0: one for each core.
         only: folders of the cells to work on (`Suite.only`); all by default.
+        part: which part of these, "K/N" (`Suite.part`).
         quiet: show nothing.
 
     Returns what `results.json` of a suite holds: interquartile means with their intervals by environment and method,
@@ -40,9 +43,9 @@ def compare(
         StorageError: the file system refused.
     """
     names = tuple(map(str, what))
-    if is_suite(names, out, parallel, only):
+    if is_suite(names, out, parallel, only, part):
         grid = Path(out) if out is not None else Path("grids") / load_suite(names[0], check_options=False).name
-        work_on_suite(names[0], grid, parallel, Console(quiet=quiet), only)
+        work_on_suite(names[0], grid, parallel, Console(quiet=quiet), only, part)
         return read_json(grid / "results.json")
     return compare_runs([Path(name) for name in names])
 
@@ -59,7 +62,7 @@ def is_suite(what: Sequence[str], *options: Any) -> bool:
     if len(what) > 1 and not all(folders):
         raise InputError(f"'{what[folders.index(False)]}' is no folder — name one suite alone, or folders with runs")
     if folders[0] and any(options):
-        raise InputError("--out, --parallel, --only and --dry-run are for a suite — leave them out for runs")
+        raise InputError("--out, --parallel, --only, --part and --dry-run are for a suite — leave them out for runs")
     return not folders[0]
 
 
@@ -92,7 +95,7 @@ def tables_of_runs(folders: Sequence[str]) -> tuple[list[Table], list[str]]:
 
 
 def work_on_suite(
-    name: str, out: Path | None, parallel: int, console: Console, only: Sequence[str] = ()
+    name: str, out: Path | None, parallel: int, console: Console, only: Sequence[str] = (), part: str = ""
 ) -> list[grids.Failure]:
     """Work on a suite's grid to its end, then write and show what it says; returns the cells that failed.
 
@@ -100,10 +103,15 @@ def work_on_suite(
     """
     if not 0 <= parallel <= 1024:
         raise InputError(f"--parallel is {parallel} — it must be between 0 and 1024")
-    suite, grid = grids.open_grid(name, out, only)
-    failures = grids.Launcher(suite, grid, parallel or cores(), console, grids.METARL).run()
+    suite, grid = grids.open_grid(name, out, only, part)
 
-    from metarl.comparison.results import write_grid  # which imports torch and scipy: launching does without
+    from metarl.comparison.cost import cost  # these import torch and scipy: what is refused is refused without
+    from metarl.comparison.results import write_grid
+
+    parallel = parallel or cores()
+    left = [cell for cell in suite.cells if not evaluations_of(cell, grid)]
+    console.print(cost(left, parallel) or f"{len(left)} cells", highlight=False)
+    failures = grids.Launcher(suite, grid, parallel, console, grids.METARL).run()
 
     failed = [{"cell": str(each.cell.folder), "code": each.code, "reason": each.reason} for each in failures]
     for table in write_grid(load_suite(name, check_options=False), grid, {"versions": versions(), "failed": failed}):

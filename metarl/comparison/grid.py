@@ -89,21 +89,21 @@ def cell_commands(cell: Cell, grid: Path) -> list[list[str]]:
     return [train, *([*asked.command(out), *trust] for asked in cell.evaluations)]
 
 
-def open_grid(name: str, out: Path | None, only: Sequence[str] = ()) -> tuple[Suite, Path]:
+def open_grid(name: str, out: Path | None, only: Sequence[str] = (), part: str = "") -> tuple[Suite, Path]:
     """The cells of a suite that are asked for, and the folder of its grid.
 
     Raises:
         InputError: an impossible suite, a cell that is not there, or a folder that holds other runs.
     """
-    suite = load_suite(name, only)
+    suite = load_suite(name, only, part)
     grid = out or Path("grids") / suite.name
     check_grid(suite, grid)
     return suite, grid
 
 
-def dry_run(name: str, out: Path | None, only: Sequence[str] = ()) -> list[str]:
+def dry_run(name: str, out: Path | None, only: Sequence[str] = (), part: str = "") -> list[str]:
     """A shell line for every cell that is not finished, as `compare_suite` would run it; raises as `open_grid`."""
-    suite, grid = open_grid(name, out, only)
+    suite, grid = open_grid(name, out, only, part)
     return [
         " && ".join(shlex.join(["metarl", *words]) for words in cell_commands(cell, grid))
         for cell in suite.cells

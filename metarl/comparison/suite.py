@@ -5,6 +5,7 @@ Nothing here imports torch: a suite is refused at once.
 
 import dataclasses
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -156,6 +157,18 @@ class Suite:
         for path in paths - {path for cell in self.cells for path in _with_parents(cell)}:
             raise InputError(f"--only '{path}' is no cell" + nearest(str(path), map(str, self.entries)))
         return dataclasses.replace(self, cells=tuple(cell for cell in self.cells if paths & {*_with_parents(cell)}))
+
+    def part(self, which: str) -> "Suite":
+        """The suite of every N-th cell, from the K-th on, for "K/N": N machines that each take a part take all.
+
+        Raises:
+            InputError: no such part.
+        """
+        found = re.fullmatch(r"([1-9]\d{0,5})/([1-9]\d{0,5})", which)
+        if which and not (found and int(found[1]) <= int(found[2])):
+            raise InputError(f"--part '{which}' is no part — give K/N, such as 3/12: the third of twelve")
+        first, step = (int(found[1]) - 1, int(found[2])) if found else (0, 1)
+        return dataclasses.replace(self, cells=self.cells[first::step])
 
 
 def evaluations_of(cell: Cell, grid: Path) -> list[EvaluationIdentity]:

@@ -102,12 +102,13 @@ def built_in() -> list[str]:
     return sorted(path.stem for path in BUILT_IN.glob("*.yaml"))
 
 
-def load_suite(name: str, only: Sequence[str] = (), check_options: bool = True) -> Suite:
+def load_suite(name: str, only: Sequence[str] = (), part: str = "", check_options: bool = True) -> Suite:
     """A suite by its built-in name or the path of its file.
 
     Args:
         name: one of `built_in`, or a path.
         only: the cells that are wanted (`Suite.only`); all by default.
+        part: a part of these (`Suite.part`); all by default.
         check_options: whether options must be possible here; without, a suite is read whose data are elsewhere.
 
     Raises:
@@ -122,7 +123,7 @@ def load_suite(name: str, only: Sequence[str] = (), check_options: bool = True) 
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path} cannot be read ({reason}) — give a suite's YAML file") from error
     try:
-        suite = _suite(path.stem, values).only(only)
+        suite = _suite(path.stem, values).only(only).part(part)
         for cell in suite.cells if check_options else ():
             _ = cell.config  # refuses what is impossible
     except InputError as error:

@@ -22,16 +22,26 @@ def forecast(setup: "Setup", iterations: int) -> str:
     """
     if not setup.env.native_steps or iterations < 1:
         return ""
-    lanes = world_size() * sum(env.num_envs for env in setup.envs)
-    steps = iterations * setup.algorithm.rounds * lanes * setup.env.horizon
+    steps = steps_of(setup, iterations)
     try:
         rate = world_size() * steps_per_second(setup.env)  # ranks have as many lanes, and threads of their own
     except Exception:  # whatever is wrong with it is said when it is met
         return ""
-    minutes = steps / rate / 60
-    took = f"{minutes:.0f} minutes" if minutes >= 2 else f"{60 * minutes:.0f} seconds"
-    alone = f"the environment alone makes {rate / 1000:.1f}k a second: {took}, and updates"
+    alone = f"the environment alone makes {rate / 1000:.1f}k a second: {time_said(steps / rate)}, and updates"
     return f"{steps / 1e6:,.1f} million steps · {alone}"
+
+
+def steps_of(setup: "Setup", iterations: int) -> int:
+    """Environment steps of so many iterations, of all ranks, if no episode ends early."""
+    lanes = world_size() * sum(env.num_envs for env in setup.envs)
+    return iterations * setup.algorithm.rounds * lanes * setup.env.horizon
+
+
+def time_said(seconds: float) -> str:
+    """As people say it: "50 seconds", "12 minutes", "3.5 hours"."""
+    if seconds < 120:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"
 
 
 def steps_per_second(env: TaskEnv) -> float:

@@ -1,6 +1,5 @@
 """A run's config made real: the environments, the algorithm, and what the loop needs of both."""
 
-import os
 import time
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -22,6 +21,7 @@ from metarl.runs.checkpoint import Shapes, shapes_of
 from metarl.runs.config import RunConfig, TrainConfig
 from metarl.runs.until import UNSEEN
 from metarl.runs.worlds import is_few_shot
+from metarl.runtime.allocation import cores
 from metarl.runtime.errors import InputError
 from metarl.runtime.randomness import Address, Purpose
 from metarl.runtime.ranks import tensors_of_first, world_size
@@ -221,8 +221,7 @@ def shapes_of_run(world: World) -> Shapes:
 
 def resolve_hardware(train: TrainConfig) -> TrainConfig:
     """The config with its thread counts written out."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return replace(train, threads=train.threads or cores, torch_threads=train.torch_threads or cores)
+    return replace(train, threads=train.threads or cores(), torch_threads=train.torch_threads or cores())
 
 
 def choose_device(name: str) -> torch.device:

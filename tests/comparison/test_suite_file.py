@@ -143,6 +143,19 @@ def test_a_suite_is_cut_down_to_the_cells_that_are_named(metarl: Command, tmp_pa
     assert_refused(metarl("compare", "good.yaml", "--only", "bandit/prmp"), "'bandit/promp'")
 
 
+def test_the_parts_of_a_suite_are_all_of_it_once(metarl: Command, tmp_path: Path) -> None:
+    (tmp_path / "good.yaml").write_text(yaml.safe_dump(SUITE))
+    suite = load_suite("good.yaml")
+    parts = [load_suite("good.yaml", part=f"{k}/3").cells for k in (1, 2, 3)]
+    assert [len(part) for part in parts] == [3, 3, 2]
+    assert sorted(str(cell.folder) for part in parts for cell in part) == sorted(str(c.folder) for c in suite.cells)
+    assert [cell.seed for cell in load_suite("good.yaml", ["bandit/promp"], "2/2").cells] == [1]
+    for wrong in ("0/3", "4/3", "3", "1/0", "one/two", "-1/2", "1/3/4"):
+        assert_refused(metarl("compare", "good.yaml", f"--part={wrong}"), f"--part '{wrong}' is no part", "3/12")
+    (tmp_path / "runs").mkdir()
+    assert_refused(metarl("compare", "runs", "--part", "1/2"), "--part")
+
+
 def test_cells_have_seeds_evaluations_and_variables_of_their_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
