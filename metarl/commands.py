@@ -233,8 +233,8 @@ class CompareCommand:
     goes on where it ended); or look at runs that there are."""
 
     what: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="SUITE|RUN")]
-    """A suite: smoke (minutes), classic, dynamics, memory, robots, reference, reproduce-…, or the path of your own YAML file; or
-    folders with runs in or below them."""
+    """A suite: smoke (minutes), classic, dynamics, memory, robots, reference, reproduce-…, or the path of your own YAML
+    file; or folders with runs in or below them."""
     out: Path | None = None
     """The suite's folder (default: grids/SUITE); any number of launchers may work on it."""
     parallel: int = 0
