@@ -29,9 +29,8 @@ def test_time_is_steps_over_speed(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("metarl.comparison.cost.steps_per_second", lambda env: measured.append(env) or 400.0)
     # by hand: 2 seeds × 100 iterations × 6 lanes × 200 steps × (2 rounds of promp + 1 of the oracle) = 720,000, and
     # 2 seeds × 10 × 6 × 100 of points, which take no time to speak of: 732,000; 720,000 / 400 = 30 minutes, by two 15
-    assert (
-        cost(cells, 1) == "6 cells · 0.7 million steps · their environments alone: 30 minutes, 1 at once; and updates"
-    )
+    line = cost(cells, 1)
+    assert line == "6 cells · 0.7 million steps · their environments alone: 30 minutes, 1 at once; and updates"
     assert "15 minutes, 2 at once" in cost(cells, 2)
     assert len(measured) == 4  # a kind of cells once
     assert cost(cells[-1:], 2) == "1 cells · 0.0 million steps"
