@@ -27,7 +27,7 @@ from metarl.runs.presets import default_config
 from metarl.runtime.allocation import keep_freed_memory
 from metarl.runtime.errors import InputError
 from metarl.runtime.randomness import Address
-from metarl.sampling.collect import torch_threads
+from metarl.runtime.threads import torch_threads
 from metarl.training.loop import train_iteration
 from metarl.training.setup import Setup, set_up
 

@@ -29,15 +29,9 @@ from metarl.runs.run_directory import RunDirectory
 from metarl.runtime.errors import InputError, NonFiniteError
 from metarl.runtime.options import check_number
 from metarl.runtime.randomness import Address, Purpose
-from metarl.sampling.collect import (
-    Acting,
-    Memory,
-    draw_noise,
-    likeliest_noise,
-    play_round,
-    single_precision,
-    torch_threads,
-)
+from metarl.runtime.threads import torch_threads
+from metarl.sampling.collect import Acting, Memory, play_round, single_precision
+from metarl.sampling.noise import draw_noise, likeliest_noise
 from metarl.sampling.normalisation import Normaliser
 from metarl.training.setup import Setup, set_up, shapes_of_run
 

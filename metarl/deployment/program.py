@@ -13,7 +13,8 @@ from torch.utils import _pytree as pytree
 
 from metarl.core.types import Transition
 from metarl.deployment.adapt import AdaptedPolicy
-from metarl.sampling.collect import Memory, likeliest_noise
+from metarl.sampling.collect import Memory
+from metarl.sampling.noise import likeliest_noise
 
 
 class Buffer(str):

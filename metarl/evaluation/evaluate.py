@@ -13,7 +13,8 @@ from metarl.deployment.meeting import set_tasks_of
 from metarl.evaluation.random_policy import random_returns
 from metarl.runtime.errors import InputError
 from metarl.runtime.randomness import Address, Purpose
-from metarl.sampling.collect import collect, torch_threads
+from metarl.runtime.threads import torch_threads
+from metarl.sampling.collect import collect
 from metarl.training.labels import FewShotSetup
 from metarl.training.setup import Setup
 

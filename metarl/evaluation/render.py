@@ -35,7 +35,7 @@ from metarl.runtime.files import write_atomic
 from metarl.runtime.interruption import Interrupted, interruptible_at_points, interruption_point
 from metarl.runtime.options import check_number
 from metarl.runtime.randomness import Address, Purpose
-from metarl.sampling.collect import blaming_environment
+from metarl.sampling.blame import blaming_environment
 
 KINDS = (".mp4", ".gif", ".png")
 CAPTION = 32  # pixels of a line of text

@@ -21,7 +21,7 @@ from metarl.runs.load import load_config
 from metarl.runs.run_directory import RunDirectory
 from metarl.runs.worlds import is_few_shot
 from metarl.runtime.errors import InputError
-from metarl.sampling.collect import blaming_environment
+from metarl.sampling.blame import blaming_environment
 from metarl.training.labels import set_up_few_shot
 from metarl.training.setup import Setup, set_up, shapes_of_run
 

@@ -4,21 +4,20 @@ This is the only place where agents and environments touch, for every family of 
 evaluation and deployment alike.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-import gymnasium
 import numpy as np
 import torch
 
 from envs.contract.base import TaskEnv
-from metarl.core.distributions import LIKELIEST_CATEGORICAL, LIKELIEST_GAUSSIAN
 from metarl.core.types import Action, Rollout, State, Transition, Trial
-from metarl.runtime.errors import EnvironmentBroke, InputError, NonFiniteError
 from metarl.runtime.interruption import interruption_point
 from metarl.runtime.randomness import Address, Purpose
+from metarl.runtime.threads import torch_threads
+from metarl.sampling.blame import blaming_environment
 from metarl.sampling.diagnostics import Diagnostics
+from metarl.sampling.noise import draw_noise, likeliest_noise
 from metarl.sampling.normalisation import Normaliser
 from metarl.sampling.record import Record
 
@@ -50,18 +49,6 @@ class Agent(Protocol):
 
     def adapt(self, state: State, memory: Memory, rollout: Rollout) -> Memory:
         """Take in a whole round."""
-
-
-@contextmanager
-def torch_threads(count: int) -> Iterator[None]:
-    """Use `count` torch threads inside the block: one while physics runs in its own threads, since torch's spin after
-    each parallel region and take the cores from the physics."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def collect(
@@ -115,11 +102,6 @@ def collect(
     rollouts, _, diverged, diagnostics = zip(*rounds_played, strict=True)
     said = {name: torch.stack([of_round[name] for of_round in diagnostics], dim=1) for name in diagnostics[0]}
     return Trial(list(rollouts), sum(diverged), task_rows(env), said)
-
-
-def likeliest_noise(space: gymnasium.Space[Any]) -> float:
-    """The noise that takes the likeliest action of a space."""
-    return LIKELIEST_CATEGORICAL if isinstance(space, gymnasium.spaces.Discrete) else LIKELIEST_GAUSSIAN
 
 
 def task_rows(env: TaskEnv) -> torch.Tensor:
@@ -180,29 +162,3 @@ def single_precision(observation: np.ndarray, tasks: int, lanes: int) -> torch.T
     """
     with np.errstate(over="ignore"):  # what single precision cannot hold is named when the round is over
         return torch.from_numpy(observation.reshape(tasks, lanes, -1)).to(torch.float32, copy=True)
-
-
-def draw_noise(env: TaskEnv, addresses: list[Address]) -> np.ndarray:
-    """Everything that actions of one round are sampled with: `[N, E, T, A]` normal, or `[N, E, T]` uniform."""
-    lanes, space = (env.lanes_per_task, env.horizon), env.single_action_space
-    generators = [address.generator() for address in addresses]
-    if isinstance(space, gymnasium.spaces.Discrete):
-        return np.stack([generator.random(lanes, np.float32) for generator in generators])
-    shape = (*lanes, *(space.shape or ()))
-    return np.stack([generator.standard_normal(shape, np.float32) for generator in generators])
-
-
-@contextmanager
-def blaming_environment(env: TaskEnv | str, when: str) -> Iterator[None]:
-    """Whatever is raised within the block is the environment's fault.
-
-    Raises:
-        EnvironmentBroke: from any error but those that say themselves whose fault it was.
-    """
-    try:
-        yield
-    except (InputError, NonFiniteError, MemoryError):
-        raise
-    except Exception as error:
-        name = env if isinstance(env, str) else type(env).__name__
-        raise EnvironmentBroke(f"{name} raised {type(error).__name__} {when}: {error}") from error

@@ -15,7 +15,8 @@ from metarl.core.types import Action
 from metarl.runtime.errors import InputError
 from metarl.runtime.options import check_number
 from metarl.runtime.randomness import Address
-from metarl.sampling.collect import Agent, blaming_environment, collect
+from metarl.sampling.blame import blaming_environment
+from metarl.sampling.collect import Agent, collect
 from metarl.sampling.histories import part_path, write_about, write_part
 from metarl.sources import SOURCES
 from metarl.training.loop import set_new_tasks

@@ -30,7 +30,8 @@ from metarl.runtime.allocation import keep_freed_memory
 from metarl.runtime.errors import InputError
 from metarl.runtime.options import check_number
 from metarl.runtime.randomness import Address
-from metarl.sampling.collect import collect, torch_threads
+from metarl.runtime.threads import torch_threads
+from metarl.sampling.collect import collect
 from metarl.sampling.groups import collect_in_groups, first_tasks
 from metarl.speed.physics import bare_physics, has_physics, replay, time_of, timed
 from metarl.training.loop import count_steps, set_new_tasks, train_iteration

@@ -25,7 +25,8 @@ from metarl.runtime.devices import CPU, placed_like
 from metarl.runtime.interruption import interruptible_at_points
 from metarl.runtime.randomness import Address, Purpose
 from metarl.runtime.ranks import gather, rank, sum_over_ranks, value_of_first, world_size
-from metarl.sampling.collect import blaming_environment, torch_threads
+from metarl.runtime.threads import torch_threads
+from metarl.sampling.blame import blaming_environment
 from metarl.sampling.groups import collect_in_groups, first_tasks
 from metarl.training.ranks import threads_of_rank
 from metarl.training.recording import recording

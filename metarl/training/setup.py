@@ -26,7 +26,8 @@ from metarl.runtime.errors import InputError
 from metarl.runtime.randomness import Address, Purpose
 from metarl.runtime.ranks import tensors_of_first, world_size
 from metarl.runtime.tasks_at_once import WithinMemory
-from metarl.sampling.collect import blaming_environment, task_rows
+from metarl.sampling.blame import blaming_environment
+from metarl.sampling.collect import task_rows
 from metarl.sampling.groups import Divisions
 from metarl.sampling.normalisation import MOMENTS, initial_moments, outweighed, updated_moments
 from metarl.training.forecast import forecast

@@ -18,7 +18,8 @@ from metarl.core.recurrent import unbroken
 from metarl.core.replay import drawn_lanes, write_trial
 from metarl.core.types import Rollout, State, Trial
 from metarl.runtime.randomness import Address, Purpose
-from metarl.sampling.collect import collect, draw_noise
+from metarl.sampling.collect import collect
+from metarl.sampling.noise import draw_noise
 
 START, K, ITERATIONS = Address(0), 3, 24
 AMAGO = {"memory": "transformer", "critic": "two-hot", "critics": 3, "other_discounts": (0.5, 0.9)}

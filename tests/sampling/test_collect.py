@@ -15,7 +15,8 @@ from metarl.core.advantages import make_batch
 from metarl.core.types import Action, Rollout
 from metarl.runtime.errors import EnvironmentBroke, InputError, NonFiniteError
 from metarl.runtime.randomness import Address, Purpose
-from metarl.sampling.collect import collect, torch_threads
+from metarl.runtime.threads import torch_threads
+from metarl.sampling.collect import collect
 
 HORIZON, LANES = 4, 4
 LINE = Box(-np.inf, np.inf, (1,), np.float64)

@@ -17,7 +17,7 @@ from metarl.runtime import interruption
 from metarl.runtime.errors import EnvironmentBroke, InputError
 from metarl.runtime.interruption import Interrupted, interruptible_at_points
 from metarl.runtime.randomness import Address
-from metarl.sampling.collect import torch_threads
+from metarl.runtime.threads import torch_threads
 from metarl.sampling.groups import Divisions, collect_in_groups, first_tasks
 from metarl.training.loop import train_iteration
 from metarl.training.ranks import ways_to_group
