@@ -1,6 +1,9 @@
 """What there is to know of the registered environments: for `metarl list` and `docs/environments.md` alike."""
 
+import json
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 
 from gymnasium.spaces import Box, Discrete
 
@@ -24,12 +27,28 @@ def facts(name: str) -> dict[str, str]:
         "terminates": summary.termination,
         "control": f"{1 / seconds:.3g} Hz" if seconds else "–",
         "steps": str(env.horizon),
+        "knowing the task": _worth(name),
         "observation": str(env.observation_size),
         "action": action,
         "training tasks": _laws(env, "train"),
         "test tasks": _laws(env, "test") or "as in training",
         "outside": _laws(env, "outside") or "–",
     }
+
+
+@cache
+def levels() -> dict[str, dict[str, float]]:
+    """Mean returns of an episode by environment, as far as they are known: of `random` actions, of a policy that is
+    `untold` the task, and of one that is `told`; trained alike (the suite `reference`, written by
+    `scripts/show_results.py`).
+    """
+    known: dict[str, dict[str, float]] = json.loads(Path(__file__).with_name("worth.json").read_text())
+    return known
+
+
+def _worth(name: str) -> str:
+    known = levels().get(name)
+    return f"{known['untold']:g} → {known['told']:g}" if known else "–"
 
 
 def variants(name: str) -> Iterator[tuple[str, str, Variant]]:

@@ -16,7 +16,7 @@ from metarl.fewshot import SOURCES
 from metarl.output import Output
 from metarl.runs.presets import PRESETS
 
-FACTS = ("a step pays", "terminates", "control", "steps")
+FACTS = ("a step pays", "terminates", "control", "steps", "knowing the task")
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,9 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
 BEGIN, END = "<!-- results: scripts/show_results.py -->\n", "<!-- end of results -->\n"
 GRADIENT, MEMORY, SINUSOID, OMNIGLOT = (f"reproduce-{what}" for what in ("gradient", "memory", "sinusoid", "omniglot"))
+REFERENCE = "reference"
+WORTH = ROOT / "envs" / "worth.json"  # what `metarl list envs` shows of it
+ADAPTING = ("maml-trpo", "promp", "rl2", "varibad", "pearl", "recurrent")
 PANELS = {
     "point-nav-maml/maml-trpo": "point-nav · MAML-TRPO",
     "half-cheetah-dir/maml-trpo": "half-cheetah-dir · MAML-TRPO",
@@ -194,10 +197,58 @@ def few_shot() -> str:
     return f"{waves}\n{letters}"
 
 
+def first_and_last(entry: Entry | None) -> str:
+    """Mean over seeds of the first and the last round of an evaluation."""
+    curves = [evaluated(result) for result in each_seed(entry)] if entry else []
+    return " → ".join(f"{np.mean([curve[k] for curve in curves]):.1f}" for k in (0, -1)) if curves else "–"
+
+
+def by_environment() -> dict[str, dict[str, Entry]]:
+    """The methods of the reference suite that are stored, by environment."""
+    found: dict[str, dict[str, Entry]] = {}
+    for entry in entries(REFERENCE).values():
+        found.setdefault(entry["environment"], {})[entry["algorithm"]] = entry
+    return found
+
+
+def worth() -> dict[str, dict[str, float]]:
+    """Of each environment what random actions earn, a policy that is told nothing, and one that is told the task."""
+    known = {}
+    for environment, methods in by_environment().items():
+        if {"multitask", "oracle"} <= methods.keys():
+            untold, told = (methods[name] for name in ("multitask", "oracle"))
+            level = each_seed(untold)[0]["evaluations"][0].get("random")
+            means = {
+                who: float(np.mean([evaluated(result)[0] for result in each_seed(entry)]))
+                for who, entry in (("untold", untold), ("told", told))
+            }
+            known[environment] = ({"random": level} if level is not None else {}) | {
+                who: round(value, 1) for who, value in means.items()
+            }
+    return known
+
+
+def reference() -> str:
+    """One row an environment: its levels, and what each method that adapts earns in its first and its last episode."""
+    levels = worth()
+
+    def row(environment: str, methods: dict[str, Entry]) -> list[str]:
+        known = levels.get(environment, {})
+        shown = (f"{known[name]:.1f}" if name in known else "–" for name in ("random", "untold", "told"))
+        seeds = {len(entry["seeds"]) for entry in methods.values()}
+        hours = sum(result["minutes"] for entry in methods.values() for result in each_seed(entry)) / 60
+        facts = (" to ".join(dict.fromkeys(str(count) for count in (min(seeds), max(seeds)))), f"{hours:.1f}")
+        return [f"`{environment}`", *shown, *(first_and_last(methods.get(name)) for name in ADAPTING), *facts]
+
+    header = ("environment", "random", "told nothing", "told the task", *(f"`{name}`" for name in ADAPTING))
+    return table((*header, "seeds", "hours"), (row(*item) for item in by_environment().items()))
+
+
 DOCUMENTS: dict[str, Callable[[], str]] = {
     "README.md": claims,
     "docs/algorithms.md": algorithms,
     "docs/fewshot.md": few_shot,
+    "docs/results.md": reference,
 }
 
 
@@ -263,6 +314,11 @@ def main(options: Options) -> int:
             wrong += [f"{name} is not current: run scripts/show_results.py"] if text != current else []
         else:
             (ROOT / name).write_text(current)
+    values = json.dumps(worth(), indent=1) + "\n"
+    if not options.check:
+        WORTH.write_text(values)
+    elif WORTH.read_text() != values:
+        wrong += ["envs/worth.json is not current: run scripts/show_results.py"]
     if not options.check:
         draw_claims()
         for environment in SIDE_BY_SIDE:

@@ -91,6 +91,7 @@ def _evaluation(record: dict[str, Any], shots: int | None) -> dict[str, Any]:
     facts = {"tasks": record.get("tasks"), "shots": shots, "deterministic": record.get("deterministic")}
     facts["split"] = None if record.get("split") == "test" else record.get("split")
     kept: dict[str, Any] = {name: value for name, value in facts.items() if value}
+    kept |= {level: _rounded(record[level]) for level in ("random", "informed") if record.get(level) is not None}
     for name in CURVES:
         key = "returns" if name == "return" else name
         if key in record:

@@ -93,6 +93,31 @@ def test_the_documents_tables_are_current_and_every_file_is_a_suites(
     assert "README.md is not current" in said and "maml-trpo.json is no suite's entry" in said
 
 
+def test_the_reference_table_is_of_first_and_last_episodes_and_levels(
+    shown: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stored(algorithm: str, *seeds: list[float]) -> dict[str, Any]:
+        results = {
+            str(seed): {"minutes": 30, "evaluations": [{"random": 1.0, "return": {"mean": curve}}]}
+            for seed, curve in enumerate(seeds)
+        }
+        return {"environment": "bandit", "algorithm": algorithm, "seeds": results}
+
+    methods = {
+        "bandit/multitask": stored("multitask", [2.0, 9.0], [3.0, 9.0]),
+        "bandit/oracle": stored("oracle", [8.0, 8.0]),
+        "bandit/rl2": stored("rl2", [2.0, 5.0, 6.0], [3.0, 5.0, 7.0]),
+    }
+    monkeypatch.setattr(shown, "entries", lambda suite: methods)
+    # by hand: told nothing (2 + 3) / 2, its first episode; rl2 2.5 in its first and (6 + 7) / 2 in its last; 5 runs of
+    # half an hour
+    assert shown.worth() == {"bandit": {"random": 1.0, "untold": 2.5, "told": 8.0}}
+    row = shown.reference().splitlines()[2]
+    assert row == "| `bandit` | 1.0 | 2.5 | 8.0 | – | – | 2.5 → 6.5 | – | – | – | 1 to 2 | 2.5 |"
+    del methods["bandit/oracle"]
+    assert shown.worth() == {} and shown.reference().splitlines()[2].startswith("| `bandit` | – | – | – |")
+
+
 def test_what_is_said_to_hold_does(shown: ModuleType) -> None:
     claimed = [each for suite in shown.suites() for each in shown.entries(suite).values() if "claim" in each]
     assert len(claimed) > 10

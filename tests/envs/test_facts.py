@@ -93,6 +93,11 @@ def test_control_rates_are_steps_in_a_second() -> None:
     assert rates == {"half-cheetah-vel": "20 Hz", "humanoid-dir": "66.7 Hz", "walker-dir": "62.5 Hz", "bandit": "–"}
 
 
+def test_what_knowing_the_task_is_worth_is_said_where_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("envs.facts.levels", lambda: {"bandit": {"random": 5.0, "untold": 5.25, "told": 7.5}})
+    assert facts("bandit")["knowing the task"] == "5.25 → 7.5" and facts("point-nav")["knowing the task"] == "–"
+
+
 def test_facts_are_those_of_the_default_variant() -> None:
     point, bandit = facts("point-nav"), facts("bandit")
     assert (point["steps"], point["observation"], point["action"], bandit["action"]) == (
