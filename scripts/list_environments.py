@@ -22,11 +22,12 @@ Written by `scripts/list_environments.py` from the registry, as is what `metarl 
 said, a row is the default variant. An observation is a vector of float64.
 
 In what a step pays, v is the velocity (m/s; along x, where nothing is said), a the controls in ±1 (the humanoid's in
-±0.4), f the contact forces, p the place and d its distance to the goal, before and after (′) the step; other words are
-the task's parameters. *Knowing the task* is what an episode earns by a policy that is trained without being told the
-task, and by one that is told it, both by trust regions and the same steps ([results](results.md)). Of a quadruped, v* and ω* are the commanded velocities, v and ω its trunk's, Δa is the change of
-the action, g the direction of gravity in the trunk's axes, and τ are the torques. An episode terminates where the table
-says so; its last step, and broken physics, truncate it.
+±0.4), f the contact forces, p the place and d its distance to the goal, before and after (′) the step; other words
+are the task's parameters. *Knowing the task* is what an episode earns by a policy that is trained without being told
+the task, and by one that is told it, both by trust regions and the same steps ([results](results.md)). Of a
+quadruped, v* and ω* are the commanded velocities, v and ω its trunk's, Δa is the change of the action, g the
+direction of gravity in the trunk's axes, and τ are the torques. An episode terminates where the table says so; its
+last step, and broken physics, truncate it.
 """
 TASKS = """
 ## Tasks
