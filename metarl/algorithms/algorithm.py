@@ -13,7 +13,7 @@ from gymnasium.spaces import Box
 
 from metarl.core.types import Metrics, State, Trial
 from metarl.runtime.randomness import Address
-from metarl.sampling.collect import Agent
+from metarl.sampling.collect import Acting, Agent, Memory
 
 
 class Traits(NamedTuple):
@@ -37,6 +37,8 @@ class Traits(NamedTuple):
     remembers_steps: bool = False
     """Its memory moves with every step of an episode, lane by lane, and is of no use to other lanes, though it learns
     from rounds of many."""
+    estimates_task: bool = False
+    """What it believes (`Believing`) is the task's parameters themselves, in the order of their names."""
     replay: int = 0
     """Transitions that its state keeps room for."""
     learns_from_histories: bool = False
@@ -44,6 +46,15 @@ class Traits(NamedTuple):
     also has what `in_context.InContext` has: `require`, and the options of `InContextConfig`."""
     learns: bool = True
     """Its updates change what it knows; without, it is as good untrained."""
+
+
+@runtime_checkable
+class Believing(Protocol):
+    """What an agent has besides that can say what it holds true of its task."""
+
+    def belief(self, acting: Acting, memory: Memory) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and variance of each lane's latent, `[N, E, Z]` both; a variance of 0 where it does not say how sure it
+        is."""
 
 
 class Spaces(NamedTuple):

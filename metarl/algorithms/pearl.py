@@ -141,6 +141,10 @@ class PEARL:
         require_finite("posterior", {"mean": belief.mean, "variance": belief.variance})
         return sampled(memory._replace(belief=belief, round_=memory.round_ + 1))
 
+    def belief(self, acting: Params, memory: TaskBelief) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and variance of what each lane believes now, `[N, E, Z]` both."""
+        return memory.belief.mean, memory.belief.variance
+
     def evidence(self, encoder: Params, steps: Rollout) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and variance of every transition's Gaussian, `[..., Z]` both."""
         parts = [steps.observation, self.learning_box.unit(steps.action), steps.reward.unsqueeze(-1)]

@@ -15,7 +15,7 @@ a student's step.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -46,6 +46,13 @@ from metarl.runtime.devices import CPU, read_back
 from metarl.runtime.randomness import Address
 
 
+class StudentMemory(NamedTuple):
+    """What a student carries through an episode."""
+
+    met: RecurrentMemory
+    encoding: torch.Tensor  # [N, E, Z], what it last said
+
+
 class RMA:
     """A teacher that is told the task's encoding, and the student that acts without.
 
@@ -66,14 +73,14 @@ class RMA:
     def __init__(self, config: Any, spaces: Spaces, device: torch.device) -> None:
         self.config, self.device = config, device
         self.observation_size, (parameters,) = size_of_observation(spaces.observation), spaces.task.shape
-        self.encoder, encoding_size = self.encoder_of(parameters)
-        seen = Box(-np.inf, np.inf, (self.observation_size + encoding_size,))
+        self.encoder, self.encoding_size = self.encoder_of(parameters)
+        seen = Box(-np.inf, np.inf, (self.observation_size + self.encoding_size,))
         self.actor, self.critic = actor_and_critic(config, seen, spaces.action)
         self.action_size = size_of_action(spaces.action)
         self.previous_size = self.action_size + 1
         inputs = self.observation_size + self.previous_size
         self.core = make_core(config.memory, inputs, config.embedding_size, config.memory_size)
-        self.head = Linear(config.memory_size, encoding_size)
+        self.head = Linear(config.memory_size, self.encoding_size)
 
     def encoder_of(self, parameters: int) -> tuple[nn.Module, int]:
         """What makes z of P parameters, and its size."""
@@ -99,35 +106,41 @@ class RMA:
         student = {part: part_of(state["student"], part, CPU) for part in ("core", "head")}
         return {"actor": for_acting(part_of(state["policy"], "actor")), **student, **taught}
 
-    def begin(self, acting: Parts, addresses: Sequence[Address], lanes_per_task: int) -> RecurrentMemory:
+    def begin(self, acting: Parts, addresses: Sequence[Address], lanes_per_task: int) -> StudentMemory:
         """Nothing remembered."""
-        return nothing_met(self.core, len(addresses) * lanes_per_task, self.previous_size)
+        met = nothing_met(self.core, len(addresses) * lanes_per_task, self.previous_size)
+        return StudentMemory(met, torch.zeros(len(addresses), lanes_per_task, self.encoding_size))
 
     def act(
-        self, acting: Parts, memory: RecurrentMemory, observation: torch.Tensor, live: torch.Tensor, noise: torch.Tensor
-    ) -> tuple[Action, RecurrentMemory]:
+        self, acting: Parts, memory: StudentMemory, observation: torch.Tensor, live: torch.Tensor, noise: torch.Tensor
+    ) -> tuple[Action, StudentMemory]:
         """Sample from the policy at observation `[N, E, O]`, of the student's z; or at `[N, E, O + P]` of the
         teacher's, as long as it acts."""
         observation, task = self.split(observation)
         if "encoder" in acting and task.shape[-1]:
             encoding = apply(self.encoder, acting["encoder"], task)
         else:
-            inputs = torch.cat([observation.flatten(0, 1), memory.previous], dim=1)  # [B, X]
-            said, hidden = step(self.core, acting["core"], inputs, memory.hidden, live.flatten())
-            memory = memory._replace(hidden=hidden)
+            inputs = torch.cat([observation.flatten(0, 1), memory.met.previous], dim=1)  # [B, X]
+            said, hidden = step(self.core, acting["core"], inputs, memory.met.hidden, live.flatten())
             encoding = apply(self.head, acting["head"], said).unflatten(0, observation.shape[:2])
+            memory = StudentMemory(memory.met._replace(hidden=hidden), encoding)
         distribution = apply(self.actor, acting["actor"], torch.cat([observation, encoding], dim=-1))
         action = distribution.sample(noise)
         return Action(action, distribution.log_probability(action)), memory
 
-    def observe(self, acting: Parts, memory: RecurrentMemory, transition: Transition) -> RecurrentMemory:
+    def observe(self, acting: Parts, memory: StudentMemory, transition: Transition) -> StudentMemory:
         """Remember what was done, in the lanes that did it."""
         done = action_as_input(transition.action, self.action_size).flatten(0, 1)
-        return memory.after(done, transition.mask.flatten())
+        return memory._replace(met=memory.met.after(done, transition.mask.flatten()))
 
-    def adapt(self, state: State, memory: RecurrentMemory, rollout: Rollout) -> RecurrentMemory:
+    def adapt(self, state: State, memory: StudentMemory, rollout: Rollout) -> StudentMemory:
         """The next episode begins with nothing remembered."""
-        return nothing_met(self.core, len(memory.previous), self.previous_size)
+        met = nothing_met(self.core, len(memory.met.previous), self.previous_size)
+        return StudentMemory(met, torch.zeros_like(memory.encoding))
+
+    def belief(self, acting: Parts, memory: StudentMemory) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the student last said, `[N, E, Z]`; it does not say how sure it is."""
+        return memory.encoding, torch.zeros_like(memory.encoding)
 
     def update(self, state: State, trial: Trial, address: Address) -> tuple[State, Metrics]:
         """Epochs of minibatches of steps for the teacher, while it acts; then of whole episodes for the student.
@@ -208,6 +221,11 @@ class SystemID(RMA):
     """The policy reads the task's parameters, and the student estimates them."""
 
     Config = SystemIDConfig
+
+    @classmethod
+    def traits(cls, config: Any) -> Traits:
+        """As of its kin; and what it says are the parameters."""
+        return super().traits(config)._replace(estimates_task=True)
 
     def encoder_of(self, parameters: int) -> tuple[nn.Module, int]:
         """The parameters stand for themselves."""

@@ -25,6 +25,7 @@ from envs.contract.base import TaskEnv
 from envs.engine.rendering import SIZE
 from metarl.deployment.adapt import AdaptedPolicy, AdaptivePolicy, load
 from metarl.deployment.meeting import check_meeting
+from metarl.evaluation.beliefs import believed, changed_by_now, with_beliefs
 from metarl.evaluation.charts import write_image
 from metarl.evaluation.files import FILM, charts_folder, guest
 from metarl.evaluation.identity import identity_of, places_of
@@ -210,7 +211,7 @@ def film(policy: AdaptivePolicy, adapted: list[AdaptedPolicy], start: Address, s
 
 def played(env: Any, adapted: AdaptedPolicy, start: Address, shown: Excerpt, words: str) -> "Iterator[np.ndarray]":
     """Pictures of an episode: of its first step, every so many, and its last."""
-    path = []
+    path: list[np.ndarray] = []
     env.picture_size = shown.size  # which robots draw in; other pictures are scaled
     for step, (total, ended) in enumerate(returns_so_far(env, adapted, start)):
         paths = {}
@@ -219,7 +220,10 @@ def played(env: Any, adapted: AdaptedPolicy, start: Address, shown: Excerpt, wor
             paths = {"paths": {"": np.array(path)}}
         last = ended or step == shown.steps
         if step % shown.stride == 0 or last:
-            yield captioned(fitted(env.render_lane(0, **paths), shown.size), f"{words}: return {total:.1f}")
+            picture = fitted(env.render_lane(0, **paths), shown.size)
+            yield captioned(
+                with_beliefs(picture, believed(adapted, env)), f"{words}: return {total:.1f}{changed_by_now(env)}"
+            )
         if last:
             return
 
