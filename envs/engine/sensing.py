@@ -29,8 +29,7 @@ def sensor(lanes: Lanes, name: str) -> np.ndarray:
         if not known:
             raise InputError(f"the model has no sensor '{name}', nor any — {add}")
         require_known("unknown sensor", [name], known)
-    address, size = model.sensor_adr[known[name][0]], model.sensor_dim[known[name][0]]
-    return lanes.bind("sensordata")[:, address : address + size]
+    return lanes.sensor(known[name][0])
 
 
 class Frame:

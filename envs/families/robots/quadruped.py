@@ -110,7 +110,6 @@ def quadruped(options: Any, **others: Any) -> dict[str, Any]:
         "frame_skip": 5,
         "controls": "around-home",
         "control_reach": options.reach,
-        "fields": ("actuator_force",),
         "task_distribution": TaskDistribution({**command, "turn": Uniform(-0.3 * most, 0.3 * most)}),
     } | others
 
@@ -128,8 +127,9 @@ def commanded(env: MujocoTasks) -> np.ndarray:
 
 
 def feel(env: MujocoTasks) -> None:
-    """For how long each foot has been in the air (s)."""
+    """For how long each foot has been in the air (s), and the torques that acted last (N m)."""
     env.airborne = env.lane_state(len(FEET))  # type: ignore[attr-defined]
+    env.torques = env.batch.as_it_acted("actuator_force")  # type: ignore[attr-defined]
 
 
 def stride(env: MujocoTasks) -> np.ndarray:
@@ -171,7 +171,7 @@ def track(env: MujocoTasks, controls: np.ndarray) -> tuple[np.ndarray, dict[str,
     earned = np.exp(-(error**2) / WIDTH) + 0.5 * np.exp(-(turning**2) / WIDTH) + options.alive
     cost = options.vertical_cost * velocity[:, 2] ** 2 + options.tilt_cost * np.square(up[:, :2]).sum(axis=1)
     cost += options.rate_cost * np.square(env.action - env.action_before).sum(axis=1)
-    cost += options.torque_cost * np.square(env.fields["actuator_force"]).sum(axis=1)
+    cost += options.torque_cost * np.square(env.torques).sum(axis=1)
     earned += options.air_time * stride(env)
     return earned - cost, {"tracking_error": error, "turning_error": np.abs(turning), "fell": fallen(env).astype(float)}
 

@@ -85,6 +85,22 @@ def test_nothing_is_computed_that_is_not_bound(pendulum: mujoco.MjModel) -> None
         assert lanes.stage == getattr(mujoco.mjtStage, f"mjSTAGE_{stage}").value
 
 
+def test_forces_as_they_acted_are_those_of_the_last_physics_step(pendulum: mujoco.MjModel) -> None:
+    lanes, alone = Lanes(pendulum, 2, 1), mujoco.MjData(pendulum)
+    acted, bias = lanes.as_it_acted("actuator_force"), lanes.as_it_acted("qfrc_bias")
+    lanes.bind("sensordata")
+    assert lanes.stage == mujoco.mjtStage.mjSTAGE_VEL.value
+    for control in (0.2, -1.0):
+        lanes.ctrl, alone.ctrl[:] = control, control
+        lanes.step(None, 3)
+        for _ in range(3):
+            mujoco.mj_step(pendulum, alone)
+        np.testing.assert_array_equal(acted, [alone.actuator_force] * 2)
+        np.testing.assert_array_equal(acted, np.full((2, 1), control))
+        np.testing.assert_array_equal(bias, [alone.qfrc_bias] * 2)
+    assert not acted.flags.writeable
+
+
 def test_binding_changes_no_bit_of_the_motion(pendulum: mujoco.MjModel) -> None:
     plain, looking = Pendulum(pendulum, ()), Pendulum(pendulum, ("site_xpos", "sensordata"))
     looking.batch.bind("qacc")
