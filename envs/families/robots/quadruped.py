@@ -165,13 +165,14 @@ def fallen(env: MujocoTasks) -> np.ndarray:
 def track(env: MujocoTasks, controls: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """The reward, and by name the tracking error (m/s) and whether it fell."""
     options, trunk, told = env.config, env.body("base"), commanded(env)
+    torques: np.ndarray = env.torques  # type: ignore[attr-defined]
     velocity, up = trunk.local_velocity, trunk.rotation[:, 2]  # the ground is level: minus gravity's direction
     error = np.linalg.norm(velocity[:, :2] - told[:, :2], axis=1)
     turning = env.qvel[:, 5] - told[:, 2]  # of a free joint, in the trunk's own axes
     earned = np.exp(-(error**2) / WIDTH) + 0.5 * np.exp(-(turning**2) / WIDTH) + options.alive
     cost = options.vertical_cost * velocity[:, 2] ** 2 + options.tilt_cost * np.square(up[:, :2]).sum(axis=1)
     cost += options.rate_cost * np.square(env.action - env.action_before).sum(axis=1)
-    cost += options.torque_cost * np.square(env.torques).sum(axis=1)
+    cost += options.torque_cost * np.square(torques).sum(axis=1)
     earned += options.air_time * stride(env)
     return earned - cost, {"tracking_error": error, "turning_error": np.abs(turning), "fell": fallen(env).astype(float)}
 
