@@ -100,10 +100,10 @@ def render_run(
         small = {name: value[0].ravel() for name, value in env.tasks.items() if value[0].size <= 4}
         values = [f"{name} {' '.join(f'{number:.2f}' for number in value)}" for name, value in small.items()]
         config = policy.setup.config
-        title = f"{config.environment}, {config.algorithm}, task {task + 1} of {tasks}: {', '.join(values)}"
+        title = f"{config.environment}, {config.algorithm}, task {task + 1} of {tasks}"
         start = Address(seed).at(Purpose.EVALUATION).at(Purpose.RESET, task)
         for picture in draw_map(policy, adapted, start) if is_map else film(policy, adapted, start, shown):
-            yield captioned(picture, title)
+            yield captioned(captioned(picture, ", ".join(values)), title)
 
     each = 1 if is_map else 1 + math.ceil(shown.steps / stride)  # pictures of a task, at most
     with interruptible_at_points(), ProgressLine(console, "drawing", "picture", tasks * each) as progress:
@@ -270,7 +270,7 @@ def when(adaptations: int, episodes: int) -> str:
 
 
 def captioned(picture: np.ndarray, text: str) -> np.ndarray:
-    """The picture below a line of text that is cut or shrunk to its width, uint8 [H + CAPTION, W, 3]."""
+    """The picture below a line of text that is shrunk to its width, or cut, uint8 [H + CAPTION, W, 3]."""
     height, width, _ = picture.shape
     canvas = Image.new("RGB", (width, height + CAPTION), "white")
     canvas.paste(Image.fromarray(picture), (0, CAPTION))
@@ -278,6 +278,8 @@ def captioned(picture: np.ndarray, text: str) -> np.ndarray:
     size = FONT_SIZE
     while size > 8 and draw.textlength(text, ImageFont.load_default(size)) > width - 16:
         size -= 1
+    while draw.textlength(text, ImageFont.load_default(size)) > width - 16:
+        text = text[:-2] + "…"
     draw.text((width / 2, CAPTION / 2), text, "black", ImageFont.load_default(size), anchor="mm")
     return np.asarray(canvas)
 

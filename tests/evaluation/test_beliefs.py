@@ -99,4 +99,4 @@ def test_a_film_shows_them_and_says_what_has_changed(
     assert len(said) == 5 and "now" not in said[0] and ", ice now 0." in said[-1]
     frames = iio.imread("film.gif")
     rows = len(believed(load("run").practise(0, 0)[0], load("run").setup.env))
-    assert frames.shape[1:3] == (120 + 2 * CAPTION + min(12, rows) * ROW, 160) and rows >= 3
+    assert frames.shape[1:3] == (120 + 3 * CAPTION + min(12, rows) * ROW, 160) and rows >= 3

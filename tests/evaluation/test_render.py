@@ -19,7 +19,7 @@ from metarl.evaluation.render import CAPTION, captioned, encode, render_run, ret
 from metarl.runtime.randomness import Address, Purpose
 
 SIZE, HORIZON = 480, 5
-HEIGHT = SIZE + 2 * CAPTION
+HEIGHT = SIZE + 3 * CAPTION
 
 
 @pytest.fixture
@@ -45,9 +45,9 @@ def test_a_video_shows_every_step_of_every_task_before_beside_after(
     film = iio.imread("film.mp4", plugin="pyav")
     assert film.shape == (2 * (HORIZON + 1), HEIGHT, 2 * SIZE, 3)
     assert (film[0] != film[-1]).any()
-    assert len(drawn) == 3 * len(film)
+    assert len(drawn) == 4 * len(film)
     assert drawn[:2] == ["before adaptation: return 0.0", "after 3 episodes: return 0.0"]
-    assert drawn[2].startswith("point-nav, maml-vpg, task 1 of 2: goal ")
+    assert drawn[2].startswith("goal ") and drawn[3] == "point-nav, maml-vpg, task 1 of 2"
 
 
 def test_the_returns_on_screen_are_those_of_the_paths(run: Path, drawn: list[str], tmp_path: Path) -> None:
@@ -94,9 +94,9 @@ def test_a_map_of_the_plane_has_the_paths_of_every_round(metarl: Command, run: P
     assert metarl("render", "run", "--out", "one.png", "--tasks", "2", "--adaptations", "0").code == 0
     assert metarl("render", "run", "--out", "three.png", "--tasks", "2", "--adaptations", "2").code == 0
     one, three = iio.imread("one.png"), iio.imread("three.png")
-    assert one.shape == three.shape == (SIZE + CAPTION, 2 * SIZE, 3)
+    assert one.shape == three.shape == (SIZE + 2 * CAPTION, 2 * SIZE, 3)
     assert (one != three).any()
-    assert len(drawn) == 4
+    assert len(drawn) == 8
 
 
 def test_a_caption_fits_its_picture() -> None:
@@ -139,7 +139,7 @@ def test_a_film_shows_as_much_as_is_asked_for(metarl: Command, run: Path) -> Non
     # Five steps of 0.1 s are pictures 0, 2, 4 and the last one at 5 a second; time runs as it does there.
     asked = ["--tasks", "1", "--adaptations", "1", "--size", "200", "100", "--fps", "5"]
     assert metarl("render", "run", "--out", "few.mp4", *asked).code == 0
-    assert iio.imread("few.mp4", plugin="pyav").shape == (4, 100 + 2 * CAPTION, 400, 3)
+    assert iio.imread("few.mp4", plugin="pyav").shape == (4, 100 + 3 * CAPTION, 400, 3)
     assert iio.immeta("few.mp4", plugin="pyav")["fps"] == 5
     assert metarl("render", "run", "--out", "short.mp4", *asked, "--steps", "2").code == 0
     assert len(iio.imread("short.mp4", plugin="pyav")) == 2
