@@ -200,7 +200,7 @@ def film(policy: AdaptivePolicy, adapted: list[AdaptedPolicy], start: Address, s
     waits at its end."""
     policy.beside.set_tasks(policy.setup.env.tasks)
     sides = [
-        played(env, adapted[k], start, shown, when(k, policy.episodes))
+        played(env, adapted[k], start, shown, f"{when(k, policy.episodes)}: " * (len(adapted) > 1))
         for k, env in {0: policy.setup.env, len(adapted) - 1: policy.beside}.items()
     ]
     panels: list[Any] = [None] * len(sides)
@@ -209,7 +209,7 @@ def film(policy: AdaptivePolicy, adapted: list[AdaptedPolicy], start: Address, s
         yield np.concatenate(panels, axis=1)
 
 
-def played(env: Any, adapted: AdaptedPolicy, start: Address, shown: Excerpt, words: str) -> "Iterator[np.ndarray]":
+def played(env: Any, adapted: AdaptedPolicy, start: Address, shown: Excerpt, side: str) -> "Iterator[np.ndarray]":
     """Pictures of an episode: of its first step, every so many, and its last."""
     path: list[np.ndarray] = []
     env.picture_size = shown.size  # which robots draw in; other pictures are scaled
@@ -221,9 +221,8 @@ def played(env: Any, adapted: AdaptedPolicy, start: Address, shown: Excerpt, wor
         last = ended or step == shown.steps
         if step % shown.stride == 0 or last:
             picture = fitted(env.render_lane(0, **paths), shown.size)
-            yield captioned(
-                with_beliefs(picture, believed(adapted, env)), f"{words}: return {total:.1f}{changed_by_now(env)}"
-            )
+            words = f"{side}return {total:.1f}{changed_by_now(env)}"
+            yield captioned(with_beliefs(picture, believed(adapted, env)), words)
         if last:
             return
 

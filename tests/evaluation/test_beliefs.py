@@ -94,7 +94,7 @@ def test_a_film_shows_them_and_says_what_has_changed(
     monkeypatch.setattr(render, "captioned", lambda picture, text: texts.append(text) or captioned(picture, text))
     words = ("--tasks", "1", "--adaptations", "0", "--size", "160", "120", "--steps", "4")
     assert metarl("render", "run", "--out", "film.gif", *words).code == 0
-    said = [text for text in texts if text.startswith("before adaptation")]
+    said = [text for text in texts if text.startswith("return ")]
     # ice comes between a fifth and three fifths of 6 steps, and is a tenth or so of what the ground was
     assert len(said) == 5 and "now" not in said[0] and ", ice now 0." in said[-1]
     frames = iio.imread("film.gif")
