@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
 BEGIN, END = "<!-- results: scripts/show_results.py -->\n", "<!-- end of results -->\n"
 GRADIENT, MEMORY, SINUSOID, OMNIGLOT = (f"reproduce-{what}" for what in ("gradient", "memory", "sinusoid", "omniglot"))
-REFERENCE = "reference"
+REFERENCE, ROBOTS = "reference", "robots"
 WORTH = ROOT / "envs" / "worth.json"  # what `metarl list envs` shows of it
 ADAPTING = ("maml-trpo", "promp", "rl2", "varibad", "pearl", "recurrent")
 PANELS = {
@@ -58,6 +58,8 @@ def suites() -> list[str]:
 def table(header: Sequence[str], rows: Iterator[Sequence[object]]) -> str:
     """In Markdown."""
     lines = [header, ["---"] * len(header), *rows]
+    if len(lines) == 2:
+        return "Nothing has run yet.\n"
     return "".join(
         f"|{'|'.join(f' {cell} ' if line is not lines[1] else str(cell) for cell in line)}|\n" for line in lines
     )
@@ -244,11 +246,35 @@ def reference() -> str:
     return table((*header, "seeds", "hours"), (row(*item) for item in by_environment().items()))
 
 
+def of_robots() -> str:
+    """What methods reach on robots within the range of training and beyond: a row for each method."""
+
+    def figures(entry: Entry, number: int) -> list[str]:
+        seeds = [result["evaluations"][number] for result in each_seed(entry) if number < len(result["evaluations"])]
+        said = [seed.get("diagnostics", {}) for seed in seeds]
+        columns = [[seed["return"]["mean"][-1] for seed in seeds]]
+        columns += [[each[name][-1] for each in said if name in each] for name in ("tracking_error", "fell")]
+        shown = ((values, form) for values, form in zip(columns, (".0f", ".2f", ".0%"), strict=True))
+        return ["–" if not values else f"{np.mean(values):{form}}" for values, form in shown]
+
+    def row(entry: Entry) -> list[str]:
+        returns = mean_and_interval([result["evaluations"][0]["return"]["mean"][-1] for result in each_seed(entry)])
+        within, beyond = figures(entry, 0), figures(entry, 1)
+        facts = (str(len(entry["seeds"])), str(round(np.mean([result["minutes"] for result in each_seed(entry)]))))
+        name = (f"`{entry['environment']}`", f"`{entry['algorithm']}`")
+        return [*name, returns, *within[1:], *beyond, *facts]
+
+    within, beyond = ("return", "tracking error (m/s)", "fell"), ("return beyond", "error", "fell")
+    header = ("robot", "method", *within, *beyond, "seeds", "minutes")
+    return table(header, (row(entry) for entry in entries(ROBOTS).values()))
+
+
 DOCUMENTS: dict[str, Callable[[], str]] = {
     "README.md": claims,
     "docs/algorithms.md": algorithms,
     "docs/fewshot.md": few_shot,
     "docs/results.md": reference,
+    "docs/robots.md": of_robots,
 }
 
 

@@ -118,6 +118,22 @@ def test_the_reference_table_is_of_first_and_last_episodes_and_levels(
     assert shown.worth() == {} and shown.reference().splitlines()[2].startswith("| `bandit` | – | – | – |")
 
 
+def test_the_robots_table_is_of_last_episodes_within_the_range_and_beyond(
+    shown: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def evaluation(last: float, **said: float) -> dict[str, Any]:
+        return {"return": {"mean": [0.0, last]}, "diagnostics": {name: [9.0, value] for name, value in said.items()}}
+
+    within, beyond = evaluation(300.0, tracking_error=0.1, fell=0.07), evaluation(200.0, fell=0.5)
+    seeds = {"0": {"minutes": 20.2, "evaluations": [within, beyond]}}
+    stored = {"go2/rma": {"environment": "go2", "algorithm": "rma", "seeds": seeds}}
+    monkeypatch.setattr(shown, "entries", lambda suite: stored)
+    row = shown.of_robots().splitlines()[2]
+    assert row == "| `go2` | `rma` | 300.0 | 0.10 | 7% | 200 | – | 50% | 1 | 20 |"
+    stored.clear()
+    assert shown.of_robots() == "Nothing has run yet.\n"
+
+
 def test_what_is_said_to_hold_does(shown: ModuleType) -> None:
     claimed = [each for suite in shown.suites() for each in shown.entries(suite).values() if "claim" in each]
     assert len(claimed) > 10
