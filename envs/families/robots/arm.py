@@ -6,8 +6,8 @@
 It is told the place. Letters: E lanes per task; num_envs lanes.
 
 ArmReach acts by angles of its joints, ArmPush by the velocity of the tip over the table, as benchmarks of pushing do
-(Gymnasium-Robotics, ManiSkill). By angles nothing is learned there: actions that differ from home by 0.12 rad throw the
-tip 4 cm up and down beside a box of 6 cm, which it touches in 7 of 1000 steps, and more often knocks away than on.
+(Gymnasium-Robotics, ManiSkill). By angles nothing was learned there: random ones that deviate by 0.12 rad throw the tip
+4 cm up and down beside a box of 6 cm, which it touches in 7 of 1000 steps and leaves further from its place.
 """
 
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ import numpy as np
 
 from envs.contract.config import FamilyConfig, option
 from envs.contract.definition import states
+from envs.contract.errors import InputError
 from envs.contract.sources import OURS, Source, Variant, after
 from envs.contract.tasks import TaskDistribution, Uniform, check_numbers
 from envs.engine.dynamics import Scale, Set, Shift
@@ -33,6 +34,8 @@ HALF = 0.03  # of a side of the box (m)
 AT = (0.6, 0.0, HALF)  # where the box starts
 BEHIND = HALF + 0.015  # from its middle, of the tip that pushes it
 START, HEIGHT = np.array([0.5, 0.0]), 0.035  # of the tip that pushes: where it starts, and how high it stays (m)
+SIDEWAYS = 0.25  # how far to either side the tip goes (m)
+FAR = 0.88  # along x, where the arm still reaches as far to the side (m)
 NEAR = 0.05  # a box this near to its place is there (m)
 STILL = 0.02  # and rests where it is slower (m/s)
 # Of the model: heights and lengths (m), and how far to the side of the shoulder's axis the arm is.
@@ -167,6 +170,9 @@ class ArmPush(MujocoTasks):
     events = ("success",)
 
     def define(self, options: Any) -> dict[str, Any]:
+        """Raises: InputError on an edge where the arm does not reach."""
+        if options.edge > FAR:
+            raise InputError(f"env.edge is {options.edge:g} — give at most {FAR} (m), as far as the arm reaches there")
         dynamics = {
             "mass": Set("mass", Uniform(0.2, 1.0), "box"),
             "friction": Set("friction", Uniform(0.1, 0.6), ("table", "box")),
@@ -189,7 +195,7 @@ class ArmPush(MujocoTasks):
     def controls(self, actions: np.ndarray) -> np.ndarray:
         """Angles that hold the tip where it is told to be; nowhere near the arm's own foot, nor out of its reach."""
         moved = self.moved + self.config.speed * self.dt * np.clip(actions, -1, 1)
-        self.moved[...] = np.clip(moved, (-0.1, -0.25), (self.config.edge - START[0], 0.25))
+        self.moved[...] = np.clip(moved, (-0.1, -SIDEWAYS), (self.config.edge - START[0], SIDEWAYS))
         return bend(START + self.moved, HEIGHT)
 
     def observe(self) -> dict[str, np.ndarray]:
@@ -215,7 +221,7 @@ class ArmPush(MujocoTasks):
         way = self.lane_tasks["goal"] - box.position[:, :2]
         distance = np.linalg.norm(way, axis=1)
         behind = box.position[:, :2] - BEHIND * way / np.maximum(distance, NEAR)[:, None]
-        astray = np.where(distance < NEAR, 0, np.linalg.norm(tip - behind, axis=1))
-        earned = 2 - np.tanh(5 * distance) - np.tanh(20 * distance) + 0.5 * (1 - np.tanh(10 * astray))
+        from_behind = np.where(distance < NEAR, 0, np.linalg.norm(tip - behind, axis=1))
+        earned = 2 - np.tanh(5 * distance) - np.tanh(20 * distance) + 0.5 * (1 - np.tanh(10 * from_behind))
         success = (distance < NEAR) & (np.linalg.norm(box.velocity, axis=1) < STILL)
         return earned, {"distance": distance, "success": success.astype(float)}

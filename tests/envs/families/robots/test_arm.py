@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import envs
+from envs.contract.errors import InputError
 from envs.engine.mujoco_tasks import MujocoTasks
 from envs.families.robots.arm import bend
 
@@ -86,6 +87,17 @@ def test_an_action_is_the_velocity_of_the_tip_up_to_the_edge() -> None:
     for _ in range(30):
         env.step(np.array([[1.0, 1.0], [0.0, 0.0]]))
     np.testing.assert_allclose(env.moved, [(0.3, 0.25), (0.0, 0.0)], atol=1e-12)
+
+
+def test_an_edge_beyond_the_arms_reach_is_refused() -> None:
+    """Shoulder to wrist 425 + 392 mm, 72 mm up: 0.814 m out, then the wrist's 0.1 m, 0.134 m aside; 0.25 m to the side:
+
+    sqrt(0.914² + 0.134² - 0.25²) = 0.889 m along x.
+    """
+    pushing([(0.75, 0.0)], edge=0.88)
+    assert np.isfinite(bend(np.array([[0.88, 0.25]]), 0.035)).all()
+    with pytest.raises(InputError, match=r"env.edge is 0.9 — give at most 0.88"):
+        pushing([(0.75, 0.0)], edge=0.9)
 
 
 def test_what_pushing_pays_at_states_set_by_hand() -> None:
