@@ -25,8 +25,13 @@ ROBOTS = (
     ),
     Preset(
         "an arm's actions begin with a deviation of 0.12 rad (own measurement)",
-        Runs(ARMS, algorithms=ROBUST),
+        Runs(("arm-reach",), algorithms=ROBUST),
         algo=options(initial_std=0.2, entropy_bonus=0.0),
+    ),
+    Preset(
+        "1.6 million steps (own measurement); a pushing tip's velocities begin with a deviation of 0.25 m/s",
+        Runs(("arm-push",), algorithms=ROBUST),
+        algo=options(initial_std=0.5, entropy_bonus=0.0),
     ),
     Preset(
         "as many steps as the methods above take, in trials of two episodes; not tuned",
