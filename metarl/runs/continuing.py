@@ -45,7 +45,7 @@ def mismatch(config: RunConfig, values: dict[str, Any], run: Path) -> str | None
         if mine[name] != values[name]:
             return f"{name} is {mine[name]}, there it is {values[name]}"
     for room in ("env", "algo", "train"):
-        a, b = mine[room], theirs[room]
+        a, b = _flat(mine[room]), _flat(theirs[room])
         for name in sorted((a.keys() | b.keys()) - FREE_ON_RESUME.get(room, set())):
             one, other = a.get(name), b.get(name)
             if one != other and (one == one or other == other):  # NaN goes on with NaN
@@ -77,6 +77,14 @@ def changes(
         if then.get(what) not in (None, new)
     ]
     return lines + [f"{file} has changed since {run} was trained" for file in changed_files(values, files, run)]
+
+
+def _flat(options: dict[str, Any]) -> dict[str, Any]:
+    """Options that have options of their own, taken apart: `adr.step`."""
+    flat: dict[str, Any] = {}
+    for name, value in options.items():
+        flat |= {f"{name}.{part}": each for part, each in value.items()} if isinstance(value, dict) else {name: value}
+    return flat
 
 
 def _of_then(values: dict[str, Any], config: RunConfig) -> dict[str, dict[str, Any]]:

@@ -74,7 +74,7 @@ class ADR:
         sides = np.where(at_boundary, rng.integers(2 * len(self.names), size=len(seeds)), INSIDE)
         for task in np.flatnonzero(at_boundary):
             parameter, upper = divmod(int(sides[task]), 2)
-            name, laws = self.names[parameter], laws_of(self.laws, tasks, task)
+            name, laws = self.names[parameter], laws_of(self.laws, tasks, int(task))
             values = tasks[name][task : task + 1].reshape(-1)  # a view of the task's elements
             element = rng.integers(len(values))
             if name in names_of_intervals(laws):

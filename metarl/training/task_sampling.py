@@ -8,7 +8,7 @@ own block of it, and learns from the returns of all. Evaluation draws from the l
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ SAMPLING = "task_sampling"
 """Where the training state holds a sampler's."""
 
 
+@runtime_checkable
 class Sampler(Protocol):
     """How tasks are chosen; N tasks of a meta-batch."""
 
