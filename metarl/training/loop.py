@@ -9,7 +9,7 @@ one that was not. Where several ranks train together (`ranks.py`), each does thi
 """
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ from metarl.sampling.collect import blaming_environment, torch_threads
 from metarl.sampling.groups import collect_in_groups, first_tasks
 from metarl.training.ranks import threads_of_rank
 from metarl.training.recording import recording
-from metarl.training.task_sampling import draw_tasks, learn_from
+from metarl.training.task_sampling import draw_tasks, learn_from, task_seeds
 
 if TYPE_CHECKING:
     from metarl.training.setup import Setup, World
@@ -87,7 +87,7 @@ def starting_point(found: Checkpoint | None, start: State, device: torch.device)
 def train_iteration(setup: "Setup", state: State, address: Address) -> tuple[State, Trial, Metrics]:
     """One meta-update: new tasks, a trial on each, an update from all."""
     algorithm, start = setup.algorithm, time.perf_counter()
-    drawn = draw_tasks(setup.sampler, state, task_seeds(address, range(num_tasks(setup))), address)
+    drawn = draw_tasks(setup.sampler, state, num_tasks(setup), address)
     trial = meet_new_tasks(setup, state, algorithm.rounds, address, tasks=drawn.tasks if drawn else None)
     collected, steps = time.perf_counter(), count_steps(trial)
     setup.divisions.took((collected - start) / max(1, steps))
@@ -152,11 +152,6 @@ def set_block(env: TaskEnv, tasks: Tasks, first_task: int) -> None:
     """Give `env` its block of a meta-batch's tasks."""
     with blaming_environment(env, "at its tasks"):
         env.set_tasks({name: values[first_task : first_task + env.num_tasks] for name, values in tasks.items()})
-
-
-def task_seeds(address: Address, tasks: Sequence[int]) -> list[int]:
-    """A seed for each task of a meta-batch."""
-    return [address.at(Purpose.TASKS, task).seed() for task in tasks]
 
 
 def count_steps(trial: Trial) -> int:

@@ -61,11 +61,17 @@ def sampler_of(train: TrainConfig, laws: TaskDistribution) -> Sampler | None:
     return made
 
 
-def draw_tasks(sampler: Sampler | None, state: State, seeds: Sequence[int], address: Address) -> Drawn | None:
-    """A meta-batch of a task from each seed; None where there is no sampler."""
+def task_seeds(address: Address, tasks: Sequence[int]) -> list[int]:
+    """A seed for each task of a meta-batch."""
+    return [address.at(Purpose.TASKS, task).seed() for task in tasks]
+
+
+def draw_tasks(sampler: Sampler | None, state: State, num_tasks: int, address: Address) -> Drawn | None:
+    """A meta-batch, every task of it with a seed of its own; None where there is no sampler."""
     if sampler is None:
         return None
-    return Drawn(*sampler.draw(state[SAMPLING], seeds, address.at(Purpose.TASK_SAMPLING).generator()))
+    seeds, rng = task_seeds(address, range(num_tasks)), address.at(Purpose.TASK_SAMPLING).generator()
+    return Drawn(*sampler.draw(state[SAMPLING], seeds, rng))
 
 
 def learn_from(sampler: Sampler | None, state: State, drawn: Drawn | None, trial: Trial) -> tuple[State, Metrics]:
