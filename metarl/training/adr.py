@@ -100,7 +100,7 @@ class ADR:
         if highest > untrained:
             level = (mean[:-1] - untrained) / (highest - untrained)
             grows, shrinks = level >= options.raise_above, level <= options.lower_below
-            moved = width + options.step * (grows.astype(float) - shrinks)
+            moved = np.round(width + options.step * (grows.astype(float) - shrinks), 9)  # ten tenths are 1
             width = np.where(full[:-1], np.clip(moved, 0.0, 1.0), width)
         return {
             "width": torch.from_numpy(width),
