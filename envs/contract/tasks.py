@@ -6,7 +6,7 @@ depend on its own seed only, and not on how many other tasks are drawn. Letter: 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -19,6 +19,7 @@ MOST_MEMBERS = 1_000_000
 """Beyond so many different tasks, a law counts as endless."""
 
 
+@runtime_checkable
 class Law(Protocol):
     """The distribution of one task parameter; printed, it is a short formula. Impossible numbers raise InputError.
 

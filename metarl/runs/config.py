@@ -18,6 +18,7 @@ import yaml
 from envs.contract.errors import InputError, nearest
 from metarl.algorithms import RENAMED
 from metarl.runs.migrations import RENAMED_OPTIONS, SCHEMA, renamed_options, values_of_then
+from metarl.runs.task_sampling import ADROptions, PLROptions
 from metarl.runs.until import target_of
 from metarl.runtime.files import is_plain, read_yaml_file
 from metarl.runtime.options import check_ranges, number
@@ -39,6 +40,11 @@ class TrainConfig:
     normalise_observations: bool = False
     """Show policies observations in units of their spread so far (means and deviations are learned with them, first of
     all in two rounds before the first iteration)."""
+    task_sampling: Literal["uniform", "adr", "plr"] = "uniform"
+    """Which tasks training meets: always any that its laws have; from laws as wide as it has come (automatic domain
+    randomisation), or those again where most is left to gain (prioritised level replay). Evaluation draws uniformly."""
+    adr: ADROptions = ADROptions()
+    plr: PLROptions = PLROptions()
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where adaptation and updates are computed; physics always runs on the CPU."""
     threads: int = number(0, least=0, most=1024)  # far more end the process without a word
@@ -118,6 +124,8 @@ def options_from_dict(kind: type, values: dict[str, Any]) -> Any:
             hint = f" — it is called '{today}' now" if today else nearest(name, known)
             raise InputError(f"{kind.__name__} has no field '{name}'{hint}")
         value: Any = tuple(given) if isinstance(given, list) else given
+        if dataclasses.is_dataclass(hints[name]) and isinstance(given, dict):
+            value = options_from_dict(typing.cast(type, hints[name]), given)
         if not _fits(value, hints[name]):
             wanted = "a value of type " + getattr(hints[name], "__name__", str(hints[name]).removeprefix("typing."))
             if typing.get_origin(hints[name]) is typing.Literal:

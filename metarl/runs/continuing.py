@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from metarl.runs.config import FREE_ON_RESUME, RunConfig, TrainConfig, options_from_dict, options_of_then, versions
+from metarl.runs.migrations import plain_default
 from metarl.runs.presets import default_config
 from metarl.runs.user_code import changed_files, under_recorded_names
 
@@ -44,7 +45,7 @@ def mismatch(config: RunConfig, values: dict[str, Any], run: Path) -> str | None
         if mine[name] != values[name]:
             return f"{name} is {mine[name]}, there it is {values[name]}"
     for room in ("env", "algo", "train"):
-        a, b = mine[room], theirs[room]
+        a, b = _flat(mine[room]), _flat(theirs[room])
         for name in sorted((a.keys() | b.keys()) - FREE_ON_RESUME.get(room, set())):
             one, other = a.get(name), b.get(name)
             if one != other and (one == one or other == other):  # NaN goes on with NaN
@@ -64,7 +65,7 @@ def changes(
         f"{room}.{name} {value!r}"
         for room, then in _of_then(values, config).items()
         for name, value in then.items()
-        if value != _default(getattr(config, room), name)
+        if value != plain_default(type(getattr(config, room)), name)
     ]
     lines = [f"{run} is older than some options, which stay as they were: {', '.join(came)}"] if came else []
     then = values.get("versions")
@@ -78,11 +79,13 @@ def changes(
     return lines + [f"{file} has changed since {run} was trained" for file in changed_files(values, files, run)]
 
 
+def _flat(options: dict[str, Any]) -> dict[str, Any]:
+    """Options that have options of their own, taken apart: `adr.step`."""
+    flat: dict[str, Any] = {}
+    for name, value in options.items():
+        flat |= {f"{name}.{part}": each for part, each in value.items()} if isinstance(value, dict) else {name: value}
+    return flat
+
+
 def _of_then(values: dict[str, Any], config: RunConfig) -> dict[str, dict[str, Any]]:
     return options_of_then(values, {room: type(getattr(config, room)) for room in ROOMS})
-
-
-def _default(options: Any, name: str) -> Any:
-    """What an option is where nobody says anything, as a plain value."""
-    value = next(field.default for field in dataclasses.fields(options) if field.name == name)
-    return list(value) if isinstance(value, tuple) else value

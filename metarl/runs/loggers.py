@@ -233,5 +233,6 @@ def hyperparameters(config_text: str) -> dict[str, float | str]:
     values = {name: config[name] for name in ("environment", "algorithm")}
     for room in ("train", "env", "algo"):
         without = {"torch_threads"} | FREE_ON_RESUME.get(room, set())
+        without |= {"adr", "plr"} - {config["train"].get("task_sampling")}  # what is not in use differs by nothing
         values |= {f"{room}.{name}": value for name, value in config[room].items() if name not in without}
     return {name: value if type(value) in (int, float, str) else str(value) for name, value in values.items()}

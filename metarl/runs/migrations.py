@@ -58,6 +58,8 @@ CHANGES: tuple[Change, ...] = (
     Change(4, "TrainConfig", "until", ""),
     Change(4, "TrainConfig", "minutes", 0.0),
     Change(4, "TrainConfig", "log", ["tensorboard"]),
+    Change(4, "TrainConfig", "task_sampling", "uniform"),
+    *(Change(4, "TrainConfig", field, OF_METHOD) for field in ("adr", "plr")),
 )
 
 
@@ -79,12 +81,15 @@ def values_of_then(kind: type, values: dict[str, Any], schema: int) -> dict[str,
     """
     classes = {base.__name__ for base in kind.__mro__}
     return {
-        change.field: _default(kind, change.field) if change.value is OF_METHOD else change.value
+        change.field: plain_default(kind, change.field) if change.value is OF_METHOD else change.value
         for change in CHANGES
         if schema < change.since and change.options in classes and change.field not in values
     }
 
 
-def _default(kind: type, field: str) -> Any:
-    value = next(each.default for each in dataclasses.fields(kind) if each.name == field)
+def plain_default(kind: type, field: str) -> Any:
+    """What an option of `kind` is where nobody says anything, as a plain value."""
+    value: Any = next(each.default for each in dataclasses.fields(kind) if each.name == field)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
     return list(value) if isinstance(value, tuple) else value

@@ -23,6 +23,7 @@ class Purpose(IntEnum):
     AGENT = 7  # what an agent itself draws while it meets a task
     MOMENTS = 8  # rounds before the first iteration, where observations are normalised
     UNSEEN = 9  # tasks that are met while training goes on, and never learned from
+    TASK_SAMPLING = 10  # which tasks are met anew or changed, where training does not take them as their laws draw them
 
 
 class Address:

@@ -13,7 +13,7 @@ from envs.contract.mixed import Mixed
 from envs.engine.mujoco_tasks import MujocoTasks
 from metarl.core.types import Trial
 from metarl.runtime.randomness import Address, Purpose
-from metarl.training.loop import task_seeds
+from metarl.training.task_sampling import task_seeds
 
 
 def has_physics(family: type[TaskEnv]) -> bool:

@@ -9,7 +9,7 @@ one that was not. Where several ranks train together (`ranks.py`), each does thi
 """
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ import torch
 from rich.console import Console
 
 from envs.contract.base import TaskEnv
+from envs.contract.tasks import Tasks
 from metarl.core.types import Metrics, Rollout, State, Trial
 from metarl.runs.checkpoint import Checkpoint, shapes_of
 from metarl.runs.run_directory import RunDirectory
@@ -30,6 +31,7 @@ from metarl.sampling.blame import blaming_environment
 from metarl.sampling.groups import collect_in_groups, first_tasks
 from metarl.training.ranks import threads_of_rank
 from metarl.training.recording import recording
+from metarl.training.task_sampling import draw_tasks, learn_from, task_seeds
 
 if TYPE_CHECKING:
     from metarl.training.setup import Setup, World
@@ -86,21 +88,29 @@ def starting_point(found: Checkpoint | None, start: State, device: torch.device)
 def train_iteration(setup: "Setup", state: State, address: Address) -> tuple[State, Trial, Metrics]:
     """One meta-update: new tasks, a trial on each, an update from all."""
     algorithm, start = setup.algorithm, time.perf_counter()
-    trial = meet_new_tasks(setup, state, algorithm.rounds, address)
+    drawn = draw_tasks(setup.sampler, state, num_tasks(setup), address)
+    trial = meet_new_tasks(setup, state, algorithm.rounds, address, tasks=drawn.tasks if drawn else None)
     collected, steps = time.perf_counter(), count_steps(trial)
     setup.divisions.took((collected - start) / max(1, steps))
     taught = of_all_ranks(trial) if setup.traits.learns_from_whole_batch else trial
     updated, measured = setup.within_memory(lambda: algorithm.update(state, taught, address.at(Purpose.UPDATE)))
+    chosen, told = learn_from(setup.sampler, state, drawn, trial)
     finished = time.perf_counter()
     metrics = {
         **outcome_of(trial),
         **measured,
+        **told,
         "sampling/diverged": float(sum_over_ranks(torch.tensor(trial.diverged, dtype=torch.float64))),
         "time/sampling": collected - start,
         "time/update": finished - collected,
         "time/steps_per_second": steps / (finished - start),
     }
-    return updated, trial, metrics
+    return updated | chosen, trial, metrics
+
+
+def num_tasks(setup: "Setup") -> int:
+    """Tasks of a meta-batch, on all ranks."""
+    return world_size() * sum(env.num_tasks for env in setup.envs)
 
 
 def of_all_ranks(trial: Trial) -> Trial:
@@ -118,12 +128,17 @@ def outcome_of(trial: Trial) -> Metrics:
     return {f"{name}/round_{k}": float(mean) for name, rounds in means.items() for k, mean in enumerate(rounds)}
 
 
-def meet_new_tasks(setup: "Setup", state: State, rounds: int, address: Address, split: str = "train") -> Trial:
-    """A trial of so many rounds on a new task for every place of the meta-batch."""
+def meet_new_tasks(
+    setup: "Setup", state: State, rounds: int, address: Address, split: str = "train", tasks: Tasks | None = None
+) -> Trial:
+    """A trial of so many rounds on a new task of a split for every place of the meta-batch, or on these `tasks`."""
     envs, algorithm = setup.envs, setup.algorithm
     first_task = rank() * sum(env.num_tasks for env in envs)
     for env, first in zip(envs, first_tasks(envs, first_task), strict=True):
-        set_new_tasks(env, address, split, first)
+        if tasks is None:
+            set_new_tasks(env, address, split, first)
+        else:
+            set_block(env, tasks, first)
     return setup.within_memory(lambda: collect_in_groups(envs, algorithm, state, rounds, address, first_task))
 
 
@@ -134,9 +149,10 @@ def set_new_tasks(env: TaskEnv, address: Address, split: str = "train", first_ta
         env.set_tasks(env.sample_tasks(task_seeds(address, numbers), split=split))
 
 
-def task_seeds(address: Address, tasks: Sequence[int]) -> list[int]:
-    """A seed for each task of a meta-batch."""
-    return [address.at(Purpose.TASKS, task).seed() for task in tasks]
+def set_block(env: TaskEnv, tasks: Tasks, first_task: int) -> None:
+    """Give `env` its block of a meta-batch's tasks."""
+    with blaming_environment(env, "at its tasks"):
+        env.set_tasks({name: values[first_task : first_task + env.num_tasks] for name, values in tasks.items()})
 
 
 def count_steps(trial: Trial) -> int:

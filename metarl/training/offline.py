@@ -105,7 +105,12 @@ def world_of(config: RunConfig) -> World:
     Raises:
         InputError: whatever is wrong with the config.
     """
-    if is_few_shot(config.environment):
+    labelled = is_few_shot(config.environment)
+    offline = not labelled and algorithm_class(config.algorithm).traits(config.algo).learns_from_histories
+    if (labelled or offline) and config.train.task_sampling != "uniform":
+        raise InputError(
+            f"--task-sampling {config.train.task_sampling} needs returns to learn from — leave it out here"
+        )
+    if labelled:
         return set_up_few_shot(config)
-    offline = algorithm_class(config.algorithm).traits(config.algo).learns_from_histories
     return set_up_offline(config) if offline else set_up(config, training=True)

@@ -28,6 +28,7 @@ from metarl.training.labels import set_up_few_shot
 from metarl.training.offline import world_of
 from metarl.training.ranks import joined
 from metarl.training.setup import World, fresh_state, set_up, shapes_of_run
+from metarl.training.task_sampling import SAMPLING
 
 
 @dataclasses.dataclass(frozen=True)
@@ -220,7 +221,9 @@ def at_work(asked: Job, console: Console) -> Iterator[Work]:
 
 
 def begun_from(world: World, start: State, other: RunDirectory, trust: bool) -> tuple[State, dict[str, Any]]:
-    """A fresh state with what another run has learned, and the facts about that; optimisers and a replay begin anew.
+    """A fresh state with what another run has learned, and the facts about that.
+
+    Optimisers, a replay and what a sampler of tasks knows begin anew.
 
     Raises:
         InputError: no such run, one without a checkpoint, or its networks are not this run's.
@@ -228,7 +231,7 @@ def begun_from(world: World, start: State, other: RunDirectory, trust: bool) -> 
     config = load_config(other, trust)
     theirs = set_up_few_shot(config) if is_few_shot(config.environment) else set_up(config, num_tasks=1)
     found = other.require_checkpoint(world.device, shapes_of_run(theirs))
-    anew = {room for room in start if room.endswith("optimiser") or room == "replay"}
+    anew = {room for room in start if room.endswith("optimiser") or room in ("replay", SAMPLING)}
     learned = {room: value for room, value in found.state.items() if room in start and room not in anew}
     for name, (shape, _) in shapes_of({room: start[room] for room in start if room not in anew}).items():
         has = shapes_of(learned).get(name)

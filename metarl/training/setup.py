@@ -33,6 +33,7 @@ from metarl.sampling.normalisation import MOMENTS, initial_moments, outweighed, 
 from metarl.training.forecast import forecast
 from metarl.training.loop import count_steps, meet_new_tasks, outcome_of, train_iteration
 from metarl.training.ranks import threads_of_rank, ways_to_group
+from metarl.training.task_sampling import SAMPLING, Sampler, sampler_of
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,11 @@ class Setup:
         """What the algorithm does or needs."""
         return self.algorithm.traits(self.config.algo)
 
+    @cached_property
+    def sampler(self) -> Sampler | None:
+        """How the tasks of training are chosen; None where they are taken as their laws draw them."""
+        return sampler_of(self.config.train, self.env.splits["train"])
+
     @property
     def device(self) -> torch.device:
         """Where adaptation and updates are computed."""
@@ -94,13 +100,14 @@ class Setup:
         return forecast(self, iterations)
 
     def initial_state(self, address: Address) -> State:
-        """What training starts from: the algorithm's state, with moments of observations if these are normalised."""
+        """What training starts from: the algorithm's state, with moments of observations if these are normalised, and
+        what a sampler of tasks keeps."""
         state = self.algorithm.initial_state(address)
         if self.config.train.normalise_observations:
             spaces = spaces_of(self.env, self.traits)
             told = spaces.task.shape[0] if self.traits.teaches else 0
             state = {**state, MOMENTS: initial_moments(size_of_observation(spaces.observation) + told)}
-        return state
+        return state if self.sampler is None else {**state, SAMPLING: self.sampler.start()}
 
     def iterate(self, state: State, address: Address) -> tuple[State, Metrics, int]:
         """One meta-update: the new state, what was measured, and the environment steps that it took."""
