@@ -31,7 +31,8 @@ class ReadingOptions:
     parts together."""
     head: Literal["memory", "state", "film", "hypernetwork"] = "memory"
     """How policy and value function read the memory: it alone (published); beside the observation (RNN+S); as scales
-    and shifts of a network of the observation; or as such a network's weights (RNN+HN, Beck et al. 2023)."""
+    and shifts of a network of the observation; or as such a network's weights (RNN+HN, Beck et al. 2023). That network
+    has 2 x 32 units where `hidden` names none."""
     previous_observation: bool = False
     """Show the last observation too, beside what was done and paid there."""
 

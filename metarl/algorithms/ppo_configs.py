@@ -35,6 +35,8 @@ class PPOOptions:
     """Weight of the value function's error."""
     entropy_bonus: float = number(0.01, least=0)
     """Weight of the policy's mean entropy."""
+    entropy_bonus_decay: float = number(1.0, above=0, most=1)
+    """Factor on that weight after every iteration: explore first, then be sure."""
     max_gradient_norm: float = number(0.5, above=0)
     """A longer gradient is shortened to this."""
 

@@ -121,7 +121,8 @@ def proximal_update(
     """The state after epochs of minibatches, and what the last epoch measured.
 
     A minibatch holds some of the lanes of `batch`. The step size is `learning_rate`, times its decay for every update
-    before; or what was fitted to their divergences.
+    before; or what was fitted to their divergences. The weight of the entropy, in a `loss` that begins with
+    `entropy_bonus`, falls likewise.
 
     Raises:
         NonFiniteError: a gradient or a parameter is not finite.
@@ -130,9 +131,18 @@ def proximal_update(
     optimiser, limit = state["optimiser"], config.max_gradient_norm
     first = float(state.get("learning_rate", config.learning_rate))
     rate = falling_rate(first, config.learning_rate_decay, optimiser, config.epochs * per_epoch)
+    bonus = falling_rate(config.entropy_bonus, config.entropy_bonus_decay, optimiser, config.epochs * per_epoch)
+    lost = config.entropy_bonus - bonus  # of the bonus, by now
+
+    def with_falling_bonus(policy: Params, batch: Batch) -> Loss:
+        found = loss(policy, batch)
+        return found._replace(total=found.total + lost * found.entropy) if lost else found
+
     parts = minibatches(config.epochs, lanes, per_epoch, generator, batch.mask.device)
     batches = (Batch(*(field[chosen] for field in batch)) for epoch in parts for chosen in epoch)
-    policy, optimiser, found = adam_descent(loss, state["policy"], optimiser, batches, rate, limit, "policy")
+    policy, optimiser, found = adam_descent(
+        with_falling_bonus, state["policy"], optimiser, batches, rate, limit, "policy"
+    )
     means = Loss(*(torch.stack(values).mean() for values in zip(*found[-per_epoch:], strict=True)))
     losses = read_back(means._asdict())
     metrics: Metrics = {

@@ -150,11 +150,16 @@ class Suite:
     def only(self, wanted: Sequence[str]) -> "Suite":
         """The suite of those cells whose folder is, or is in, one of `wanted`: ENV, ENV/ALGO or ENV/ALGO/seed-S.
 
+        An ENV that has no cells of its own name stands for those of its variants.
+
         Raises:
             InputError: one that is no cell's.
         """
         paths = set(map(Path, wanted or ["."]))
-        for path in paths - {path for cell in self.cells for path in _with_parents(cell)}:
+        unknown = paths - {path for cell in self.cells for path in _with_parents(cell)}
+        variants = {cell.entry.parent: Path(cell.environment) for cell in self.cells}
+        paths |= {folder for folder, environment in variants.items() if environment in unknown}
+        for path in unknown - {*variants.values()}:
             raise InputError(f"--only '{path}' is no cell" + nearest(str(path), map(str, self.entries)))
         return dataclasses.replace(self, cells=tuple(cell for cell in self.cells if paths & {*_with_parents(cell)}))
 

@@ -54,6 +54,7 @@ CHANGES: tuple[Change, ...] = (
     Change(4, "RL2Config", "head", "memory"),
     Change(4, "VariBADConfig", "head", "state"),
     Change(4, "PPOOptions", "desired_kl", 0.0),
+    Change(4, "PPOOptions", "entropy_bonus_decay", 1.0),
     Change(4, "TrainConfig", "evaluate_every", 0),
     Change(4, "TrainConfig", "until", ""),
     Change(4, "TrainConfig", "minutes", 0.0),

@@ -69,6 +69,32 @@ def test_every_further_descent_multiplies_the_learning_rate_by_its_decay() -> No
         params, memory = decaying["policy"], decaying["optimiser"]
 
 
+def test_every_further_descent_multiplies_the_weight_of_the_entropy_by_its_decay() -> None:
+    def losing(config: PPOOptions) -> Any:
+        def loss(params: Params, batch: Batch) -> Loss:
+            fit, entropy = regression(params, batch), params["w"].square().sum()
+            return fit._replace(total=fit.total / 100 - config.entropy_bonus * entropy, entropy=entropy)
+
+        return loss
+
+    batch, params = lines(), {"w": torch.tensor([1.0, -2.0])}
+    memory, nothing = adam_state(params), torch.zeros(())
+    for bonus in (0.8, 0.4, 0.2):
+        falling, constant = (
+            proximal_update(
+                config,
+                {"policy": params, "optimiser": memory},
+                losing(config),
+                batch,
+                Targets(nothing, nothing, nothing, 0.0),
+                torch.Generator().manual_seed(7),
+            )[0]
+            for config in (PPOOptions(entropy_bonus=0.8, entropy_bonus_decay=0.5), PPOOptions(entropy_bonus=bonus))
+        )
+        torch.testing.assert_close(falling["policy"]["w"], constant["policy"]["w"], rtol=1e-5, atol=1e-6)
+        params, memory = falling["policy"], falling["optimiser"]
+
+
 def test_a_broken_gradient_is_named() -> None:
     batch, params = lines(), {"w": torch.tensor([1.0, -2.0])}
     batch.return_[3, 1] = torch.inf

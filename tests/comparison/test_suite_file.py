@@ -141,6 +141,12 @@ def test_a_suite_is_cut_down_to_the_cells_that_are_named(metarl: Command, tmp_pa
     two = suite.only(["bandit/promp/seed-1", "point-nav/maml-vpg/seed-0"])
     assert [str(cell.folder) for cell in two.cells] == ["point-nav/maml-vpg/seed-0", "bandit/promp/seed-1"]
     assert_refused(metarl("compare", "good.yaml", "--only", "bandit/prmp"), "'bandit/promp'")
+    in_context = load_suite("in-context")  # where environments are named with their variants
+    third = in_context.only(["half-cheetah-dir"])
+    assert third == in_context.only(["half-cheetah-dir-varibad"])
+    assert {cell.environment for cell in third.cells} == {"half-cheetah-dir"} and len(third.cells) == 33
+    mixed = load_suite("reproduce-gradient").only(["point-nav"])  # here a variant has a name of its own
+    assert {str(cell.entry.parent) for cell in mixed.cells} == {"point-nav"}
 
 
 def test_the_parts_of_a_suite_are_all_of_it_once(metarl: Command, tmp_path: Path) -> None:

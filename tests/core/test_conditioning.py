@@ -36,9 +36,9 @@ def test_a_hypernetworks_output_is_that_of_the_network_that_it_generates() -> No
         for t in range(6):
             observation, memory = x[b, t, :O], x[b, t, O:]
             generated = {}
-            for i in range(2):  # layers: own weights, and what the memory emits: rows of weights, the bias last
+            for i in range(2):  # layers: own weights, and a mean over what the memory emits: rows, the bias last
                 weight, bias = (params[f"network.layers.{i}.{name}"] for name in ("weight", "bias"))
-                emitted = (params[f"emitted.{i}.weight"] @ memory).reshape(len(weight), weight.shape[1] + 1)
+                emitted = (params[f"emitted.{i}.weight"] @ memory / M).reshape(len(weight), weight.shape[1] + 1)
                 generated[f"layers.{i}.weight"] = weight + emitted[:, :-1]
                 generated[f"layers.{i}.bias"] = bias + emitted[:, -1]
             close(outputs[b, t], functional_call(MLP(O, (5,), Y), generated, (observation,)))
@@ -48,7 +48,7 @@ def test_film_scales_and_shifts_hidden_units() -> None:
     module = FiLM(M, O + M, (5,), Y)
     params, x = random_params(module), inputs(7)
     observation, memory = x[:, :O], x[:, O:]
-    scale, shift = (memory @ params["emitted.0.weight"].T).reshape(7, 2, 5).unbind(dim=1)
+    scale, shift = (memory @ params["emitted.0.weight"].T / M).reshape(7, 2, 5).unbind(dim=1)
     hidden = observation @ params["network.layers.0.weight"].T + params["network.layers.0.bias"]
     hidden = torch.tanh(hidden * (1 + scale) + shift)
     expected = hidden @ params["network.layers.1.weight"].T + params["network.layers.1.bias"]
@@ -82,3 +82,27 @@ def test_what_is_emitted_learns_from_the_first_step_on(head: str) -> None:
 @pytest.mark.parametrize("head", ["memory", "state"])
 def test_other_heads_are_plain_networks(head: str) -> None:
     assert isinstance(body_of(head, M, (5,))(O + M, Y), MLP)
+
+
+@pytest.mark.parametrize("size", [1, 8, 64])
+def test_a_step_of_every_parameter_moves_a_generated_weight_as_far_whatever_is_remembered(size: int) -> None:
+    # Each of the emitting parameters moves by 0.01, as in a first step of Adam; what a recurrent unit remembers lies
+    # within ±1, and where it is all ones the generated weights and biases move by 0.01 themselves.
+    module = HyperNetwork(size, O + size, (5,), Y)
+    before = initial_parameters(module, torch.Generator().manual_seed(3))
+    moved = {name: value + 0.01 if "emitted" in name else value for name, value in before.items()}
+    generated = {name.removeprefix("network."): value + 0.01 for name, value in before.items() if "network" in name}
+    observation = torch.randn(9, O, generator=torch.Generator().manual_seed(1))
+    seen = torch.cat([observation, torch.ones(9, size)], dim=1)
+    torch.testing.assert_close(
+        functional_call(module, moved, (seen,)), functional_call(MLP(O, (5,), Y), generated, (observation,))
+    )
+
+
+@pytest.mark.parametrize("head", ["film", "hypernetwork"])
+def test_what_is_remembered_is_read_though_no_hidden_units_are_named(head: str) -> None:
+    module = body_of(head, M, ())(O + M, Y)
+    params = {name: value.float() for name, value in random_params(module).items()}
+    x = inputs(9).float()
+    other = torch.cat([x[:, :O], -x[:, O:]], dim=1)
+    assert (functional_call(module, params, (x,)) - functional_call(module, params, (other,))).abs().min() > 1e-3
