@@ -39,6 +39,9 @@ class TrainConfig:
     normalise_observations: bool = False
     """Show policies observations in units of their spread so far (means and deviations are learned with them, first of
     all in two rounds before the first iteration)."""
+    reward_unit: float = number(1.0, least=0)
+    """What agents count rewards in: they are told of rewards, and learn from them, divided by it (0: by the standard
+    deviation of discounted returns so far). Metrics and evaluations are of rewards as they are."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where adaptation and updates are computed; physics always runs on the CPU."""
     threads: int = number(0, least=0, most=1024)  # far more end the process without a word

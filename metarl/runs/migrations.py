@@ -57,6 +57,7 @@ CHANGES: tuple[Change, ...] = (
     Change(4, "TrainConfig", "evaluate_every", 0),
     Change(4, "TrainConfig", "until", ""),
     Change(4, "TrainConfig", "minutes", 0.0),
+    Change(4, "TrainConfig", "reward_unit", 1.0),
     Change(4, "TrainConfig", "log", ["tensorboard"]),
 )
 
