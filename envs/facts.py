@@ -5,12 +5,11 @@ from typing import Any
 
 from gymnasium.spaces import Box, Discrete
 
-from envs.catalogue import ENVIRONMENTS
 from envs.contract.base import TaskEnv
 from envs.contract.config import resolve
 from envs.contract.sources import Variant
 from envs.contract.tasks import TaskList
-from envs.registry import environment_class, make
+from envs.registry import environment_class, make, names
 
 
 def paid(env: Any) -> dict[str, str]:
@@ -27,7 +26,7 @@ def paid(env: Any) -> dict[str, str]:
 def paid_by_default(name: str) -> dict[str, str]:
     """The same of a registered name in its default variant: where it needs a package, which may be missing, as its
     class says."""
-    if not ENVIRONMENTS[name].needs:
+    if name in names():
         return paid(make(name, 1, 1, threads=1))
     family: Any = environment_class(name)
     env = family.__new__(family)
