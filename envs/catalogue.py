@@ -68,10 +68,10 @@ ENVIRONMENTS: dict[str, Entry] = {
 } | {
     f"metaworld-{suite}": Entry(f"{METAWORLD}.{target}", f"Meta-World: {description}", needs="metaworld")
     for suite, target, description in (
-        ("ml1", "environment:MetaWorld", "one task (--env.task push-v3), its goals to be found out"),
-        ("ml10", "suites:MetaWorldML10", "ten tasks in training, five others in tests"),
-        ("ml25", "suites:MetaWorldML25", "25 tasks in training, four others in tests"),
-        ("ml45", "suites:MetaWorldML45", "45 tasks in training, five others in tests"),
+        ("ml1", "environment:MetaWorld", "one task (--env.task push-v3), which does not tell its goals"),
+        ("ml10", "suites:MetaWorldML10", "ten tasks in training, five others in tests, told neither task nor goal"),
+        ("ml25", "suites:MetaWorldML25", "25 tasks in training, four others in tests, told neither task nor goal"),
+        ("ml45", "suites:MetaWorldML45", "45 tasks in training, five others in tests, told neither task nor goal"),
         ("mt10", "suites:MetaWorldMT10", "ten tasks that show their goals"),
         ("mt50", "suites:MetaWorldMT50", "fifty tasks that show their goals"),
     )

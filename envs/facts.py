@@ -4,30 +4,52 @@ import json
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from gymnasium.spaces import Box, Discrete
 
 from envs.contract.base import TaskEnv
+from envs.contract.config import resolve
 from envs.contract.sources import Variant
 from envs.contract.tasks import TaskList
-from envs.registry import environment_class, make
+from envs.registry import environment_class, make, names
+
+
+def paid(env: Any) -> dict[str, str]:
+    """What steps of an environment pay, what ends an episode, and how long steps and episodes are."""
+    summary, seconds = env.summary(), getattr(env, "dt", None)
+    return {
+        "a step pays": summary.reward,
+        "terminates": summary.termination,
+        "control": f"{1 / seconds:.3g} Hz" if seconds else "–",
+        "steps": str(env.horizon),
+    }
+
+
+def paid_by_default(name: str) -> dict[str, str]:
+    """The same of a registered name in its default variant: where it needs a package, which may be missing, as its
+    class says."""
+    if name in names():
+        return paid(make(name, 1, 1, threads=1))
+    family: Any = environment_class(name)
+    env = family.__new__(family)
+    env.config = resolve(family.Config(), family.variants)
+    env.horizon = env.config.horizon
+    return paid(env)
 
 
 def facts(name: str) -> dict[str, str]:
     """Of a registered name, in its default variant: the columns of the tables, by their titles."""
     env = make(name, 1, 1, threads=1)
-    summary, seconds, space = env.summary(), getattr(env, "dt", None), env.single_action_space
+    space = env.single_action_space
     if isinstance(space, Discrete):
         action = f"one of {space.n}"
     else:
         assert isinstance(space, Box)
         action = f"{space.shape[0]} in ±{space.high[0]:g}"
     return {
-        "a step pays": summary.reward,
-        "terminates": summary.termination,
-        "control": f"{1 / seconds:.3g} Hz" if seconds else "–",
-        "steps": str(env.horizon),
-        "knowing the task": _worth(name),
+        **paid(env),
+        "knowing the task": worth(name),
         "observation": str(env.observation_size),
         "action": action,
         "training tasks": _laws(env, "train"),
@@ -46,7 +68,8 @@ def levels() -> dict[str, dict[str, float]]:
     return known
 
 
-def _worth(name: str) -> str:
+def worth(name: str) -> str:
+    """What an episode earns untold the task, and told, where that is known."""
     known = levels().get(name)
     return f"{known['untold']:g} → {known['told']:g}" if known else "–"
 

@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from envs.contract.sources import Variant
-from envs.facts import facts
-from envs.registry import describe, environment_class, names
+from envs.facts import paid_by_default, worth
+from envs.registry import describe, environment_class
 from metarl.algorithms import ALGORITHMS
 from metarl.fewshot import SOURCES
 from metarl.output import Output
@@ -54,8 +54,8 @@ def tables(what: str) -> Iterator[Table]:
 
 
 def _facts() -> Iterator[tuple[str, ...]]:
-    for name in names():
-        known = facts(name)
+    for name in describe():
+        known = paid_by_default(name) | {"knowing the task": worth(name)}
         yield name, *(known[title] for title in FACTS)
 
 

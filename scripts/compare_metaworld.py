@@ -18,11 +18,12 @@ import mujoco
 import numpy as np
 
 from envs.families.metaworld.environment import TASKS, MetaWorld, MetaWorldConfig
+from envs.families.metaworld.first_rewards import FIRST
 from envs.families.metaworld.scene import Scene
 
 TOLD = ("near_object", "grasp_reward", "in_place_reward", "obj_to_target")
 WELD = [0, 0, 0, 0, 0, 0, -1, 0, 0, 0, 5]
-READ = ("body", "site", "geom", "turned", "rotated", "joint")
+READ = ("body", "site", "local", "geom", "turned", "rotated", "joint")
 Version = Literal["v1", "v2"]
 RECORDED = (25, 50, 75, 120)  # steps of the recorded sample
 
@@ -100,19 +101,23 @@ def record(path: str) -> None:
         return values
 
     for task in TASKS:
-        for step, (env, _, _, info, answers) in enumerate(side_by_side(task, 2, max(RECORDED), scripted=True)):
+        versions: tuple[Version, ...] = ("v2", "v1")
+        both = zip(*(side_by_side(task, 2, max(RECORDED), True, version=version) for version in versions), strict=True)
+        for step, ((env, _, _, info, answers), (first, *_, others)) in enumerate(both):
             if step not in RECORDED:
                 continue
             scene = Noted(env.scene, lambda key, values, task=task: note(f"{task}/{key}", values))
-            scene.first = env.scene.first.copy()
-            for name, values in {"action": env.action, "first": env.scene.first, **env.scene.start}.items():
+            scene.first, scene.start = env.scene.first.copy(), first.scene.start | env.scene.start
+            for name, values in {"action": env.action, "first": env.scene.first, **scene.start}.items():
                 note(f"{task}/kept/{name}", values)
             note(f"{task}/touching", env.scene.touching if env.task.touch else np.zeros(2, bool))
             env.task.objects(scene), [scene.body(name) for name in ("hand", "leftclaw", "rightclaw")]
             env.task.reward(scene)
+            FIRST[task.removesuffix("-v3")].reward(scene)
             note(f"{task}/seen", [answer[0] for answer in answers])
-            note(f"{task}/reward", [answer[1] for answer in answers])
-            note(f"{task}/success", [float(answer[4]["success"]) for answer in answers])
+            for version, said in zip(versions, (answers, others), strict=True):
+                note(f"{task}/reward/{version}", [answer[1] for answer in said])
+                note(f"{task}/success/{version}", [float(answer[4]["success"]) for answer in said])
             assert info
     packed, layout = {}, {}
     for task in TASKS:  # a matrix a task: files in an archive take more than these numbers

@@ -233,7 +233,7 @@ class AdaptedPolicy:
             observation=seen,
             action=action.action,
             log_probability=action.log_probability,
-            reward=torch.tensor([[float(reward)]]),
+            reward=self.normalise.reward(torch.tensor([[float(reward)]])),
             terminated=torch.tensor([[bool(terminated)]]),
             truncated=torch.tensor([[bool(truncated)]]),
             first=torch.tensor([[self._first]]),

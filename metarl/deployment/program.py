@@ -34,10 +34,11 @@ class Program(nn.Module):
         self.agent, self.space = adapted.agent, adapted.spaces.action
         self.names: dict[str, str] = {}
         """What each buffer is called where weights are stored."""
-        moments = {name: getattr(adapted.normalise, name) for name in ("mean", "std") if adapted.normalise.active}
+        shown = {name: getattr(adapted.normalise, name) for name in ("mean", "std", "unit")}
+        units = {name: value for name, value in shown.items() if value is not None}
         sides = ("low", "high") if isinstance(self.space, Box) else ()
         bounds = {side: torch.from_numpy(getattr(self.space, side)).float() for side in sides}
-        parts = adapted.policy.acting, adapted.start, {"normalisation": moments}, {"action": bounds}
+        parts = adapted.policy.acting, adapted.start, {"normalisation": units}, {"action": bounds}
         self.parts = pytree.tree_map_with_path(self._kept, parts)
         vector = [(), (adapted.spaces.observation_size,), self.space.shape or ()]
         self.shapes = [(1, 1, *shape) for shape in vector] + [tuple(leaf.shape) for leaf in self._moving(adapted.start)]
@@ -52,7 +53,7 @@ class Program(nn.Module):
         return buffer
 
     def _read(self) -> Any:
-        """What the agent acts with, the memory as adaptation left it, moments of observations, bounds of actions."""
+        """What the agent acts with, the memory as adaptation left it, units of what it is shown, bounds of actions."""
         return pytree.tree_map(lambda leaf: getattr(self, leaf) if isinstance(leaf, Buffer) else leaf, self.parts)
 
     def start(self) -> torch.Tensor:
@@ -71,9 +72,10 @@ class Program(nn.Module):
         With the last action's reward `[1]` and a memory `[M]`: `[1, O]` -> `[1, A]` or `[1]`, and the memory.
         """
         seen, discrete = observation.unsqueeze(0), isinstance(self.space, Discrete)
-        acting, known, moments, bounds = self._read()
-        if moments["normalisation"]:
-            seen = (seen - moments["normalisation"]["mean"]) / moments["normalisation"]["std"]
+        acting, known, units, bounds = self._read()
+        units = units["normalisation"]
+        if "mean" in units:
+            seen = (seen - units["mean"]) / units["std"]
         played = torch.zeros(1, 1)
         if reward is not None and memory is not None:
             parts = memory.split([math.prod(shape) for shape in self.shapes])
@@ -86,7 +88,7 @@ class Program(nn.Module):
                 observation=before,
                 action=did.long() if discrete else did,
                 log_probability=torch.zeros(1, 1),
-                reward=reward.view(1, 1),
+                reward=reward.view(1, 1) / units.get("unit", 1.0),
                 terminated=none,
                 truncated=none,
                 first=played == 1,

@@ -17,6 +17,7 @@ from metarl.runs.presets import default_config
 from metarl.runs.run_directory import RunDirectory
 from metarl.runtime.errors import InputError
 from metarl.runtime.files import slug
+from metarl.sampling.normalisation import running
 from metarl.training.loop import train
 from metarl.training.offline import world_of
 from metarl.training.setup import World, fresh_state, set_up
@@ -63,8 +64,9 @@ def trained(run: RunDirectory, config: RunConfig, console: Console) -> Checkpoin
         StorageError: the file system refused, or all its checkpoints are damaged.
     """
     if not algorithm_class(config.algorithm).traits(config.algo).learns:
-        if not config.train.normalise_observations:
-            return Checkpoint(0, 0, fresh_state(set_up(config, num_tasks=1)))
+        start = fresh_state(set_up(config, num_tasks=1))
+        if not running(start):
+            return Checkpoint(0, 0, start)
         config = dataclasses.replace(config, train=dataclasses.replace(config.train, iterations=1))  # which measures
     old = run.config_path.exists()
     if old:

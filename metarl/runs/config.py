@@ -40,6 +40,9 @@ class TrainConfig:
     normalise_observations: bool = False
     """Show policies observations in units of their spread so far (means and deviations are learned with them, first of
     all in two rounds before the first iteration)."""
+    reward_unit: float = number(1.0, least=0)
+    """What agents count rewards in: they are told of rewards, and learn from them, divided by it (0: by the standard
+    deviation of discounted returns so far). Metrics and evaluations are of rewards as they are."""
     task_sampling: Literal["uniform", "adr", "plr"] = "uniform"
     """Which tasks training meets: always any that its laws have; from laws as wide as it has come (automatic domain
     randomisation), or those again where most is left to gain (prioritised level replay). Evaluation draws uniformly."""

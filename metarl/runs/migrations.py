@@ -58,6 +58,7 @@ CHANGES: tuple[Change, ...] = (
     Change(4, "TrainConfig", "evaluate_every", 0),
     Change(4, "TrainConfig", "until", ""),
     Change(4, "TrainConfig", "minutes", 0.0),
+    Change(4, "TrainConfig", "reward_unit", 1.0),
     Change(4, "TrainConfig", "log", ["tensorboard"]),
     Change(4, "TrainConfig", "task_sampling", "uniform"),
     *(Change(4, "TrainConfig", field, OF_METHOD) for field in ("adr", "plr")),

@@ -69,6 +69,8 @@ def set_up_offline(config: RunConfig) -> OfflineSetup:
         raise InputError("algo.data names no histories — make some with metarl collect-data, and give --algo.data DIR")
     if config.train.normalise_observations:
         raise InputError("histories are learned from as they are — leave out --normalise-observations")
+    if config.train.reward_unit != 1:
+        raise InputError("histories are learned from as they are — leave out --reward-unit")
     setup = set_up(config)
     histories = read_histories(Path(config.algo.data))
     require_fitting(setup, histories)

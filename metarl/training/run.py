@@ -23,6 +23,7 @@ from metarl.runs.until import UNSEEN
 from metarl.runs.worlds import is_few_shot
 from metarl.runtime.errors import InputError
 from metarl.runtime.ranks import rank, value_of_first, wait_for_all
+from metarl.sampling.normalisation import REWARDS
 from metarl.training import loop
 from metarl.training.labels import set_up_few_shot
 from metarl.training.offline import world_of
@@ -232,6 +233,8 @@ def begun_from(world: World, start: State, other: RunDirectory, trust: bool) -> 
     theirs = set_up_few_shot(config) if is_few_shot(config.environment) else set_up(config, num_tasks=1)
     found = other.require_checkpoint(world.device, shapes_of_run(theirs))
     anew = {room for room in start if room.endswith("optimiser") or room in ("replay", SAMPLING)}
+    if any("unit" in state.get(REWARDS, {}) for state in (start, found.state)):  # an option, not learned
+        anew.add(REWARDS)
     learned = {room: value for room, value in found.state.items() if room in start and room not in anew}
     for name, (shape, _) in shapes_of({room: start[room] for room in start if room not in anew}).items():
         has = shapes_of(learned).get(name)

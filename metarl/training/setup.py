@@ -29,7 +29,15 @@ from metarl.runtime.tasks_at_once import WithinMemory
 from metarl.sampling.blame import blaming_environment
 from metarl.sampling.collect import task_rows
 from metarl.sampling.groups import Divisions
-from metarl.sampling.normalisation import MOMENTS, initial_moments, outweighed, updated_moments
+from metarl.sampling.normalisation import (
+    MOMENTS,
+    REWARDS,
+    initial_moments,
+    initial_unit,
+    outweighed,
+    running,
+    with_trial,
+)
 from metarl.training.forecast import forecast
 from metarl.training.loop import count_steps, meet_new_tasks, outcome_of, train_iteration
 from metarl.training.ranks import threads_of_rank, ways_to_group
@@ -100,23 +108,24 @@ class Setup:
         return forecast(self, iterations)
 
     def initial_state(self, address: Address) -> State:
-        """What training starts from: the algorithm's state, with moments of observations if these are normalised, and
+        """What training starts from: the algorithm's state, with units of what is seen and paid where asked for, and
         what a sampler of tasks keeps."""
         state = self.algorithm.initial_state(address)
         if self.config.train.normalise_observations:
             spaces = spaces_of(self.env, self.traits)
             told = spaces.task.shape[0] if self.traits.teaches else 0
             state = {**state, MOMENTS: initial_moments(size_of_observation(spaces.observation) + told)}
+        if (unit := self.config.train.reward_unit) != 1:
+            state = {**state, REWARDS: initial_unit(unit)}
         return state if self.sampler is None else {**state, SAMPLING: self.sampler.start()}
 
     def iterate(self, state: State, address: Address) -> tuple[State, Metrics, int]:
         """One meta-update: the new state, what was measured, and the environment steps that it took."""
         before = 0
-        if MOMENTS in state and not state[MOMENTS]["count"]:
+        if any(not state[name]["count"] for name in running(state)):
             state, before = with_first_moments(self, state, address.at(Purpose.MOMENTS))
         state, trial, metrics = train_iteration(self, state, address)
-        if MOMENTS in state:
-            state = {**state, MOMENTS: updated_moments(state[MOMENTS], trial)}
+        state = with_trial(state, trial)
         # Ranks on unlike processors would drift apart by last bits; a replay holds facts, which are the same on all.
         facts = {name: value for name, value in state.items() if name == "replay"}
         state = tensors_of_first({name: value for name, value in state.items() if name not in facts}) | facts
@@ -246,7 +255,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def with_first_moments(setup: Setup, state: State, address: Address) -> tuple[State, int]:
-    """The state with moments of observations that its policy has never been without, and the steps that it took.
+    """The state with moments that its policy has never been without, and the steps that it took.
 
     Two rounds: the first shows the untrained policy observations as they are, which makes another policy of it; so its
     moments only serve to see the second, and are outweighed by that.
@@ -254,6 +263,6 @@ def with_first_moments(setup: Setup, state: State, address: Address) -> tuple[St
     steps = 0
     for number in range(2):
         trial = meet_new_tasks(setup, state, 1, address.at(number))
-        state = {**state, MOMENTS: updated_moments(outweighed(state[MOMENTS]), trial)}
+        state = with_trial({**state, **{name: outweighed(state[name]) for name in running(state)}}, trial)
         steps += count_steps(trial)
     return state, steps

@@ -1,5 +1,6 @@
 """Deployment: a loaded policy adapts as training does, and acts as its weights say."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from support.policies import EPISODES, GOAL, HORIZON, Counting, by_hand, plane, 
 import envs
 import metarl as library
 from envs.adapters.gymnasium_lanes import lane_spaces
-from metarl.deployment.adapt import AdaptedPolicy, load
+from metarl.deployment.adapt import AdaptedPolicy, AdaptivePolicy, load
 from metarl.runtime.errors import EnvironmentBroke, InputError, NonFiniteError
 from metarl.runtime.randomness import Address, Purpose
 from metarl.sampling import collect as sampling
+from metarl.sampling.normalisation import REWARDS
 
 
 def test_adapting_in_one_environment_equals_collecting_the_same_experience_side_by_side(
@@ -164,6 +166,22 @@ def test_a_memory_of_single_steps_lives_through_episodes_and_in_the_adapted_poli
     assert adapted(here) == pytest.approx([0.24, 0.24])
     with pytest.raises(InputError, match="one at a time"):
         adapted(np.zeros((2, 2)))
+
+
+def test_rewards_are_told_in_the_unit_of_training(tmp_path: Path) -> None:
+    sizes = {"tasks": 2, "lanes": 2, "iterations": 1, "threads": 1, "torch_threads": 1, "reward_unit": 10.0}
+    library.train("point-nav", "rl2", out=tmp_path / "run", env={"horizon": HORIZON}, **sizes)
+    policy = library.load(tmp_path / "run")
+    plain = replace(policy, state={name: value for name, value in policy.state.items() if name != REWARDS})
+
+    def second_action(policy: AdaptivePolicy, reward: float) -> np.ndarray:
+        adapted = policy.adapt(plane(), adaptations=0)
+        adapted(np.zeros(2))
+        adapted.observe(reward, np.zeros(2))
+        return np.asarray(adapted(np.zeros(2)))
+
+    np.testing.assert_array_equal(second_action(policy, -5.0), second_action(plain, -0.5))
+    assert (second_action(policy, -5.0) != second_action(plain, -5.0)).all()
 
 
 @pytest.mark.parametrize(

@@ -57,11 +57,13 @@ def test_policies_that_remember_steps_are_exported_with_their_memory(environment
         "attention": ("rl2", {"memory": "attention"}),
         "varibad": ("varibad", {}),
         "recurrent-maml": ("maml-trpo", {"policy": "attention"}),
+        "in tens": ("rl2", {}),  # of reward, and observations in units of their spread
     }
+    units = {"in tens": {"reward_unit": 10.0, "normalise_observations": True}}
     cases = {}
     for name, (algorithm, options) in methods.items():
         out = tmp_path / "runs" / name
-        library.train(environment, algorithm, out=out, env={"horizon": 6}, algo=options, **sizes)
+        library.train(environment, algorithm, out=out, env={"horizon": 6}, algo=options, **sizes, **units.get(name, {}))
         adapted = load(out).practise(task=0, adaptations=1)[-1]
         rows = np.random.default_rng(1).normal(size=(9, adapted.spaces.observation_size + 1)).astype(np.float32)
         cases[name] = adapted, rows

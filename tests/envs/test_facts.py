@@ -1,5 +1,6 @@
 """What is said of the environments is what they do: rewards, ends, control rates, sources."""
 
+import importlib.util
 import re
 
 import numpy as np
@@ -8,14 +9,16 @@ import pytest
 import envs
 from envs.contract.definition import Summary, states
 from envs.contract.sources import MAML, OURS, Source, Variant, after
-from envs.facts import facts, variants
-from envs.registry import environment_class
+from envs.facts import facts, paid_by_default, variants
+from envs.registry import describe, environment_class
 
 EVERY = [(name, variant) for name in envs.names() for variant in environment_class(name).variants]
 every_variant = pytest.mark.parametrize(("name", "variant"), EVERY, ids=["/".join(pair) for pair in EVERY])
 
 
-@every_variant
+@pytest.mark.parametrize(
+    ("name", "variant"), [(name, variant) for name in describe() for variant in environment_class(name).variants]
+)
 def test_every_variant_has_a_source(name: str, variant: str) -> None:
     definition = environment_class(name).variants[variant]
     assert isinstance(definition, Variant)
@@ -114,6 +117,15 @@ def test_facts_are_those_of_the_default_variant() -> None:
     )
 
 
+def test_what_needs_a_package_says_what_it_pays_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Meta-World (sawyer_xyz_env.py): five steps of 2.5 ms, 500 in an episode
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    told = {"terminates": "never", "control": "80 Hz", "steps": "500"}
+    assert paid_by_default("metaworld-ml1") == {"a step pays": "reach-v3's own, version v2", **told}
+    assert paid_by_default("metaworld-ml10") == {"a step pays": "its task's own, version v2", **told}
+    assert paid_by_default("bandit").items() < facts("bandit").items()
+
+
 def test_a_source_names_a_file_in_a_folder() -> None:
     assert (MAML / "a/b.py").path == "rllab/envs/mujoco/a/b.py" and after(MAML).title.startswith("metarl, after Finn")
     assert str(Source("Who 2020", "2001.00001")) == "Who 2020, arXiv:2001.00001"
@@ -135,5 +147,7 @@ def test_the_table_in_the_terminal_says_so_too(capsys: pytest.CaptureFixture[str
         "torso outside 1 to 2 m",
         "62.5 Hz",
         "katerakelly/oyster@44e20fd",
+        "reach-v3's own, version v2",
+        "Farama-Foundation/Metaworld@7ea2b50 sawyer_xyz_env.py",
     ):
         assert word in text

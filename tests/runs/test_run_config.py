@@ -118,7 +118,7 @@ def numeric_fields(kind: type) -> list[str]:
 
 # Zero means something for these: nothing to add, nothing to look ahead, as many as there are cores.
 ZERO_IS_FINE = {
-    *("seed", "threads", "torch_threads", "groups", "tasks_at_once", "evaluate_every", "minutes"),
+    *("seed", "threads", "torch_threads", "groups", "tasks_at_once", "evaluate_every", "minutes", "reward_unit"),
     *("discount", "gae_lambda", "later_inner_lr", "cg_damping", "kl_coefficient", "entropy_bonus", "sampling_credit"),
     *("warmup_iterations", "update_ratio", "kl_weight", "transition_weight", "embedding_size", "desired_kl"),
 }

@@ -1,4 +1,4 @@
-"""Running moments of observations, against numpy's over everything seen, and what agents are shown."""
+"""Running moments of observations, against numpy's over everything seen; units of rewards; what agents are shown."""
 
 from typing import Any
 
@@ -12,13 +12,17 @@ from metarl.runtime.randomness import Address
 from metarl.sampling.collect import collect
 from metarl.sampling.normalisation import (
     MOMENTS,
+    REWARDS,
     SMALLEST,
     Normaliser,
     initial_moments,
+    initial_unit,
     normalised,
     outweighed,
+    running,
     standard_deviation,
     updated_moments,
+    with_trial,
 )
 
 N, E, T, SIZE = 2, 3, 4, 5
@@ -120,3 +124,31 @@ class Listening(RandomPolicy):
 
     def adapt(self, state: Any, memory: None, rollout: Rollout) -> None:
         self.told.append([rollout.observation.clone(), rollout.next_observation.clone()])
+
+
+def rewarded(rewards: list[float], mask: list[float] | None = None) -> Trial:
+    """A trial of one round in one lane."""
+    reward = torch.tensor([[rewards]])
+    played_ = played(torch.zeros(*reward.shape, 1), torch.tensor([[mask or [1.0] * len(rewards)]])).rollouts[0]
+    return Trial([played_._replace(reward=reward)])
+
+
+def test_rewards_are_told_in_a_fixed_unit_and_recorded_as_they_are() -> None:
+    # In units of ten, 5, −20 and 0 are 0.5, −2 and 0.
+    trial, state = rewarded([5.0, -20.0, 0.0]), {REWARDS: initial_unit(10.0)}
+    assert not running(state) and with_trial(state, trial) == state
+    seen = normalised(trial, state).rollouts[0]
+    assert seen.reward.tolist() == [[[0.5, -2.0, 0.0]]] and trial.returns.tolist() == [[-15.0]]
+    assert seen.observation is trial.rollouts[0].observation
+
+
+def test_the_unit_of_rewards_is_the_spread_of_discounted_returns_so_far() -> None:
+    # Discount 0.99: rewards 1, 2, 3 make returns 1, 2 + 0.99 = 2.99, 3 + 0.99 · 2.99 = 5.9601; another episode, of two
+    # played steps with rewards 4 and 0, 4 and 3.96. Gymnasium's NormalizeReward divides by their standard deviation.
+    state = {REWARDS: initial_unit(0.0)}
+    assert running(state) == [REWARDS] and Normaliser(state).unit == 1  # of nothing seen yet
+    after = with_trial(with_trial(state, rewarded([1.0, 2.0, 3.0])), rewarded([4.0, 0.0, 9.0], [1.0, 1.0, 0.0]))
+    unit = np.std([1, 2.99, 5.9601, 4, 3.96])
+    np.testing.assert_allclose(Normaliser(after).unit, unit, rtol=1e-6)
+    seen = normalised(rewarded([2.0, -1.0]), after).rollouts[0]
+    np.testing.assert_allclose(seen.reward, [[[2 / unit, -1 / unit]]], rtol=1e-6)

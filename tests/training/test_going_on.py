@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file
 from support.command import Command, assert_refused, end_result, numbers, snapshot, train_arguments
 
 import metarl as library
@@ -74,6 +75,16 @@ def test_what_stands_beside_a_config_file_counts_more(metarl: Command, run: Path
     assert after["train"] == before["train"] | {"iterations": 1}  # type: ignore[operator]
     assert after["algo"] == before["algo"] | {"inner_lr": 0.3}  # type: ignore[operator]
     assert after["env"] == before["env"] | {"horizon": 4}  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("unit", ["10", "0", "1"])
+def test_who_begins_from_a_run_counts_rewards_in_a_unit_of_its_own(metarl: Command, tmp_path: Path, unit: str) -> None:
+    assert metarl(*train_arguments("tens"), "--reward-unit", "10").code == 0
+    assert metarl(*train_arguments("other"), "--reward-unit", unit, "--from", "tens").code == 0
+    path = max((tmp_path / "other/checkpoints").glob("*.safetensors"))
+    units = {"10": ["unit"], "0": ["count", "mean", "squares"], "1": []}[unit]
+    assert sorted(name for name in load_file(path) if name.startswith("rewards/")) == [f"rewards/{x}" for x in units]
+    assert unit != "10" or load_file(path)["rewards/unit"] == 10
 
 
 def test_names_beside_a_config_file_count_more_too(metarl: Command, run: Path) -> None:

@@ -1,4 +1,4 @@
-"""Runs whose observations are normalised: resumed exactly, evaluated by their own moments."""
+"""Runs whose observations are normalised, or whose rewards: resumed exactly, evaluated by their own moments."""
 
 import json
 from dataclasses import replace
@@ -47,6 +47,30 @@ def test_a_normalised_run_resumes_exactly_and_is_evaluated_with_its_moments(
     # whoever resumes without the option would show the policy something else
     other = metarl(*train_arguments("whole", 3, "half-cheetah-vel", algorithm), "--resume")
     assert other.code == 2 and "normalise_observations" in other.err
+
+
+def test_a_run_in_units_of_reward_resumes_exactly_and_reports_rewards_as_they_are(
+    metarl: Command, tmp_path: Path
+) -> None:
+    # Before the first update, agents that are told of rewards in other units have done the same.
+    def arguments(run: str, iterations: int, unit: str) -> list[str]:
+        return [*train_arguments(run, iterations, "half-cheetah-vel", "maml-trpo"), "--reward-unit", unit]
+
+    assert metarl(*arguments("whole", 2, "0")).code == 0
+    assert metarl(*arguments("half", 1, "0")).code == 0
+    assert metarl(*arguments("half", 2, "0"), "--resume").code == 0
+    assert end_result(tmp_path / "half") == end_result(tmp_path / "whole")
+    moments = load_file(tmp_path / "whole/checkpoints/iteration-000002.safetensors")
+    # a round before the first iteration, then two iterations of two rounds, each of tasks x lanes x steps
+    assert moments["rewards/count"] == 1 + (1 + 2 * 2) * 2 * 3 * 5 and moments["rewards/squares"] > 0
+
+    assert metarl(*arguments("tens", 1, "10")).code == 0
+    assert metarl(*arguments("ones", 1, "1")).code == 0
+    said = [json.loads((tmp_path / run / "metrics.jsonl").read_text().splitlines()[0]) for run in ("tens", "ones")]
+    assert said[0]["return/round_0"] == said[1]["return/round_0"]
+    assert load_file(tmp_path / "tens/checkpoints/iteration-000001.safetensors")["rewards/unit"] == 10
+    other = metarl(*arguments("tens", 2, "1"), "--resume")
+    assert other.code == 2 and "reward_unit" in other.err
 
 
 def normalised_setup(groups: int = 1, tasks: int = 4, lanes: int = 5, horizon: int = 40) -> Setup:

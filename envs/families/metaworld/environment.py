@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from envs.contract.config import FamilyConfig
+from envs.contract.config import FamilyConfig, option
 from envs.contract.definition import states
 from envs.contract.errors import InputError, nearest
-from envs.contract.sources import Source, Variant
+from envs.contract.sources import Source, Variant, after
 from envs.contract.tasks import TaskDistribution, check_numbers
 from envs.engine.mujoco_tasks import MujocoTasks
 from envs.families.metaworld.first_rewards import FIRST
@@ -30,11 +30,19 @@ from envs.families.metaworld.tools import USING
 from envs.families.metaworld.turning import TURNING
 
 TASKS: dict[str, Task] = {f"{name}-v3": task for name, task in (PRESSING | TURNING | PUSHING | PICKING | USING).items()}
+SECONDS = 0.0125  # of a step: five of physics
 STEP = 1.0 / 100  # how far an action of 1 moves the hand (m)
 SETTLING = 50  # steps in which the hand goes to its start, at a reset
 DOWN = (1.0, 0.0, 1.0, 0.0)  # the hand's quaternion
 STATE = ("qpos", "qvel", "qacc_warmstart", "ctrl", "mocap_pos", "mocap_quat")
-PLUS = Source("McLean et al. 2025, Meta-World+", "2505.11289")
+PLUS = Source(
+    "McLean et al. 2025, Meta-World+", "2505.11289",
+    "Farama-Foundation/Metaworld", "7ea2b501c4a698c8533cdc55a396fe2734e2649d", "metaworld/sawyer_xyz_env.py",
+)  # fmt: skip
+BECK = Source(
+    "Beck et al. 2023, RNN+HN", "2309.14970",
+    "jacooba/hyper", "3a7639beb7c4daae731deb30891346a89249ad76", "config/metaworld/args_ml10_varibad.py",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -65,32 +73,41 @@ class Places:
 class MetaWorldConfig(FamilyConfig):
     """The options of a task of Meta-World; what is None comes from the variant."""
 
-    variant: str = "plus"
     task: str | None = None
     """The task's name, such as "push-v3"."""
     goal_shown: bool | None = None
     """Whether the observation ends with the goal instead of zeros."""
     reward: Literal["v1", "v2"] | None = None
     """The version of the reward: of 2019, or of today."""
+    ends_at_success: bool | None = option(unsaid=False)
+    """Whether an episode ends where it succeeds, which changes no rate of success."""
 
 
 REMARK = "as many goals as published, but not those: the release draws them from its user's seed"
-DEFINITION = {
-    "horizon": 500,
-    "train_tasks": 50,
-    "test_tasks": 50,
-    "task": "reach-v3",
-    "goal_shown": False,
-    "reward": "v2",
-}
-VARIANTS = {"plus": Variant(DEFINITION, PLUS, REMARK)}
+SHORTER = "150 steps, as of most tasks in their copy of the package, whose tasks and rewards were those of 2021"
+
+
+def variants_of(**options: Any) -> dict[str, Variant]:
+    """The published definitions, with `options`: ours (whose presets are for two cores), Meta-World+'s and Beck's."""
+    whole = {"horizon": 500, "goal_shown": False, "reward": "v2", **options}
+    return {
+        "metarl": Variant(whole, after(PLUS), REMARK),
+        "plus": Variant(whole, PLUS, REMARK),
+        "beck": Variant({**whole, "horizon": 150}, BECK, SHORTER),
+    }
+
+
+def ends(options: Any) -> str:
+    """What ends an episode."""
+    return "success" if options.ends_at_success else "never"
 
 
 class MetaWorld(MujocoTasks):
     """Task parameter: `places` [6] (m), of the object and the goal, or of what stands on the table."""
 
-    Config, variants, events = MetaWorldConfig, VARIANTS, ("success",)
-    summary = states("{task}'s own, version {reward}")
+    Config, variants = MetaWorldConfig, variants_of(task="reach-v3", train_tasks=50, test_tasks=50)
+    events, dt = ("success",), SECONDS
+    summary = states("{task}'s own, version {reward}", ends)
 
     def define(self, options: Any) -> dict[str, Any]:
         if options.task not in TASKS:
@@ -182,9 +199,13 @@ class MetaWorld(MujocoTasks):
         self.scene.action = self.action
         self.scene.seen = np.clip(self._stacked(before), self._low, self._high)
         score = (self.task if self._first is None else self._first).reward(self.scene)
+        self._succeeds = np.asarray(score.success, bool)
         told = score._asdict() | {"success": score.success.astype(np.float64)}
         reward = told.pop("reward")
         return reward, {name: np.broadcast_to(value, reward.shape).astype(np.float64) for name, value in told.items()}
+
+    def terminated(self) -> np.ndarray:
+        return self._succeeds & self.config.ends_at_success
 
     def observe(self) -> np.ndarray:
         return self.scene.seen

@@ -54,7 +54,7 @@ def geom_across(name: str) -> Values:
 
 def local_height(site: str) -> Values:
     """How far the target is from as high as a site is in its body's frame."""
-    return lambda s: np.asarray(np.abs(s.batch.model.site_pos[s.row("site", site)][Z] - s.target[:, Z]))
+    return lambda s: np.asarray(np.abs(s.local(site) - s.target)[:, Z])
 
 
 def progress(most: np.ndarray, left: np.ndarray) -> np.ndarray:

@@ -66,6 +66,10 @@ class Scene:
         """A site's place, `[n, 3]`."""
         return self.fields["site_xpos"][:, self.row("site", name)]
 
+    def local(self, site: str) -> np.ndarray:
+        """A site's place in its body, `[n, 3]`."""
+        return self.everywhere(*self.batch.model.site_pos[self.row("site", site)])
+
     def geom(self, name: str) -> np.ndarray:
         """A geom's place, `[n, 3]`."""
         return self.fields["geom_xpos"][:, self.row("geom", name)]

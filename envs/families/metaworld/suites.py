@@ -10,8 +10,7 @@ from typing import Any, Literal
 from envs.contract.config import option
 from envs.contract.definition import states
 from envs.contract.mixed import Member, Mixed
-from envs.contract.sources import Variant
-from envs.families.metaworld.environment import PLUS, REMARK, TASKS, MetaWorld, MetaWorldConfig
+from envs.families.metaworld.environment import SECONDS, TASKS, MetaWorld, MetaWorldConfig, ends, variants_of
 
 MT10 = (
     "reach", "push", "pick-place", "door-open", "drawer-open", "drawer-close", "button-press-topdown",
@@ -37,7 +36,7 @@ ML45 = tuple(name for name in MT50 if name not in ML45_TEST)
 class SuiteConfig:
     """The options of a suite; what is None comes from the variant."""
 
-    variant: str = "plus"
+    variant: str = "metarl"
     """Published definition that fills every option left open."""
     horizon: int | None = option(above=0)
     """Steps in an episode."""
@@ -47,28 +46,27 @@ class SuiteConfig:
     """Whether the observation ends with the goal instead of zeros."""
     reward: Literal["v1", "v2"] | None = None
     """The version of the reward: of 2019, or of today."""
+    ends_at_success: bool | None = option(unsaid=False)
+    """Whether an episode ends where it succeeds, which changes no rate of success."""
 
 
-HIDDEN, SHOWN = (
-    {"plus": Variant({"horizon": 500, "goals": 50, "goal_shown": shown, "reward": "v2"}, PLUS, REMARK)}
-    for shown in (False, True)
-)
+SAME = ("horizon", "goal_shown", "reward", "ends_at_success")
+"""What all tasks of a suite have alike."""
 
 
-def suite(name: str, train: Sequence[str], test: Sequence[str] = (), definitions: Any = HIDDEN) -> type[Mixed]:
+def suite(name: str, train: Sequence[str], test: Sequence[str] = (), goal_shown: bool = False) -> type[Mixed]:
     """An environment of training tasks and others to test on; without these, tests have other goals."""
 
     class Suite(Mixed):
         """Task parameters: `family`, the number of a task of Meta-World, and its `places`."""
 
-        Config, variants, native_steps, events = SuiteConfig, definitions, True, ("success",)
-        summary = states("its task's own, version {reward}")
-        dt = 0.0125
-        """Seconds of a step."""
+        Config, variants = SuiteConfig, variants_of(goals=50, goal_shown=goal_shown)
+        native_steps, events, dt = True, ("success",), SECONDS
+        summary = states("its task's own, version {reward}", ends)
 
         def mixture(self, options: Any) -> dict[str, list[Member]]:
             goals = {"train_tasks": options.goals, "test_tasks": options.goals}
-            same = {name: getattr(options, name) for name in ("horizon", "goal_shown", "reward")}
+            same = {name: getattr(options, name) for name in SAME}
 
             def members(names: Sequence[str]) -> list[Member]:
                 configs = [MetaWorldConfig(task=f"{name}-v3", **goals, **same) for name in names]
@@ -83,5 +81,5 @@ def suite(name: str, train: Sequence[str], test: Sequence[str] = (), definitions
 MetaWorldML10 = suite("MetaWorldML10", ML10, ML10_TEST)
 MetaWorldML25 = suite("MetaWorldML25", ML25, ML25_TEST)
 MetaWorldML45 = suite("MetaWorldML45", ML45, ML45_TEST)
-MetaWorldMT10 = suite("MetaWorldMT10", MT10, definitions=SHOWN)
-MetaWorldMT50 = suite("MetaWorldMT50", MT50, definitions=SHOWN)
+MetaWorldMT10 = suite("MetaWorldMT10", MT10, goal_shown=True)
+MetaWorldMT50 = suite("MetaWorldMT50", MT50, goal_shown=True)

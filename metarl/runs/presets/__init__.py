@@ -10,6 +10,7 @@ from typing import Any
 from metarl.runs.config import RunConfig, TrainConfig, options_from_dict
 from metarl.runs.presets.labelled import LABELLED
 from metarl.runs.presets.locomotion import LOCOMOTION
+from metarl.runs.presets.metaworld import METAWORLD
 from metarl.runs.presets.point import POINT
 from metarl.runs.presets.preset import Preset, Runs, budget
 from metarl.runs.presets.robots import ROBOTS
@@ -30,7 +31,7 @@ ANYWHERE = (
         budget(200, 10, 1),
     ),
 )
-PRESETS = (*ANYWHERE, *TOY, *POINT, *LOCOMOTION, *ROBOTS, *LABELLED)
+PRESETS = (*ANYWHERE, *TOY, *POINT, *LOCOMOTION, *ROBOTS, *METAWORLD, *LABELLED)
 
 
 def default_config(

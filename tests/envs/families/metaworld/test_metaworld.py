@@ -4,6 +4,7 @@
 """
 
 import importlib.util
+import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,31 @@ def test_goals_are_lists_of_fifty_and_those_of_tests_are_others() -> None:
 
 
 @needs_package
+@pytest.mark.parametrize("ends", [False, True])
+def test_an_episode_ends_at_success_only_where_it_is_to(ends: bool) -> None:
+    # As the package's AutoTerminateOnSuccessWrapper does in evaluations. The hand goes straight to its goal.
+    env = MetaWorld(3, 1, MetaWorldConfig(task="reach-v3", ends_at_success=ends, horizon=100), threads=1)
+    seen, _ = env.reset(seed=0)
+    succeeded = np.zeros(3, bool)
+    for _ in range(99):
+        action = np.pad(10.0 * (env.lane_tasks["places"][:, 3:6] - seen[:, :3]), ((0, 0), (0, 1)))
+        seen, _, terminated, truncated, info = env.step(action)
+        succeeded |= info["success"] == 1.0
+        np.testing.assert_array_equal(terminated, succeeded & ends)
+        assert not truncated.any()
+    assert succeeded.all() and env.summary().termination == ("success" if ends else "never")
+    whole = envs.make("metaworld-ml10", 1, 1, threads=1, ends_at_success=ends, horizon=5)
+    assert all(member.config.ends_at_success == ends for member in whole._members)  # type: ignore[attr-defined]
+
+
+@needs_package
+def test_a_step_lasts_five_of_the_models() -> None:
+    env = MetaWorld(1, 1, threads=1)
+    assert env.dt == 5 * env.model.opt.timestep == MetaWorld.dt
+    assert envs.make("metaworld-ml1", 1, 1, threads=1, variant="beck").horizon == 150
+
+
+@needs_package
 def test_an_unknown_task_is_refused_by_name() -> None:
     with pytest.raises(envs.InputError, match="unknown env.task 'pusch-v3' — did you mean 'push-v3'"):
         envs.make("metaworld-ml1", 1, 1, task="pusch-v3")
@@ -94,5 +120,5 @@ def test_an_unknown_task_is_refused_by_name() -> None:
 def test_it_trains_and_tells_of_success(metarl: Command) -> None:
     tiny = ["--tasks", "3", "--lanes", "2", "--iterations", "1", "--env.horizon", "5"]
     assert metarl("train", "metaworld-ml10", "rl2", *tiny, "--out", "run").code == 0
-    told = metarl("evaluate", "run", "--tasks", "3")
-    assert told.code == 0 and "mean success" in told.out
+    told = metarl("evaluate", "run", "--tasks", "3", "--json")
+    assert told.code == 0 and np.shape(json.loads(told.out)["success"]["per_task"]) == (3, 4)

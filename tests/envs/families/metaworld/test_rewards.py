@@ -14,9 +14,11 @@ import pytest
 
 from envs.families.metaworld import terms
 from envs.families.metaworld.environment import TASKS, look
+from envs.families.metaworld.first_rewards import FIRST
 from envs.families.metaworld.scene import HAND_HIGH, HAND_LOW, Scene
 
 SAMPLE = np.load(Path(__file__).parent / "data" / "sample.npz")
+NUMBERS = ("travel", "most", "height")  # kept ones that are no places
 LAYOUT: dict[str, dict[str, int]] = json.loads(str(SAMPLE["layout"]))
 
 
@@ -31,11 +33,11 @@ class Recorded(Scene):
 
     def __init__(self, task: str) -> None:
         self.said = recorded(task)
-        count = len(self.said["reward"])
+        count = len(self.said["seen"])
         self.batch: Any = SimpleNamespace(nsim=count)
         self.hand_start = np.broadcast_to(np.asarray(TASKS[task].hand, np.float64), (count, 3))
         self.start = {name[5:]: values for name, values in self.said.items() if name.startswith("kept/")}
-        self.start["travel"] = self.start.get("travel", np.zeros((count, 1)))[:, 0]
+        self.start |= {name: values[:, 0] for name, values in self.start.items() if name in NUMBERS}
         self.action, self.first = self.start.pop("action"), self.start.pop("first")[:, 0].copy()
         self.seen = self.said["seen"]
         self.touches = (self.said["touching"],) * 2
@@ -45,6 +47,9 @@ class Recorded(Scene):
 
     def site(self, name: str) -> np.ndarray:
         return self.said[f"site/{name}"]
+
+    def local(self, site: str) -> np.ndarray:
+        return self.said[f"local/{site}"]
 
     def geom(self, name: str) -> np.ndarray:
         return self.said[f"geom/{name}"]
@@ -61,9 +66,10 @@ class Recorded(Scene):
 
 def test_the_sample_is_of_all_fifty_tasks_and_most_succeed_in_it() -> None:
     assert len(TASKS) == 50 and LAYOUT.keys() == TASKS.keys()
-    successes = [recorded(task)["success"] for task in TASKS]
-    assert sum(bool(values.any()) for values in successes) > 40
-    assert sum(bool((values == 0).any()) for values in successes) > 40
+    for version in ("v1", "v2"):
+        successes = [recorded(task)[f"success/{version}"] for task in TASKS]
+        assert sum(bool(values.any()) for values in successes) > 40
+        assert sum(bool((values == 0).any()) for values in successes) > 40
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -72,9 +78,13 @@ def test_observation_reward_and_success_are_the_packages(task: str) -> None:
     frame = look(scene, TASKS[task])
     frame[:, :3] = np.clip(frame[:, :3], HAND_LOW, HAND_HIGH)
     np.testing.assert_allclose(frame, scene.seen[:, :18], rtol=0, atol=1e-12)
-    score = TASKS[task].reward(scene)
-    np.testing.assert_allclose(score.reward, scene.said["reward"][:, 0], rtol=0, atol=1e-12)
-    np.testing.assert_array_equal(score.success, scene.said["success"][:, 0])
+    for version, reward, exact in (
+        ("v2", TASKS[task].reward, 1e-12),
+        ("v1", FIRST[task.removesuffix("-v3")].reward, 1e-10),  # which are a hundred times as large
+    ):
+        score = reward(scene)
+        np.testing.assert_allclose(score.reward, scene.said[f"reward/{version}"][:, 0], rtol=0, atol=exact)
+        np.testing.assert_array_equal(score.success, scene.said[f"success/{version}"][:, 0])
 
 
 def test_tolerance_is_one_within_a_tenth_at_the_margin_and_nothing_without_one() -> None:
