@@ -17,9 +17,9 @@ class ADROptions:
     """Chance of a task to have one parameter at an end of its present interval."""
     buffer: int = number(10, least=1)
     """Tasks at an end whose mean decides about it."""
-    raise_above: float = number(0.6, least=0.0, most=1.0)
-    """Level of that mean from which on the side grows."""
-    lower_below: float = number(0.3, least=0.0, most=1.0)
+    raise_above: float = number(0.5, least=0.0, most=1.0)
+    """Level of that mean from which on the side grows. Lower it where far tasks pay less by nature."""
+    lower_below: float = number(0.25, least=0.0, most=1.0)
     """Level down from which it shrinks."""
     step: float = number(0.1, above=0.0, most=1.0)
     """By how much."""

@@ -11,7 +11,7 @@ from metarl.runs.task_sampling import ADROptions
 from metarl.training.adr import ADR, INSIDE
 
 LOWER, UPPER = 0, 1
-ONE = ADR(TaskDistribution(speed=Uniform(0.0, 10.0)), ADROptions(start=0.2, buffer=2))
+ONE = ADR(TaskDistribution(speed=Uniform(0.0, 10.0)), ADROptions(start=0.2, buffer=2, raise_above=0.6, lower_below=0.3))
 BOX = TaskDistribution(place=Uniform(-1.0, 1.0, (3,)), mass=LogUniform(2.0, -2.0, 2.0), kind=Choice((1, 2)))
 
 
