@@ -19,7 +19,7 @@ TOY = (
         "Duan et al. 2016: 10 episodes a trial; batch and rates are own choices, and so is attention as memory:"
         " a gated recurrent unit hardly remembers the reward of an action by state (121 in all after 300 updates)",
         Runs(("tabular-mdp",), algorithms=("rl2",)),
-        budget(420, 320, 1),
+        budget(310, 320, 1),
         options(
             rounds=10, memory="attention", memory_size=128, embedding_size=128, hidden=(128,), previous_observation=True
         )
