@@ -41,6 +41,10 @@ def test_every_preset_is_for_some_run_and_says_where_it_comes_from() -> None:
         (("ant-goal", "promp", "promp"), {"iterations": 1001, "tasks": 40}, {"inner_steps": 2, "hidden": (64, 64)}),
         (("ant-goal", "imaml", "promp"), {"iterations": 1001, "tasks": 40}, {"inner_steps": 1}),
         (("half-cheetah-dir", "anil", "l2l"), {"iterations": 1000}, {"hidden": (100, 100), "initial_std": 0.3}),
+        # two million steps of each of 45 tasks, in trials of ten episodes of 500 steps; of ten tasks, in two rounds
+        (("metaworld-ml45", "rl2", "plus"), {"iterations": 400, "tasks": 45, "reward_unit": 10.0}, {"rounds": 10}),
+        (("metaworld-ml10", "maml-trpo", "plus"), {"iterations": 100, "lanes": 10}, {"hidden": (512, 512)}),
+        (("metaworld-ml1", "varibad", "beck"), {"iterations": 10416, "tasks": 16}, {"head": "hypernetwork"}),
         (("sinusoid", "imaml", None), {"iterations": 5000}, {"proximal_strength": 10.0}),
     ],
 )
