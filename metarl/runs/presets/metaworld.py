@@ -26,7 +26,8 @@ SCALED = (
         "a model that learns fast: a belief that tells where the goal is comes before a policy that uses it (own"
         " measurement, with --env.horizon 150)",
         Runs(ML, algorithms=("varibad",)),
-        algo=options(model_updates=20, model_batch=32, model_learning_rate=3e-3, kl_weight=0.01, replay_size=400_000),
+        algo=options(model_updates=20, model_batch=32, model_learning_rate=3e-3, kl_weight=0.01, replay_size=400_000)
+        | options(epochs=10, minibatches=8),
     ),
     Preset(
         "the ten episodes of Meta-World+ in each of ten tasks, 10 million steps; not tuned",
