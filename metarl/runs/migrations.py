@@ -8,7 +8,7 @@ schema is raised with the first option that comes after runs of the last one hav
 import dataclasses
 from typing import Any, NamedTuple
 
-SCHEMA = 4
+SCHEMA = 5
 
 RENAMED_OPTIONS = {"train": {"episodes": "lanes"}, "env": {}, "algo": {"episodes_per_trial": "rounds"}}
 """What options were called before schema 3, by room, and what they are called now."""
@@ -54,14 +54,15 @@ CHANGES: tuple[Change, ...] = (
     Change(4, "RL2Config", "head", "memory"),
     Change(4, "VariBADConfig", "head", "state"),
     Change(4, "PPOOptions", "desired_kl", 0.0),
-    Change(4, "PPOOptions", "entropy_bonus_decay", 1.0),
     Change(4, "TrainConfig", "evaluate_every", 0),
     Change(4, "TrainConfig", "until", ""),
     Change(4, "TrainConfig", "minutes", 0.0),
-    Change(4, "TrainConfig", "reward_unit", 1.0),
     Change(4, "TrainConfig", "log", ["tensorboard"]),
-    Change(4, "TrainConfig", "task_sampling", "uniform"),
-    *(Change(4, "TrainConfig", field, OF_METHOD) for field in ("adr", "plr")),
+    Change(5, "PPOOptions", "entropy_bonus_decay", 1.0),
+    Change(5, "TrainConfig", "reward_unit", 1.0),
+    Change(5, "TrainConfig", "task_sampling", "uniform"),
+    *(Change(5, "TrainConfig", field, OF_METHOD) for field in ("adr", "plr")),
+    *(Change(5, options, "ends_at_success", False) for options in ("MetaWorldConfig", "SuiteConfig")),
 )
 
 
