@@ -63,4 +63,5 @@ def test_purposes_keep_their_numbers() -> None:
         "AGENT": 7,
         "MOMENTS": 8,
         "UNSEEN": 9,
+        "TASK_SAMPLING": 10,
     }
