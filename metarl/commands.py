@@ -223,18 +223,19 @@ class SpeedCommand:
         options = asdict(self)
         as_object = options.pop("json")
         rows = measure_speed(**options, quiet=False)
-        Output().say(as_json({"rows": rows})) if as_object else Output().print(speed_table(rows))
+        if as_object:
+            Output().say(as_json({"rows": rows}))
+        else:
+            Output().print(speed_table(rows))
         return 0
 
 
 @dataclass(frozen=True)
 class CompareCommand:
-    """Compare methods: train and evaluate a suite, a grid of algorithms × environments × seeds (the same command again
-    goes on where it ended); or look at runs that there are."""
+    """Compare methods: train and evaluate a suite's grid (again: go on where it ended), or folders with runs."""
 
     what: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="SUITE|RUN")]
-    """A suite: smoke (minutes), classic, dynamics, memory, robots, reference, reproduce-…, or the path of your own YAML
-    file; or folders with runs in or below them."""
+    """A suite: smoke, classic, dynamics, memory, robots, reference, in-context, reproduce-…; a YAML file; or runs."""
     out: Path | None = None
     """The suite's folder (default: grids/SUITE); any number of launchers may work on it."""
     parallel: int = 0

@@ -110,7 +110,7 @@ def work_on_suite(
 
     parallel = parallel or cores()
     left = [cell for cell in suite.cells if not evaluations_of(cell, grid)]
-    console.print(cost(left, parallel) or f"{len(left)} cells", highlight=False)
+    console.print(cost(left, parallel), highlight=False, soft_wrap=True)
     failures = grids.Launcher(suite, grid, parallel, console, grids.METARL).run()
 
     failed = [{"cell": str(each.cell.folder), "code": each.code, "reason": each.reason} for each in failures]

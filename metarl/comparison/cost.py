@@ -9,8 +9,7 @@ from metarl.training.setup import Setup, set_up
 
 
 def cost(cells: Sequence[Cell], parallel: int) -> str:
-    """One line about cells that are worked on `parallel` at once, on one thread each; nothing where there is nothing to
-    say.
+    """One line about cells that are worked on `parallel` at once, on one thread each.
 
     Cells that differ in nothing but their seed, and worlds whose steps take no time to speak of, are not measured.
     """
@@ -26,11 +25,13 @@ def cost(cells: Sequence[Cell], parallel: int) -> str:
         of_run, rate = known.get(kind, (0, 0.0))
         steps += of_run
         seconds += of_run / rate if rate else 0.0
-    if not steps:
-        return ""
-    at_once = min(parallel, len(cells))
-    alone = f" · their environments alone: {time_said(seconds / at_once)}, {at_once} at once; and updates"
-    return f"{len(cells)} cells · {steps / 1e6:,.1f} million steps" + (alone if seconds else "")
+    parts = [f"{len(cells)} cell" + "s" * (len(cells) != 1)]
+    if steps:
+        parts.append(f"{steps / 1e6:,.1f} million steps")
+    if seconds:
+        at_once = min(parallel, len(cells))
+        parts.append(f"their environments alone: {time_said(seconds / at_once)}, {at_once} at once; and updates")
+    return " · ".join(parts)
 
 
 def _measured(setup: Setup, iterations: int) -> tuple[int, float]:

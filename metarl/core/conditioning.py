@@ -87,10 +87,8 @@ class HyperNetwork(Conditioned):
 
 
 CONDITIONED: dict[str, type[Conditioned]] = {"film": FiLM, "hypernetwork": HyperNetwork}
-CONDITIONED_HIDDEN = (
-    32,
-    32,
-)  # units, where none are named (Beck et al. 2023): without any, FiLM would have none to move
+CONDITIONED_HIDDEN = 32, 32
+"""Units, where none are named (Beck et al. 2023): without any, FiLM would have none to move."""
 
 
 def body_of(head: str, memory_size: int, hidden: Sequence[int], gain: float = 1.0) -> Callable[[int, int], nn.Module]:

@@ -277,7 +277,7 @@ def captioned(picture: np.ndarray, text: str) -> np.ndarray:
     size = FONT_SIZE
     while size > 8 and draw.textlength(text, ImageFont.load_default(size)) > width - 16:
         size -= 1
-    while draw.textlength(text, ImageFont.load_default(size)) > width - 16:
+    while len(text) > 1 and draw.textlength(text, ImageFont.load_default(size)) > width - 16:
         text = text[:-2] + "…"
     draw.text((width / 2, CAPTION / 2), text, "black", ImageFont.load_default(size), anchor="mm")
     return np.asarray(canvas)

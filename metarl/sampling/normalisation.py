@@ -100,7 +100,6 @@ class Normaliser:
 
     def __init__(self, state: State, device: torch.device = CPU) -> None:
         moments, rewards = state.get(MOMENTS), state.get(REWARDS)
-        self.active = moments is not None
         self.mean: torch.Tensor | None = None
         self.std: torch.Tensor | None = None
         self.unit: torch.Tensor | None = None
@@ -117,6 +116,11 @@ class Normaliser:
         if self.mean is None or self.std is None:
             return observation
         return (observation - self.mean[:size]) / self.std[:size]
+
+    @property
+    def active(self) -> bool:
+        """Whether observations change on their way."""
+        return self.mean is not None
 
     def reward(self, reward: Float[torch.Tensor, "*lanes"]) -> Float[torch.Tensor, "*lanes"]:
         """In the unit that agents count in."""

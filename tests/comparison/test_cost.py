@@ -33,27 +33,27 @@ def test_time_is_steps_over_speed(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert line == "6 cells · 0.7 million steps · their environments alone: 30 minutes, 1 at once; and updates"
     assert "15 minutes, 2 at once" in cost(cells, 2)
     assert len(measured) == 4  # a kind of cells once
-    assert cost(cells[-1:], 2) == "1 cells · 0.0 million steps"
-    assert cost((), 2) == ""
+    assert cost(cells[-1:], 2) == "1 cell · 0.0 million steps"
+    assert cost((), 2) == "0 cells"
 
 
 def test_labelled_data_have_no_steps_and_what_is_broken_says_so_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "suite.yaml").write_text("cells: [{environments: [sinusoid], algorithms: [maml]}]")
-    assert cost(load_suite(str(tmp_path / "suite.yaml")).cells, 1) == ""
+    assert cost(load_suite(str(tmp_path / "suite.yaml")).cells, 1) == "3 cells"
     (tmp_path / "suite.yaml").write_text(CELLS)
 
     def broken(env: object) -> float:
         raise ValueError("broken")
 
     monkeypatch.setattr("metarl.comparison.cost.steps_per_second", broken)
-    assert cost(load_suite(str(tmp_path / "suite.yaml")).cells[:1], 1) == ""
+    assert cost(load_suite(str(tmp_path / "suite.yaml")).cells[:1], 1) == "1 cell"
 
 
 def test_a_grid_says_it_before_it_starts_and_a_part_is_a_part(metarl: Command, tmp_path: Path) -> None:
     (tmp_path / "suite.yaml").write_text(yaml.safe_dump(SUITE))
     out = metarl("compare", "suite.yaml", "--part", "8/8", "--parallel", "1").out
     first, second, *_ = out.splitlines()
-    assert first == "1 cells · 0.0 million steps" and second.startswith("started")
+    assert first == "1 cell · 0.0 million steps" and second.startswith("started")
     assert len([line for line in out.splitlines() if line.startswith("finished")]) == 1

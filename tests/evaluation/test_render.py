@@ -107,6 +107,7 @@ def test_a_caption_fits_its_picture() -> None:
         np.testing.assert_array_equal(shown[CAPTION:], picture)
         assert (shown[:CAPTION] < 100).any()
     assert (captioned(picture, "short")[:CAPTION, :8] == 255).all()
+    assert captioned(picture[:, :4], "no room for a letter").shape == (10 + CAPTION, 4, 3)
 
 
 def test_what_cannot_be_drawn_is_refused_and_nothing_is_written(metarl: Command, run: Path, tmp_path: Path) -> None:
